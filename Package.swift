@@ -1,0 +1,84 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every target of ours is built with: warnings are errors, and an async function runs where its caller runs,
+/// so that nothing leaves the daemon's one thread by accident.
+let house: [SwiftSetting] = [
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A room of the house: a library target that imports only rooms listed above it.
+func room(_ name: String, _ imports: [Target.Dependency] = [], resources: [Resource]? = nil, exclude: [String] = [])
+    -> Target
+{
+    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: house)
+}
+
+/// The tests of a room, in Tests/ROOM.
+func tests(_ room: String, _ imports: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(room)Tests",
+        dependencies: [.byName(name: room)] + imports,
+        path: "Tests/\(room)",
+        swiftSettings: house
+    )
+}
+
+let package = Package(
+    name: "vfiogroupd",
+    products: [
+        .executable(name: "vfiogroupd", targets: ["vfiogroupd"]),
+        .executable(name: "vfiogroupctl", targets: ["vfiogroupctl"]),
+        .library(name: "Varlink", targets: ["Varlink"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        room("EventLoop", ["CLinux"]),
+        room("JSON"),
+        room("PCI"),
+        room("Varlink", ["CLinux", "EventLoop", "JSON"]),
+        room("GroupAPI", ["JSON", "Varlink"]),
+        room("Host", ["CLinux", "EventLoop", "JSON", "PCI"]),
+        room("Grouping", ["PCI", "Host"]),
+        room("Registry", ["PCI", "Host", "Grouping"]),
+        room("Systemd", ["CLinux", "CSystemd"]),
+        room("Config"),
+        room("Service", ["EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry"]),
+        .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
+        .executableTarget(
+            name: "vfiogroupd",
+            dependencies: [
+                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Systemd",
+                "Config", "Service",
+            ],
+            swiftSettings: house
+        ),
+        .executableTarget(
+            name: "vfiogroupctl",
+            dependencies: [
+                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: house
+        ),
+        tests("EventLoop"),
+        tests("JSON"),
+        tests("PCI"),
+        tests("Varlink"),
+        tests("GroupAPI"),
+        tests("Host"),
+        tests("Grouping"),
+        tests("Registry"),
+        tests("Systemd"),
+        tests("Config"),
+        tests("Service"),
+    ],
+    swiftLanguageModes: [.v6]
+)
