@@ -1,0 +1,116 @@
+// One device of the inventory, as the kernel showed it when it was read.
+
+import PCI
+
+/// A device of any bus that may be a member of a group.
+public struct Device: Equatable, Sendable {
+    /// What the device is on its bus.
+    public enum Kind: Equatable, Sendable {
+        /// A PCI function.
+        case pci(PCIFunction)
+        /// A device of another bus, known by its address alone.
+        case other
+    }
+
+    /// Its address.
+    public var address: DeviceAddress
+    /// What it is.
+    public var kind: Kind
+    /// The driver it is bound to, as the `driver` link names it; nil when there is none.
+    public var driver: String?
+    /// The `driver_override` attribute: absent where none is set or the bus has none.
+    public var driverOverride: Reading<String>
+    /// The IOMMU instance that translates for it (`iommu` link): dmar0, ivhd0, smmu3.0x...; nil where none is shown.
+    public var iommu: String?
+    /// The number of its kernel group; nil when the kernel put it in none.
+    public var kernelGroup: Int?
+    /// The NUMA node; nil when the kernel knows none (-1).
+    public var numaNode: Int?
+
+    public init(
+        address: DeviceAddress, kind: Kind, driver: String? = nil, driverOverride: Reading<String> = .absent,
+        iommu: String? = nil, kernelGroup: Int? = nil, numaNode: Int? = nil
+    ) {
+        self.address = address
+        self.kind = kind
+        self.driver = driver
+        self.driverOverride = driverOverride
+        self.iommu = iommu
+        self.kernelGroup = kernelGroup
+        self.numaNode = numaNode
+    }
+
+    /// The PCI side of it, if it is a PCI function.
+    public var pci: PCIFunction? { if case .pci(let function) = kind { function } else { nil } }
+
+    /// Whether other devices sit behind it. Bridges cannot be bound to vfio-pci.
+    public var isBridge: Bool { pci?.isBridge ?? false }
+}
+
+/// What is known of a PCI function.
+public struct PCIFunction: Equatable, Sendable {
+    /// Where a virtual function comes from.
+    public struct VirtualFunction: Equatable, Sendable {
+        /// The physical function that owns it (`physfn` link).
+        public var physicalFunction: PCIAddress
+        /// Its number N among the physical function's `virtfnN`, from 0.
+        public var index: Int
+
+        public init(physicalFunction: PCIAddress, index: Int) {
+            self.physicalFunction = physicalFunction
+            self.index = index
+        }
+    }
+
+    /// The numbers that say what a function is; each nil where neither sysfs nor the configuration space told.
+    public struct Identification: Equatable, Sendable {
+        public var vendorID: UInt16?
+        public var deviceID: UInt16?
+        public var subsystemVendorID: UInt16?
+        public var subsystemDeviceID: UInt16?
+        public var revision: UInt8?
+        public var classCode: ClassCode?
+
+        public init(
+            vendorID: UInt16? = nil, deviceID: UInt16? = nil, subsystemVendorID: UInt16? = nil,
+            subsystemDeviceID: UInt16? = nil, revision: UInt8? = nil, classCode: ClassCode? = nil
+        ) {
+            self.vendorID = vendorID
+            self.deviceID = deviceID
+            self.subsystemVendorID = subsystemVendorID
+            self.subsystemDeviceID = subsystemDeviceID
+            self.revision = revision
+            self.classCode = classCode
+        }
+    }
+
+    /// The root of its hierarchy.
+    public var hostBridge: HostBridgeID
+    /// The bridge directly above; nil on the root bus. A virtual function has its physical function's.
+    public var parent: PCIAddress?
+    /// What it is.
+    public var identification: Identification
+    /// What its configuration space says about isolation.
+    public var capabilities: FunctionCapabilities
+    /// Set in a virtual function.
+    public var virtualFunction: VirtualFunction?
+    /// The virtual functions that a physical function has now, by their number.
+    public var virtualFunctions: [PCIAddress]
+    /// Whether it is a bridge with a bus behind it, from the header type or, where that is unknown, the class code or
+    /// the devices found below it.
+    public var isBridge: Bool
+
+    public init(
+        hostBridge: HostBridgeID, parent: PCIAddress?, identification: Identification,
+        capabilities: FunctionCapabilities, virtualFunction: VirtualFunction? = nil,
+        virtualFunctions: [PCIAddress] = [], isBridge: Bool
+    ) {
+        self.hostBridge = hostBridge
+        self.parent = parent
+        self.identification = identification
+        self.capabilities = capabilities
+        self.virtualFunction = virtualFunction
+        self.virtualFunctions = virtualFunctions
+        self.isBridge = isBridge
+    }
+}

@@ -1,0 +1,121 @@
+// An open folder of sysfs and what is read relative to it. Paths are walked by descriptor, so that a device that is
+// replaced during a scan is not mixed up with its successor.
+
+import CLinux
+import Glibc
+
+/// An error number, with the call's path left to whoever reports it.
+struct SystemError: Error, Equatable {
+    var errno: Int32
+
+    /// The folder or its device went away while it was read.
+    var isVanished: Bool { errno == ENOENT || errno == ENODEV || errno == ENXIO || errno == ENOTDIR }
+}
+
+/// An error number in words, as strerror has them.
+func errorText(_ errno: Int32) -> String { String(cString: clinux_error_description(errno)) }
+
+/// An open folder, closed at the end of its life.
+struct Directory: ~Copyable {
+    let descriptor: Int32
+
+    /// Opens a folder by path.
+    init(path: String) throws(SystemError) { try self.init(path, at: AT_FDCWD) }
+
+    /// Opens a folder below another; a symbolic link as the last component is refused.
+    init(_ name: String, below directory: borrowing Directory) throws(SystemError) {
+        try self.init(name, at: directory.descriptor, flags: O_NOFOLLOW)
+    }
+
+    private init(_ name: String, at directory: Int32, flags: Int32 = 0) throws(SystemError) {
+        let result = clinux_openat(directory, name, O_RDONLY | O_DIRECTORY | flags)
+        guard result >= 0 else { throw SystemError(errno: -result) }
+        descriptor = result
+    }
+
+    deinit { close(descriptor) }
+
+    /// Calls `body` with every entry's name (without its NUL) and type (DT_DIR, DT_LNK, ...) but `.` and `..`.
+    func forEachEntry(_ body: (UnsafeBufferPointer<UInt8>, UInt8) -> Void) throws(SystemError) {
+        let copy = clinux_openat(descriptor, ".", O_RDONLY | O_DIRECTORY)
+        guard copy >= 0 else { throw SystemError(errno: -copy) }
+        guard let stream = fdopendir(copy) else {
+            let error = errno
+            close(copy)
+            throw SystemError(errno: error)
+        }
+        defer { closedir(stream) }
+        var error: Int32 = 0
+        while let entry = clinux_readdir(stream, &error) {
+            guard let text = clinux_dirent_name(entry) else { continue }
+            text.withMemoryRebound(to: UInt8.self, capacity: strlen(text)) { bytes in
+                let name = UnsafeBufferPointer(start: bytes, count: strlen(text))
+                if name[0] == UInt8(ascii: "."), name.count == 1 || (name.count == 2 && name[1] == name[0]) { return }
+                body(name, entry.pointee.d_type)
+            }
+        }
+        if error != 0 { throw SystemError(errno: error) }
+    }
+
+    /// The names of all entries, sorted, so that two scans of one host meet devices in one order.
+    func names() throws(SystemError) -> [String] {
+        var names: [String] = []
+        try forEachEntry { name, _ in names.append(String(decoding: name, as: UTF8.self)) }
+        return names.sorted()
+    }
+
+    /// Reads a file of at most `capacity` bytes and hands out what was read. O_NONBLOCK keeps a FIFO in a made-up tree
+    /// from stopping the scan; sysfs ignores it.
+    func read<Result>(
+        _ name: String, capacity: Int = 4096, _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(SystemError) -> Result {
+        let file = clinux_openat(descriptor, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
+        guard file >= 0 else { throw SystemError(errno: -file) }
+        defer { close(file) }
+        let outcome = withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) {
+            buffer -> Swift.Result<Result, SystemError> in
+            var count = 0
+            while count < capacity {
+                let n = Glibc.read(file, buffer.baseAddress.map { $0 + count }, capacity - count)
+                if n < 0 && errno == EINTR { continue }
+                if n < 0 { return .failure(SystemError(errno: errno)) }
+                if n == 0 { break }
+                count += n
+            }
+            return .success(body(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+        }
+        return try outcome.get()
+    }
+
+    /// The target of a symbolic link, as it is written.
+    func link(_ name: String) throws(SystemError) -> String {
+        let outcome = withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) {
+            buffer -> Swift.Result<String, SystemError> in
+            let n = buffer.withMemoryRebound(to: CChar.self) { text in
+                text.baseAddress.map { readlinkat(descriptor, name, $0, text.count) } ?? -1
+            }
+            guard n >= 0 else { return .failure(SystemError(errno: errno)) }
+            return .success(String(decoding: buffer[..<n], as: UTF8.self))
+        }
+        return try outcome.get()
+    }
+}
+
+extension Directory {
+    /// The text of an attribute without surrounding white space.
+    func text(_ name: String) throws(SystemError) -> String {
+        try read(name) { bytes in
+            let isSpace: (UInt8) -> Bool = { $0 == 0x0a || $0 == 0x20 || $0 == 0x09 || $0 == 0 }
+            guard let first = bytes.firstIndex(where: { !isSpace($0) }),
+                let last = bytes.lastIndex(where: { !isSpace($0) })
+            else { return "" }
+            return String(decoding: bytes[first...last], as: UTF8.self)
+        }
+    }
+
+    /// The last component of a link's target: `iommu_group` -> `12`, `driver` -> `nvme`.
+    func linkName(_ name: String) throws(SystemError) -> String {
+        let target = try link(name)
+        return target.lastIndex(of: "/").map { String(target[target.index(after: $0)...]) } ?? target
+    }
+}

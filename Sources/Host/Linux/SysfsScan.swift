@@ -1,0 +1,164 @@
+// One reading of a host's sysfs. The tree may change under the reader: a folder that vanishes in the middle is normal,
+// and its subtree is read again from the folder above.
+
+import Glibc
+import PCI
+
+/// Gathers an inventory from a sysfs tree, the live one or a captured one.
+struct SysfsScan {
+    /// The tree changed while a subtree was read: read it again.
+    struct Vanished: Error {}
+
+    /// An attribute that waits for the device lock, to be read by a worker.
+    struct LockedAttribute {
+        var device: DeviceAddress
+        /// The file, relative to the sysfs root.
+        var path: String
+    }
+
+    /// What a scan can keep of the last one: configuration space does not change while a device stays, and reading it
+    /// wakes the device up (pci_config_pm_runtime_get, drivers/pci/pci-sysfs.c).
+    struct Remembered {
+        /// The folder's inode: sysfs never gives a removed device's to its successor while it runs.
+        var inode: UInt64
+        var capabilities: FunctionCapabilities
+        var configIdentification: PCIFunction.Identification
+        var warnings: [ConfigWarning]
+    }
+
+    /// How often a subtree that keeps changing is read again before it is taken as it is.
+    static let attempts = 3
+
+    var devices: [Device] = []
+    var hostBridges: [HostBridgeID: HostBridge] = [:]
+    var kernelGroups: [KernelGroup] = []
+    var warnings: [InventoryWarning] = []
+    var lockedAttributes: [LockedAttribute] = []
+    /// The folders found to hold PCI functions, so that a second way to the same function is not taken.
+    var seen = Set<DeviceAddress>()
+    var remembered: [PCIAddress: Remembered] = [:]
+    let previous: [PCIAddress: Remembered]
+
+    /// `previous` is what the last scan of the same tree remembered.
+    init(previous: [PCIAddress: Remembered] = [:]) { self.previous = previous }
+
+    /// Reads everything but the locked attributes.
+    mutating func scan(_ sys: borrowing Directory) {
+        scanHostBridges(sys)
+        scanStrayFunctions(sys)
+        scanKernelGroups(sys)
+        scanOtherBuses(sys)
+        finishFunctions()
+    }
+
+    /// What was read, as an inventory.
+    func inventory(kernel: KernelRelease?) -> Inventory {
+        Inventory(
+            kernel: kernel, hostBridges: Array(hostBridges.values), devices: devices, kernelGroups: kernelGroups,
+            warnings: warnings)
+    }
+
+    mutating func warn(_ message: String, device: DeviceAddress? = nil, offset: Int? = nil) {
+        warnings.append(InventoryWarning(device: device, offset: offset, message: message))
+    }
+}
+
+extension SysfsScan {
+    /// Finds the folders of all host bridges and reads what lies below. They may lie anywhere in /sys/devices (on ARM
+    /// below a platform device), so the targets of the links in bus/pci/devices and class/pci_bus tell where.
+    private mutating func scanHostBridges(_ sys: borrowing Directory) {
+        var folders: [HostBridgeID: [String]] = [:]
+        for name in (try? Directory("devices", below: sys).names()) ?? [] {
+            if let id = HostBridgeID(name) { folders[id] = ["devices", name] }
+        }
+        for links in [["bus", "pci", "devices"], ["class", "pci_bus"]] {
+            guard let folder = try? Directory(links.joined(separator: "/"), below: sys) else { continue }
+            for name in (try? folder.names()) ?? [] {
+                guard let target = try? folder.link(name), let path = SysfsPath(target: target, from: links),
+                    let found = path.hostBridge, folders[found.id] == nil
+                else { continue }
+                folders[found.id] = found.folder
+            }
+        }
+        for (id, path) in folders.sorted(by: { $0.key < $1.key }) {
+            scanHostBridge(id, at: path, sys)
+        }
+    }
+
+    private mutating func scanHostBridge(_ id: HostBridgeID, at path: [String], _ sys: borrowing Directory) {
+        for attempt in 1...Self.attempts {
+            let mark = mark()
+            do throws(Vanished) {
+                guard let folder = try? Directory(path.joined(separator: "/"), below: sys) else { return }
+                try scanHostBridge(id, folder, at: path, parent: nil, lenient: attempt == Self.attempts)
+                return
+            } catch {
+                rewind(to: mark)
+            }
+        }
+    }
+
+    /// Reads a host bridge whose folder is open. `lenient` takes what vanishes as unknown instead of giving up.
+    mutating func scanHostBridge(
+        _ id: HostBridgeID, _ folder: borrowing Directory, at path: [String], parent: PCIAddress?, lenient: Bool
+    ) throws(Vanished) {
+        guard hostBridges[id] == nil else { return }
+        guard let contents = try? FunctionFolder(folder) else { throw Vanished() }
+        hostBridges[id] = HostBridge(id: id, parent: parent)
+        let position = Position(hostBridge: id, parent: nil, path: path)
+        for address in contents.functions { try scanSubtree(address, folder, position, lenient: lenient) }
+    }
+
+    /// Functions that bus/pci/devices lists and no host bridge's folder led to: captures that kept the list but not
+    /// the tree, and devices that came while the tree was read.
+    private mutating func scanStrayFunctions(_ sys: borrowing Directory) {
+        let list = ["bus", "pci", "devices"]
+        guard let folder = try? Directory(list.joined(separator: "/"), below: sys) else { return }
+        for name in (try? folder.names()) ?? [] {
+            guard let address = PCIAddress(name), !seen.contains(.pci(address)) else { continue }
+            let target = (try? folder.link(name)).flatMap { SysfsPath(target: $0, from: list) }
+            let path = target?.components ?? list + [name]
+            let ancestors = path.dropLast()
+            let id = ancestors.lazy.compactMap { HostBridgeID($0) }.last
+            let position = Position(
+                hostBridge: id ?? HostBridgeID(domain: address.domain, bus: address.bus),
+                parent: ancestors.last.flatMap { PCIAddress($0) }, path: Array(ancestors))
+            guard let parentFolder = try? Directory(ancestors.joined(separator: "/"), below: sys) else { continue }
+            try? scanSubtree(address, parentFolder, position, lenient: true)
+            if seen.contains(.pci(address)), hostBridges[position.hostBridge] == nil {
+                hostBridges[position.hostBridge] = HostBridge(id: position.hostBridge)
+            }
+        }
+    }
+
+    /// The state of the scan before a subtree, for reading that subtree again.
+    func mark() -> Mark {
+        Mark(
+            devices: devices.count, warnings: warnings.count, locked: lockedAttributes.count, seen: seen,
+            hostBridges: hostBridges)
+    }
+
+    mutating func rewind(to mark: Mark) {
+        devices.removeSubrange(mark.devices...)
+        warnings.removeSubrange(mark.warnings...)
+        lockedAttributes.removeSubrange(mark.locked...)
+        seen = mark.seen
+        hostBridges = mark.hostBridges
+    }
+
+    struct Mark {
+        var devices: Int
+        var warnings: Int
+        var locked: Int
+        var seen: Set<DeviceAddress>
+        var hostBridges: [HostBridgeID: HostBridge]
+    }
+
+    /// Where in the hierarchy a function is met.
+    struct Position {
+        var hostBridge: HostBridgeID
+        var parent: PCIAddress?
+        /// The folder's path below the sysfs root.
+        var path: [String]
+    }
+}
