@@ -43,6 +43,8 @@ public struct Inventory: Equatable, Sendable {
     public let kernelGroups: [KernelGroup]
     /// What was odd.
     public let warnings: [InventoryWarning]
+    /// Whether the kernel isolates any PCI function: groups of no-IOMMU mode do not count.
+    public let hasPCIKernelGroups: Bool
 
     private let deviceIndices: [DeviceAddress: Int]
     private let kernelGroupIndices: [Int: Int]
@@ -62,6 +64,10 @@ public struct Inventory: Equatable, Sendable {
         deviceIndices = Dictionary(uniqueKeysWithValues: zip(sorted.map(\.address), sorted.indices))
         kernelGroupIndices = Dictionary(
             zip(self.kernelGroups.map(\.number), self.kernelGroups.indices), uniquingKeysWith: { first, _ in first })
+        let noIOMMU = Set(kernelGroups.filter(\.isNoIOMMU).map(\.number))
+        hasPCIKernelGroups = sorted.contains { device in
+            device.pci != nil && device.kernelGroup.map { !noIOMMU.contains($0) } ?? false
+        }
     }
 
     /// The device with this address.
@@ -73,11 +79,4 @@ public struct Inventory: Equatable, Sendable {
     /// The kernel group with this number.
     public func kernelGroup(_ number: Int) -> KernelGroup? { kernelGroupIndices[number].map { kernelGroups[$0] } }
 
-    /// Whether the kernel isolates any PCI function: groups of no-IOMMU mode do not count.
-    public var hasPCIKernelGroups: Bool {
-        devices.contains { device in
-            guard device.pci != nil, let number = device.kernelGroup else { return false }
-            return kernelGroup(number)?.isNoIOMMU != true
-        }
-    }
 }

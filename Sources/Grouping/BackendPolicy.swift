@@ -1,0 +1,51 @@
+// Which backend decides for which host bridge: chosen by what the kernel offers, or forced by the administrator.
+
+import Host
+import PCI
+
+/// The choice of a backend, and why it was made.
+public struct BackendChoice: Equatable, Sendable {
+    /// The backend.
+    public var backend: BackendName
+    /// Why, in words.
+    public var reason: String
+
+    public init(backend: BackendName, reason: String) {
+        self.backend = backend
+        self.reason = reason
+    }
+}
+
+/// How backends are chosen.
+public enum BackendPolicy: Equatable, Sendable {
+    /// By what the platform and the kernel offer.
+    case auto
+    /// The same for every host bridge.
+    case forced(BackendName)
+
+    /// The choice for a host bridge. The kernel's groups count for the machine, not for the host bridge: with
+    /// virtio-iommu a device has no group before its driver probes it, and a host bridge must not change its backend,
+    /// and with it the identity of its groups, when the first driver does.
+    public func choice(for hostBridge: HostBridgeID, in inventory: Inventory) -> BackendChoice {
+        switch self {
+        case .forced(let backend):
+            BackendChoice(backend: backend, reason: "forced by the administrator")
+        case .auto where inventory.hasPCIKernelGroups:
+            BackendChoice(backend: .kernel, reason: "the kernel has IOMMU groups for PCI devices")
+        case .auto:
+            BackendChoice(
+                backend: .hostBridge,
+                reason: "the kernel has no IOMMU groups for PCI devices, so nothing finer than a host bridge is known")
+        }
+    }
+}
+
+extension BackendName {
+    /// The backend of this name.
+    var backend: any Backend {
+        switch self {
+        case .hostBridge: HostBridgeBackend()
+        case .kernel: KernelBackend()
+        }
+    }
+}

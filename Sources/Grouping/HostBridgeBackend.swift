@@ -1,0 +1,19 @@
+// The generic default: nothing is known about isolation below a host bridge, so all of it is one group.
+
+import Host
+import PCI
+
+/// One group for all that sits below a host bridge, bridges included.
+public struct HostBridgeBackend: Backend {
+    public static let name = BackendName.hostBridge
+
+    public init() {}
+
+    public func cells(of devices: [Device], below hostBridge: HostBridgeID?, in inventory: Inventory) -> [Cell] {
+        devices.isEmpty ? [] : [Cell(devices.map(\.address), wholeHostBridge: hostBridge)]
+    }
+
+    public func reason(forLeavingOut device: Device, in inventory: Inventory) -> String {
+        "it sits below no host bridge"
+    }
+}

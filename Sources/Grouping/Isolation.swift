@@ -1,0 +1,88 @@
+// Whether a group is one: isolated by an IOMMU, and fit to be claimed. Both are verdicts with reasons, because "no"
+// alone sends people to the forums.
+
+import Host
+import PCI
+
+/// Whether an IOMMU isolates a group.
+public enum Isolation: Equatable, Sendable {
+    /// Every member that is not a bridge is in a kernel group that an IOMMU stands behind.
+    case isolated
+    /// No IOMMU isolates it; the reason and what would change it, in words.
+    case notIsolated(reason: String)
+
+    /// Whether it is.
+    public var isIsolated: Bool { self == .isolated }
+
+    init(of members: [Device], in inventory: Inventory) {
+        let translated = members.filter { Self.isTranslated($0, inventory) }
+        let endpoints = members.filter { !$0.isBridge }
+        if let noIOMMU = members.lazy.compactMap(\.kernelGroup).first(where: {
+            inventory.kernelGroup($0)?.isNoIOMMU == true
+        }) {
+            self = .notIsolated(
+                reason: "kernel group \(noIOMMU) is vfio's no-IOMMU mode, which isolates nothing; "
+                    + Advice.switchOnIOMMU)
+        } else if translated.isEmpty {
+            self = .notIsolated(
+                reason: inventory.kernelGroups.isEmpty
+                    ? "no IOMMU isolates it: the kernel made no IOMMU groups; \(Advice.switchOnIOMMU)"
+                    : "no IOMMU isolates it: the kernel put none of its members in an IOMMU group")
+        } else if let outside = endpoints.first(where: { !Self.isTranslated($0, inventory) }) {
+            self = .notIsolated(
+                reason: "its member \(outside.address) is in no IOMMU group of the kernel, so no IOMMU isolates it; "
+                    + "the kernel backend would leave that device out of the group")
+        } else {
+            self = .isolated
+        }
+    }
+
+    private static func isTranslated(_ device: Device, _ inventory: Inventory) -> Bool {
+        guard let number = device.kernelGroup else { return false }
+        return inventory.kernelGroup(number)?.isNoIOMMU != true
+    }
+}
+
+/// Whether a group can be claimed on this platform at all.
+public enum Claimability: Equatable, Sendable {
+    /// It can.
+    case claimable
+    /// It can not; the reason and what would change it, in words.
+    case notClaimable(reason: String)
+
+    /// Whether it can.
+    public var isClaimable: Bool { self == .claimable }
+
+    /// The reason why not.
+    public var reason: String? { if case .notClaimable(let reason) = self { reason } else { nil } }
+
+    /// The buses that have a vfio driver (drivers/vfio in 6.12); mdev devices are vfio devices from birth.
+    private static let busesWithVFIO: Set = ["platform", "amba", "fsl-mc", "cdx", "ap", "ccw", "mdev"]
+
+    init(of members: [Device], isolation: Isolation, in inventory: Inventory) {
+        if case .notIsolated(let reason) = isolation {
+            self = .notClaimable(reason: reason)
+            return
+        }
+        guard members.contains(where: { !$0.isBridge }) else {
+            self = .notClaimable(reason: "it has only bridges: there is nothing to hand to a virtual machine")
+            return
+        }
+        for number in Set(members.compactMap(\.kernelGroup)).sorted() {
+            let regions = inventory.kernelGroup(number)?.reservedRegions ?? []
+            if let direct = regions.first(where: { $0.kind == .direct }) {
+                self = .notClaimable(
+                    reason: "kernel group \(number) has a direct reserved region "
+                        + "(0x\(hexadecimal(direct.start))-0x\(hexadecimal(direct.last))): firmware uses its memory "
+                        + "behind the kernel's back (RMRR), so the kernel refuses it to vfio; a firmware update or a "
+                        + "firmware switch such as 'legacy USB' or 'shared memory' for the slot may drop the region")
+                return
+            }
+        }
+        if let foreign = members.first(where: { $0.pci == nil && !Self.busesWithVFIO.contains($0.address.bus) }) {
+            self = .notClaimable(reason: "its member \(foreign.address) is on a bus that has no vfio driver")
+            return
+        }
+        self = .claimable
+    }
+}

@@ -1,0 +1,63 @@
+// A group as the registry knows it: what it is, in what state its members are, and what it can be used for now.
+
+import Grouping
+import Host
+
+/// A device seen as part of a group.
+public struct Member: Equatable, Sendable {
+    /// The device.
+    public var device: Device
+    /// In whose hands it is.
+    public var state: MemberState
+}
+
+/// What can be done with a group now.
+public enum GroupState: Equatable, Sendable {
+    /// It can never be claimed on this platform; why, in words.
+    case unavailable(reason: String)
+    /// It can be claimed.
+    case available
+    /// A vfio driver has members of it, and nobody claimed it.
+    case orphaned
+
+    /// Its name in the API.
+    public var name: String {
+        switch self {
+        case .unavailable: "unavailable"
+        case .available: "available"
+        case .orphaned: "orphaned"
+        }
+    }
+}
+
+/// A group, its members and its verdicts at one moment.
+public struct GroupRecord: Equatable, Sendable {
+    /// What the group is.
+    public var group: Group
+    /// Its members, in the group's order.
+    public var members: [Member]
+    /// The members that keep it from being complete.
+    public var blockers: [Blocker]
+    /// What can be done with it.
+    public var state: GroupState
+
+    /// The identity.
+    public var id: GroupID { group.id }
+    /// Whether no member is in the hands of a host driver.
+    public var isComplete: Bool { blockers.isEmpty }
+
+    init(_ group: Group, in inventory: Inventory) {
+        self.group = group
+        members = group.members.compactMap { inventory[$0] }.map {
+            Member(device: $0, state: MemberState(of: $0, kernel: inventory.kernel))
+        }
+        blockers = members.compactMap { Blocker($0.device, state: $0.state) }
+        if let reason = group.claimability.reason {
+            state = .unavailable(reason: reason)
+        } else if members.contains(where: { $0.state == .held }) {
+            state = .orphaned
+        } else {
+            state = .available
+        }
+    }
+}
