@@ -81,7 +81,7 @@ extension RegistryEvent {
                     .memberAdded, group: record.id, member: member,
                     cause: old.inventory[member] == nil ? "the device came to the host" : "it was in another group")
             }
-            add(driverChangesOf: record, since: old, to: &events, generation: new.generation)
+            appendDriverChanges(of: record, since: old, to: &events, generation: new.generation)
             if predecessor.state != record.state {
                 add(
                     .groupStateChanged, group: record.id,
@@ -100,8 +100,8 @@ extension RegistryEvent {
         return "its devices are now in \(heirs.map(\.text).joined(separator: ", "))"
     }
 
-    private static func add(
-        driverChangesOf record: GroupRecord, since old: Snapshot, to events: inout [RegistryEvent], generation: Int
+    private static func appendDriverChanges(
+        of record: GroupRecord, since old: Snapshot, to events: inout [RegistryEvent], generation: Int
     ) {
         for member in record.members {
             guard let before = old.inventory[member.device.address], before.driver != member.device.driver else {
