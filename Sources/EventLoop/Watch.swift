@@ -1,0 +1,28 @@
+/// What is known of one descriptor: what epoll reports of it, and who waits.
+struct Watch {
+    enum Direction { case reading, writing }
+
+    /// How a wait ended.
+    enum Wake { case ready, cancelled, forgotten, refused(LoopError) }
+
+    struct Waiter {
+        let ticket: UInt64
+        // Unsafe rather than checked: one wait a request is the hot path. Every waiter is taken out of its watch before
+        // it is resumed, so none is resumed twice; `forget` and cancellation resume those that nothing else would.
+        let continuation: UnsafeContinuation<Wake, Never>
+    }
+
+    /// Tells events of a closed descriptor from those of a later one with the same number.
+    var generation: UInt32 = 0
+    var registered = false
+    /// The events epoll reports; hang-up and error it reports always.
+    var interest: UInt32 = 0
+    var reader: Waiter?
+    var writer: Waiter?
+    var onHangUp: Reactor.Call?
+
+    subscript(direction: Direction) -> Waiter? {
+        get { direction == .reading ? reader : writer }
+        set { if direction == .reading { reader = newValue } else { writer = newValue } }
+    }
+}
