@@ -1,0 +1,80 @@
+// A host as the kernel shows it below a root folder: the live one at `/`, or a captured tree anywhere.
+
+import EventLoop
+import Glibc
+import PCI
+
+/// Reads `ROOT/sys` and `ROOT/proc`.
+@LoopActor
+public final class LinuxHost: Host {
+    /// The root folder.
+    public nonisolated let root: String
+    public nonisolated var name: String { isLive ? "this host" : root }
+
+    /// Whether it is the running kernel's own tree, whose changes are announced.
+    private nonisolated var isLive: Bool { root == "/" }
+    private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
+    private var uevents: UeventSocket?
+    private let lockedAttributes = LockedAttributeReader()
+
+    /// A host below `root`, an absolute or relative path.
+    public nonisolated init(root: String) { self.root = root }
+
+    public func readInventory() async throws(HostError) -> Inventory {
+        // Listening comes first: a change during the scan leads to another scan.
+        if isLive, uevents == nil { uevents = try? UeventSocket() }
+        let sys = try openSysfs()
+        var scan = SysfsScan(previous: remembered)
+        scan.scan(sys)
+        remembered = scan.remembered
+        let attributes = scan.lockedAttributes
+        let readings = await lockedAttributes.read(attributes.map(\.path), below: sys.descriptor)
+        scan.take(readings, for: attributes)
+        return scan.inventory(kernel: kernelRelease())
+    }
+
+    public func awaitChange() async throws(LoopError) {
+        guard let uevents else { return try await EventLoop.main.sleep(until: MonotonicTime(nanoseconds: .max)) }
+        try await uevents.nextRelevantChange()
+    }
+
+    private func openSysfs() throws(HostError) -> Directory {
+        let folder: Directory
+        do throws(SystemError) { folder = try Directory(path: root) } catch {
+            throw .unreadableRoot(path: root, errno: error.errno)
+        }
+        // A container without /sys often has the empty folder.
+        if let sys = try? Directory(path: joined("sys")), (try? Directory("devices", below: sys)) != nil { return sys }
+        let hint = ((try? folder.names()) ?? []).first { (try? Directory(path: joined("\($0)/sys/devices"))) != nil }
+        if let hint { throw .noSysfs(path: root, hint: joined(hint)) }
+        let isSysfsItself = (try? Directory("devices", below: folder)) != nil && (try? Directory("bus", below: folder)) != nil
+        throw .noSysfs(path: root, hint: isSysfsItself ? joined("..") : nil)
+    }
+
+    private func kernelRelease() -> KernelRelease? {
+        guard let proc = try? Directory(path: joined("proc")) else { return nil }
+        if let text = try? proc.text("sys/kernel/osrelease"), let release = KernelRelease(text) { return release }
+        // "Linux version 6.12.95+deb12-amd64 (...) ..."
+        guard let words = try? proc.text("version").split(separator: " ", maxSplits: 3), words.count > 2 else {
+            return nil
+        }
+        return KernelRelease(words[2])
+    }
+
+    private func joined(_ name: String) -> String { root.hasSuffix("/") ? root + name : "\(root)/\(name)" }
+}
+
+extension SysfsScan {
+    /// Puts the values of the locked attributes where they belong.
+    mutating func take(_ readings: [LockedReading], for attributes: [LockedAttribute]) {
+        let index = Dictionary(
+            zip(devices.map(\.address), devices.indices), uniquingKeysWith: { first, _ in first })
+        for (attribute, reading) in zip(attributes, readings) {
+            guard let position = index[attribute.device] else { continue }
+            devices[position].driverOverride = reading.driverOverride
+            if reading == .late {
+                warn("its driver_override could not be read: the device is busy in the kernel", device: attribute.device)
+            }
+        }
+    }
+}
