@@ -56,7 +56,8 @@ struct FunctionFolder {
             } else {
                 for (known, attribute) in Attributes.names where known.utf8CodeUnitCount == name.count {
                     guard known.withUTF8Buffer({ $0.elementsEqual(name) }) else { continue }
-                    contents.attributes.insert(attribute)
+                    // `iommu` is a link in a device and a folder in the function that is an IOMMU itself.
+                    if type != DT_DIR { contents.attributes.insert(attribute) }
                     return
                 }
             }

@@ -1,0 +1,175 @@
+import PCI
+import TestSupport
+import Testing
+
+@Suite struct FunctionCapabilitiesTests {
+    private func read(_ config: [UInt8]) -> (FunctionCapabilities, [ConfigWarning]) {
+        var warnings: [ConfigWarning] = []
+        let capabilities = FunctionCapabilities(ConfigSpace(config), warnings: &warnings)
+        return (capabilities, warnings)
+    }
+
+    private func downstreamPort() -> ConfigBuilder {
+        var config = ConfigBuilder(headerType: 1)
+        config.bytes[0x19] = 5
+        config.bytes[0x1a] = 7
+        config.capabilityList(at: 0x40)
+        config.express(at: 0x40, type: 6, ariForwarding: true)
+        config.acs(at: 0x100, capability: 0x1f, control: 0x1d)
+        return config
+    }
+
+    @Test func `a switch port shows its buses, type, ARI forwarding and ACS`() {
+        let (capabilities, warnings) = read(downstreamPort().bytes)
+        #expect(capabilities.header.value?.busesBelow?.secondary == 5)
+        #expect(capabilities.header.value?.busesBelow?.subordinate == 7)
+        #expect(capabilities.express.value?.kind == .downstreamPort)
+        #expect(capabilities.express.value?.ariForwardingEnabled == true)
+        #expect(capabilities.acs == .present(AccessControlServices(capability: 0x1f, control: 0x1d)))
+        #expect(capabilities.sriov == .absent)
+        #expect(warnings.isEmpty)
+    }
+
+    @Test func `SR-IOV tells how many VFs there can be and are`() {
+        var config = ConfigBuilder()
+        config.capabilityList(at: 0x40)
+        config.express(at: 0x40, type: 0)
+        config.extended(0x10, at: 0x100)
+        config.word(0x108, 0x0011)
+        config.word(0x10e, 8)
+        config.word(0x110, 2)
+        config.word(0x114, 1)
+        config.word(0x116, 1)
+        config.word(0x11a, 0x1520)
+        let sriov = read(config.bytes).0.sriov.value
+        #expect(sriov?.isEnabled == true)
+        #expect(sriov?.ariCapableHierarchy == true)
+        #expect(sriov?.totalVFs == 8)
+        #expect(sriov?.numberOfVFs == 2)
+        #expect(sriov?.vfDeviceID == 0x1520)
+    }
+
+    @Test func `64 readable bytes leave type and ACS unknown, not missing`() {
+        let (capabilities, warnings) = read(Array(downstreamPort().bytes.prefix(64)))
+        #expect(capabilities.header.value?.isBridge == true)
+        #expect(capabilities.express == .unknown(.headerOnly))
+        #expect(capabilities.acs == .unknown(.headerOnly))
+        #expect(warnings.isEmpty)
+    }
+
+    @Test func `64 readable bytes of a device without capabilities are enough to say so`() {
+        let capabilities = read(ConfigBuilder(size: 64).bytes).0
+        #expect(capabilities.express == .absent)
+        #expect(capabilities.acs == .absent)
+    }
+
+    @Test func `256 readable bytes of a PCI Express function leave ACS unknown`() {
+        let capabilities = read(Array(downstreamPort().bytes.prefix(256))).0
+        #expect(capabilities.express.value?.kind == .downstreamPort)
+        #expect(capabilities.acs == .unknown(.noExtendedConfig))
+    }
+
+    @Test func `256 bytes of a conventional device have no ACS`() {
+        let capabilities = read(ConfigBuilder(size: 256).bytes).0
+        #expect(capabilities.express == .absent)
+        #expect(capabilities.acs == .absent)
+    }
+
+    @Test func `no config file leaves everything unknown`() {
+        let (capabilities, warnings) = read([])
+        #expect(capabilities == FunctionCapabilities(unknown: .noConfig))
+        #expect(warnings.isEmpty)
+    }
+
+    @Test func `a device that answers with ones is unknown and warned about`() {
+        let (capabilities, warnings) = read([UInt8](repeating: 0xff, count: 4096))
+        #expect(capabilities == FunctionCapabilities(unknown: .notResponding))
+        #expect(warnings.map(\.offset) == [0])
+    }
+
+    @Test func `a virtual function's ones in vendor and device ID are no sign of a dead device`() {
+        var config = ConfigBuilder()
+        config.doubleWord(0, 0xffff_ffff)
+        config.capabilityList(at: 0x40)
+        config.express(at: 0x40, type: 0)
+        #expect(read(config.bytes).0.express.value?.kind == .endpoint)
+    }
+
+    @Test func `a capability list that loops ends with a warning at the place`() {
+        var config = ConfigBuilder()
+        config.capabilityList(at: 0x40)
+        config.bytes[0x40] = 0x01
+        config.bytes[0x41] = 0x50
+        config.bytes[0x50] = 0x05
+        config.bytes[0x51] = 0x40
+        let (capabilities, warnings) = read(config.bytes)
+        #expect(capabilities.express == .unknown(.malformed))
+        #expect(warnings == [ConfigWarning(offset: 0x40, message: "capability list loops")])
+    }
+
+    @Test func `what was found before a loop counts`() {
+        var config = downstreamPort()
+        config.bytes[0x41] = 0x40
+        let (capabilities, warnings) = read(config.bytes)
+        #expect(capabilities.express.value?.kind == .downstreamPort)
+        #expect(capabilities.acs.value != nil)
+        #expect(warnings.map(\.offset) == [0x40])
+    }
+
+    @Test func `an extended list that loops leaves what was not found unknown`() {
+        var config = downstreamPort()
+        config.acs(at: 0x100, capability: 0x1f, control: 0x1d, next: 0x100)
+        let (capabilities, warnings) = read(config.bytes)
+        #expect(capabilities.acs.value != nil)
+        #expect(capabilities.sriov == .unknown(.malformed))
+        #expect(warnings.map(\.offset) == [0x100])
+    }
+
+    @Test func `an extended pointer into the standard space is nonsense`() {
+        var config = downstreamPort()
+        config.extended(0x01, at: 0x100, next: 0x40)
+        let (capabilities, warnings) = read(config.bytes)
+        #expect(capabilities.acs == .unknown(.malformed))
+        #expect(warnings.map(\.offset) == [0x40])
+    }
+
+    @Test func `a null first extended capability that points on is legal`() {
+        var config = downstreamPort()
+        config.extended(0, at: 0x100, next: 0x140)
+        config.acs(at: 0x140, capability: 0x1d, control: 0)
+        let (capabilities, warnings) = read(config.bytes)
+        #expect(capabilities.acs.value?.capability == 0x1d)
+        #expect(warnings.isEmpty)
+    }
+
+    @Test func `a config that ends inside the extended list is warned about where it ends`() {
+        var config = downstreamPort()
+        config.extended(0x01, at: 0x100, next: 0x800)
+        let (capabilities, warnings) = read(Array(config.bytes.prefix(0x400)))
+        #expect(capabilities.acs == .unknown(.malformed))
+        #expect(warnings.map(\.offset) == [0x800])
+    }
+
+    @Test func `a header that is cut off is warned about`() {
+        let (capabilities, warnings) = read(Array(downstreamPort().bytes.prefix(20)))
+        #expect(capabilities.header == .unknown(.malformed))
+        #expect(warnings.contains { $0.offset == 20 })
+    }
+
+    @Test func `a header type that does not exist is warned about`() {
+        let (capabilities, warnings) = read(ConfigBuilder(headerType: 0x13).bytes)
+        #expect(capabilities.header == .unknown(.malformed))
+        #expect(warnings.contains { $0.offset == 0x0e })
+    }
+
+    @Test func `no bytes whatever make it trap`() {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<2000 {
+            let length = [0, 1, 15, 63, 64, 65, 255, 256, 257, 300, 4095, 4096, 5000].randomElement(using: &generator)
+            var bytes = (0..<(length ?? 0)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            if bytes.count > 0x0e { bytes[0x0e] &= 0x83 }
+            if bytes.count > 6 { bytes[6] |= 0x10 }
+            _ = read(bytes)
+        }
+    }
+}

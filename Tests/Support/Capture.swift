@@ -1,0 +1,70 @@
+// Captures of machines: our own QEMU captures in Tests/Fixtures/captures, and where the developers' shared folder is
+// there, the captures of real machines in it, which are not ours to publish.
+
+import Foundation
+
+/// A capture, unpacked once a process.
+public struct Capture: CustomStringConvertible, Sendable {
+    /// Its name.
+    public let name: String
+    /// The folder that `sys/` lies in.
+    public let root: String
+    public var description: String { name }
+
+    /// The captures that the repository holds.
+    public static let own: [Capture] = unpack(
+        in: URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .appendingPathComponent("Fixtures/captures").path)
+
+    /// The developers' captures of real machines; empty, with the reason printed, where they are not at hand.
+    public static let real: [Capture] = {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/captures/real").path
+        let found = unpack(in: folder)
+        if found.isEmpty { print("SKIPPED: captures of real machines, because \(folder) is not there") }
+        return found
+    }()
+
+    /// One of the repository's own.
+    public static func named(_ name: String) -> Capture? { own.first { $0.name == name } }
+
+    private static let unpackedFolder = TemporaryFolder("vfiogroupd-captures")
+
+    private static func unpack(in folder: String) -> [Capture] {
+        let archives = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
+            .filter { $0.hasSuffix(".tar.gz") }.sorted()
+        return archives.compactMap { archive in
+            let tar = Process()
+            tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+            tar.arguments = ["tar", "xzf", folder + "/" + archive, "-C", unpackedFolder.path]
+            guard (try? tar.run()) != nil else { return nil }
+            tar.waitUntilExit()
+            let name = String(archive.dropLast(".tar.gz".count))
+            let root = unpackedFolder.path + "/" + name
+            return tar.terminationStatus == 0 ? Capture(name: name, root: root) : nil
+        }
+    }
+
+    /// The kernel's partition, read without the program's own code: sets of addresses, by group number.
+    public var kernelGroups: [Int: Set<String>] {
+        let folder = root + "/sys/kernel/iommu_groups"
+        var groups: [Int: Set<String>] = [:]
+        for number in ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).compactMap({ Int($0) }) {
+            groups[number] = Set(
+                (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(number)/devices")) ?? [])
+        }
+        return groups
+    }
+
+    /// The addresses of all PCI functions, read without the program's own code.
+    public var addresses: Set<String> {
+        Set((try? FileManager.default.contentsOfDirectory(atPath: root + "/sys/bus/pci/devices")) ?? [])
+    }
+
+    /// The names of all host bridges, read without the program's own code.
+    public var hostBridges: Set<String> {
+        Set(
+            ((try? FileManager.default.contentsOfDirectory(atPath: root + "/sys/devices")) ?? [])
+                .filter { $0.hasPrefix("pci") })
+    }
+}

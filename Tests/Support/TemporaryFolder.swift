@@ -1,0 +1,39 @@
+// Folders that tests write to, gone when the test is.
+
+import Foundation
+
+/// A fresh folder below the temporary directory, removed with this object.
+public final class TemporaryFolder: Sendable {
+    public let path: String
+
+    public init(_ name: String = "vfiogroupd-test") {
+        path = NSTemporaryDirectory() + "\(name)-\(UUID().uuidString.prefix(8))"
+        try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// Writes a file and the folders above it.
+    public func write(_ file: String, _ content: [UInt8]) {
+        let url = URL(fileURLWithPath: path + "/" + file)
+        try? FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        FileManager.default.createFile(atPath: url.path, contents: Data(content))
+    }
+
+    public func write(_ file: String, _ content: String) { write(file, Array(content.utf8)) }
+
+    public func makeFolder(_ folder: String) {
+        try? FileManager.default.createDirectory(
+            atPath: path + "/" + folder, withIntermediateDirectories: true)
+    }
+
+    public func link(_ file: String, to target: String) {
+        let url = URL(fileURLWithPath: path + "/" + file)
+        try? FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        symlink(target, url.path)
+    }
+
+    public func remove(_ file: String) { try? FileManager.default.removeItem(atPath: path + "/" + file) }
+}
