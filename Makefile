@@ -69,15 +69,19 @@ deps:  ## Install the Debian packages that a build needs
 		as_root=sudo
 	fi
 	echo "make deps: installing$$missing"
-	install() { $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $$missing; }
+	install() {
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $$missing
+	}
 	# The lists are fetched only where the ones at hand do not do: a fresh machine has none.
 	install || { $$as_root apt-get update --quiet && install; }
 
 # PyPI's varlink is a client by other hands; tests start it as .build/python/bin/python3 -m varlink.cli.
 VARLINK := .build/python/varlink-31.0.0
 python: $(VARLINK)  ## Set up PyPI's varlink for the tests
+	@:
 $(VARLINK):
-	@rm -rf $(@D)
+	@echo "make python: setting up varlink from PyPI in $(@D)"
+	rm -rf $(@D)
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 varlink==31.0.0
 	touch $@
