@@ -46,7 +46,8 @@ struct ParsedText: Equatable {
         for (number, physical) in zip(1..., lines) {
             var content = physical.trimmedAtStart
             if content.last == carriageReturn { content.removeLast() }
-            // systemd skips comments between the pieces of a continued line too, and never continues a comment.
+            // systemd skips comments between the pieces of a continued line too, never continues a comment,
+            // and lets it be in any encoding.
             if let first = content.first, first == hash || first == semicolon { continue }
 
             var line = unfinished ?? LogicalLine(number: number)

@@ -66,6 +66,9 @@ struct ConfigurationTextTests {
         #expect(text.statements.map(\.line) == [1, 4])
     }
 
+    @Test("a comment may be in any encoding")
+    func foreignComment() { #expect(parsed(Array("# K".utf8) + [0xF6] + Array("nig\n".utf8)).mistakes == []) }
+
     @Test("a bad piece spoils the continued line it is in, and is reported where it is")
     func badPiece() {
         let text = parsed(Array("A=1\\\n".utf8) + [0xC3, 0x28] + Array("\\\n3\nB=1".utf8))
