@@ -1,0 +1,99 @@
+# What a developer types. `make run` and `make test` need Swift, make and git, and set up the rest themselves.
+
+# One shell a recipe, which stops at the first failure.
+.ONESHELL:
+.SHELLFLAGS := -euc
+.DEFAULT_GOAL := help
+.PHONY: help run test build lint bench generate deps python install
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+PRODUCTS := vfiogroupd vfiogroupctl
+RELEASE  := .build/release-stripped
+DEBUG    := .build/debug
+SOURCES  := Package.swift Sources Tests $(wildcard Benchmarks)
+
+help:  ## List the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: deps  ## Serve a simulated machine until Ctrl-C
+	@for product in $(PRODUCTS); do swift build --product $$product; done
+	echo "In a second terminal: $(CURDIR)/$(DEBUG)/vfiogroupctl list"
+	exec $(DEBUG)/vfiogroupd --simulate demo
+
+# All targets are built, the executables too, which the end-to-end tests start from $(DEBUG).
+test: deps  ## Run all tests that need no virtual machine
+	@$(MAKE) --no-print-directory python ||
+		echo "make test: no PyPI varlink here, so the tests that call the daemon with it are skipped"
+	swift build --build-tests
+	swift test --skip-build --parallel
+
+build: deps  ## Build release binaries into .build/release-stripped
+	@mkdir -p $(RELEASE)
+	for product in $(PRODUCTS); do
+		swift build -c release --static-swift-stdlib --product $$product
+		strip -o $(RELEASE)/$$product .build/release/$$product
+	done
+	cd $(RELEASE) && stat --format '%n: %s bytes' $(PRODUCTS)
+
+lint:  ## Check the formatting of all Swift files
+	@swift format lint --strict --recursive $(SOURCES)
+
+bench:  ## Run the benchmarks
+	@exec Benchmarks/run.sh
+
+# The IDL is the contract; what is generated from it is committed, and a test checks that it is current.
+generate:  ## Generate the Swift types of the API from its IDL
+	@swift run varlink-generate Sources/GroupAPI/*.varlink --output Sources/GroupAPI/Generated
+
+# EXTRA names further packages (.ci/run does). Nothing is fetched when all are there, so that it works offline.
+EXTRA ?=
+deps:  ## Install the Debian packages that a build needs
+	@packages="libsystemd-dev pkg-config $(EXTRA)"
+	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+		pkg-config --exists libsystemd 2>/dev/null && exit 0
+		echo "make deps: this is no Debian; please install what it calls: $$packages" >&2
+		echo "  (Fedora: systemd-devel pkgconf-pkg-config; Arch: systemd-libs pkgconf)" >&2
+		exit 1
+	fi
+	missing=
+	for package in $$packages; do
+		status=$$(dpkg-query --show --showformat '$${db:Status-Status}' $$package 2>/dev/null || true)
+		[ "$$status" = installed ] || missing="$$missing $$package"
+	done
+	[ -n "$$missing" ] || exit 0
+	as_root=
+	if [ "$$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || { echo "make deps: please install as root:$$missing" >&2; exit 1; }
+		as_root=sudo
+	fi
+	echo "make deps: installing$$missing"
+	install() {
+		$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends $$missing
+	}
+	# The lists are fetched only where the ones at hand do not do: a fresh machine has none.
+	install || { $$as_root apt-get update --quiet && install; }
+
+# PyPI's varlink is a client by other hands; tests start it as .build/python/bin/python3 -m varlink.cli.
+VARLINK := .build/python/varlink-31.0.0
+python: $(VARLINK)  ## Set up PyPI's varlink for the tests
+	@:
+$(VARLINK):
+	@echo "make python: setting up varlink from PyPI in $(@D)"
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 varlink==31.0.0
+	touch $@
+
+install:  ## Install what `make build` built, below DESTDIR and PREFIX
+	@test -x $(RELEASE)/vfiogroupd || { echo "make install: run make build first" >&2; exit 1; }
+	units=$(DESTDIR)$(PREFIX)/lib/systemd/system
+	settings=$(DESTDIR)/etc/vfiogroupd
+	install -d $(DESTDIR)$(PREFIX)/bin $$units $$settings
+	for product in $(PRODUCTS); do install -m 755 $(RELEASE)/$$product $(DESTDIR)$(PREFIX)/bin/; done
+	install -m 644 systemd/vfiogroupd.socket $$units/
+	sed 's|/usr/bin/|$(PREFIX)/bin/|' systemd/vfiogroupd.service >$$units/vfiogroupd.service
+	chmod 644 $$units/vfiogroupd.service
+	# What an administrator changed stays.
+	test -e $$settings/vfiogroupd.conf || install -m 644 config/vfiogroupd.conf $$settings/

@@ -1,0 +1,148 @@
+// What the service manager is told, and what it passes. libsystemd reads the environment, so whatever sets that runs
+// in a process of its own: setenv in a process with several threads is a race with every getenv.
+
+import Foundation
+import Testing
+
+@testable import Systemd
+
+@Suite("Service manager")
+struct ServiceManagerTests {
+    @Test("assignments stand one a line, in their order")
+    func notificationText() {
+        #expect(ServiceState.text(of: [.ready, .status("9 groups")]) == "READY=1\nSTATUS=9 groups")
+        #expect(ServiceState.text(of: [.stopping, .errno(ENODEV)]) == "STOPPING=1\nERRNO=19")
+    }
+
+    @Test("a status cannot become a second assignment")
+    func statusOfOneLine() {
+        #expect(ServiceState.text(of: [.status("a\nREADY=1\r\n\0b")]) == "STATUS=a READY=1   b")
+    }
+
+    @Test("a long status is cut between characters")
+    func longStatus() {
+        let text = ServiceState.text(of: [.status("x" + String(repeating: "\u{e9}", count: 4000))])
+        #expect(text.utf8.count == "STATUS=".utf8.count + 1023)
+        #expect(text.hasSuffix("\u{e9}"))
+    }
+
+    @Test("notifications reach NOTIFY_SOCKET as one datagram a call")
+    func notifies() async {
+        await #expect(processExitsWith: .success) {
+            let manager = try LocalSocket(SOCK_DGRAM)
+            setenv("NOTIFY_SOCKET", manager.path, 1)
+            #expect(try ServiceManager().notify(.ready, .status("9 groups")))
+            #expect(try ServiceManager().notify(.stopping))
+            #expect(try !ServiceManager().notify())
+            #expect(manager.received() == "READY=1\nSTATUS=9 groups")
+            #expect(manager.received() == "STOPPING=1")
+            #expect(manager.received() == nil)
+        }
+    }
+
+    @Test("without a service manager nothing is told, and nothing fails")
+    func unsupervised() async {
+        await #expect(processExitsWith: .success) {
+            unsetenv("NOTIFY_SOCKET")
+            unsetenv("LISTEN_FDS")
+            let told = try ServiceManager().notify(.ready)
+            #expect(!told)
+            let passed = try ServiceManager().takeListenDescriptors()
+            #expect(passed == [])
+        }
+    }
+
+    @Test("a service manager that is gone is an error, and one can go on")
+    func managerGone() async {
+        await #expect(processExitsWith: .success) {
+            setenv("NOTIFY_SOCKET", "/nonexistent/notify", 1)
+            #expect(throws: SystemdError.notNotified(errno: ENOENT)) { try ServiceManager().notify(.ready) }
+        }
+    }
+
+    @Test("passed descriptors come with their names, close-on-exec, and once")
+    func socketActivation() async {
+        await #expect(processExitsWith: .success) {
+            let listener = try LocalSocket(SOCK_STREAM)
+            try #require(listen(listener.descriptor, 1) == 0)
+            _ = fcntl(listener.descriptor, F_SETFD, 0)
+            // What is open below the listener passes for passed too: the protocol has no gaps.
+            let others = Int(listener.descriptor) - 3
+            setenv("LISTEN_PID", "\(getpid())", 1)
+            setenv("LISTEN_FDS", "\(others + 1)", 1)
+            setenv("LISTEN_FDNAMES", (Array(repeating: "other", count: others) + ["varlink"]).joined(separator: ":"), 1)
+
+            let passed = try ServiceManager().takeListenDescriptors()
+            #expect(passed.count == others + 1)
+            let varlink = try #require(passed.last)
+            #expect(varlink == PassedDescriptor(descriptor: listener.descriptor, name: "varlink"))
+            #expect(throws: Never.self) { try varlink.checkListener() }
+            #expect(fcntl(varlink.descriptor, F_GETFD) == FD_CLOEXEC)
+            let client = try LocalSocket.connected(to: listener.path)
+            defer { close(client) }
+            let peer = accept(varlink.descriptor, nil, nil)
+            #expect(peer >= 0)
+            close(peer)
+
+            #expect(getenv("LISTEN_FDS") == nil)
+            #expect(try ServiceManager().takeListenDescriptors() == [])
+        }
+    }
+
+    @Test("descriptors that were meant for another process are left alone")
+    func otherProcess() async {
+        await #expect(processExitsWith: .success) {
+            setenv("LISTEN_PID", "1", 1)
+            setenv("LISTEN_FDS", "1", 1)
+            let passed = try ServiceManager().takeListenDescriptors()
+            #expect(passed == [])
+        }
+    }
+
+    @Test("an environment that makes no sense is an error", arguments: ["x", "-1", "1000000"])
+    func nonsense(_ count: String) async {
+        await #expect(processExitsWith: .success) { [count] in
+            setenv("LISTEN_PID", "\(getpid())", 1)
+            setenv("LISTEN_FDS", count, 1)
+            #expect(throws: SystemdError.self) { try ServiceManager().takeListenDescriptors() }
+        }
+    }
+
+    @Test("only a listening AF_UNIX stream passes for a listener")
+    func listenerFlaws() throws {
+        func flaw(_ descriptor: Int32) -> ListenerFlaw? {
+            do {
+                try PassedDescriptor(descriptor: descriptor, name: "varlink").checkListener()
+                return nil
+            } catch SystemdError.notAListener(_, let flaw) {
+                return flaw
+            } catch {
+                return .unknown(errno: 0)
+            }
+        }
+        let stream = try LocalSocket(SOCK_STREAM)
+        #expect(flaw(stream.descriptor) == .notListening)
+        try #require(listen(stream.descriptor, 1) == 0)
+        #expect(flaw(stream.descriptor) == nil)
+        let datagrams = try LocalSocket(SOCK_DGRAM)
+        #expect(flaw(datagrams.descriptor) == .otherType(Int32(SOCK_DGRAM.rawValue)))
+        let internet = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(internet) }
+        #expect(flaw(internet) == .otherFamily(AF_INET))
+        let null = open("/dev/null", O_RDONLY)
+        defer { close(null) }
+        #expect(flaw(null) == .notASocket)
+        #expect(flaw(-1) == .unknown(errno: EBADF))
+        withExtendedLifetime((stream, datagrams)) {}
+    }
+
+    @Test("an error says which descriptor, what is wrong, and what to do")
+    func errorText() {
+        let passed = PassedDescriptor(descriptor: 3, name: "varlink")
+        #expect(
+            SystemdError.notAListener(passed, .notListening).description
+                == "descriptor 3 ('varlink') of socket activation does not listen (is Accept=yes set?);"
+                + " pass a socket of ListenStream= with a path"
+        )
+    }
+}
