@@ -130,7 +130,7 @@ import Testing
         config.extended(0x01, at: 0x100, next: 0x40)
         let (capabilities, warnings) = read(config.bytes)
         #expect(capabilities.acs == .unknown(.malformed))
-        #expect(warnings.map(\.offset) == [0x40])
+        #expect(warnings.map(\.offset) == [0x100])
     }
 
     @Test func `a null first extended capability that points on is legal`() {
