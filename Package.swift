@@ -45,7 +45,9 @@ let package = Package(
         room("PCI"),
         room("Varlink", ["CLinux", "EventLoop", "JSON"]),
         room("GroupAPI", ["JSON", "Varlink"]),
-        room("Host", ["CLinux", "EventLoop", "JSON", "PCI"]),
+        room(
+            "Host", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI"],
+            resources: [.embedInCode("Simulated/Resources/demo.json")]),
         room("Grouping", ["PCI", "Host"]),
         room("Registry", ["PCI", "Host", "Grouping"]),
         room("Systemd", ["CLinux", "CSystemd"]),

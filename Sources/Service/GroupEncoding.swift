@@ -1,0 +1,78 @@
+// The registry's groups as the API shows them.
+
+import GroupAPI
+import Grouping
+import Host
+import PCI
+import Registry
+
+extension Groups.Group {
+    /// A group as it is now.
+    init(_ record: GroupRecord) {
+        let group = record.group
+        self.init(
+            id: group.id.text, backend: .init(group.backend), hostBridges: group.hostBridges.map(\.description),
+            kernelGroups: group.kernelGroups, isolated: group.isolation.isIsolated,
+            claimable: group.claimability.isClaimable, reason: group.claimability.reason,
+            members: record.members.map(Groups.Member.init), complete: record.isComplete,
+            blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state))
+    }
+}
+
+extension Groups.Member {
+    init(_ member: Member) {
+        let device = member.device
+        let ids = device.pci?.identification
+        self.init(
+            address: .init(device.address), role: device.isBridge ? .bridge : .endpoint, state: .init(member.state),
+            driver: device.driver, driverOverride: device.driverOverride.value,
+            vendorId: ids?.vendorID.map(Int.init), deviceId: ids?.deviceID.map(Int.init),
+            subsystemVendorId: ids?.subsystemVendorID.map(Int.init),
+            subsystemDeviceId: ids?.subsystemDeviceID.map(Int.init), revision: ids?.revision.map(Int.init),
+            classCode: ids?.classCode.map { Int($0.rawValue) }, kernelGroup: device.kernelGroup,
+            numaNode: device.numaNode)
+    }
+}
+
+extension Groups.Blocker {
+    init(_ blocker: Blocker) {
+        self.init(
+            address: .init(blocker.device), classCode: blocker.classCode.map { Int($0.rawValue) },
+            driver: blocker.driver, reason: blocker.reason, remedy: blocker.remedy)
+    }
+}
+
+extension Groups.DeviceAddress {
+    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
+}
+
+extension Groups.Backend {
+    init(_ name: BackendName) {
+        switch name {
+        case .hostBridge: self = .hostBridge
+        case .kernel: self = .kernel
+        }
+    }
+}
+
+extension Groups.MemberState {
+    init(_ state: MemberState) {
+        switch state {
+        case .host: self = .host
+        case .held: self = .held
+        case .inert: self = .inert
+        case .passive: self = .passive
+        case .removed: self = .removed
+        }
+    }
+}
+
+extension Groups.GroupState {
+    init(_ state: GroupState) {
+        switch state {
+        case .unavailable: self = .unavailable
+        case .available: self = .available
+        case .orphaned: self = .orphaned
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// io.vfiogroupd.Groups: listing, looking up, watching.
+
+import EventLoop
+import GroupAPI
+import Grouping
+import Host
+import JSON
+import Registry
+import Varlink
+
+extension GroupService {
+    func registerGroups(on server: VarlinkServer) {
+        server.add(Groups.interface)
+        let largest = server.limits.replyBytes
+        server.handle(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
+            try await list(snapshot.groups, call, largest: largest) { .init(groups: $0.map(Groups.Group.init)) }
+        }
+        server.handle(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
+            let snapshot = snapshot
+            return try await list(snapshot.inventory.devices, call, largest: largest) {
+                .init(devices: $0.map { Groups.Device($0, in: snapshot) })
+            }
+        }
+        server.answer(Groups.GetGroup.self) { [self] (call) throws(ErrorReply) in
+            let record = try group(call.parameters)
+            let bytes = cache.bytes(of: record, generation: snapshot.generation)
+            return Answer(writing: { writer in
+                writer.object { writer in
+                    writer.key("group")
+                    writer.encoded(bytes)
+                }
+            })
+        }
+        server.answer(Groups.GetDevice.self) { [self] (call) throws(ErrorReply) in
+            let snapshot = snapshot
+            let device = try device(call.parameters.device, in: snapshot)
+            return Answer(.init(device: Groups.Device(device, in: snapshot)))
+        }
+        server.handle(Groups.Monitor.self) { [self] (call) throws(ErrorReply) in try await monitor(call) }
+    }
+
+    /// One element a reply with `more`, all in one reply without.
+    private func list<Method: VarlinkMethod, Element>(
+        _ elements: [Element], _ call: Call<Method>, largest: Int, _ reply: ([Element]) -> Method.Reply
+    ) async throws(ErrorReply) -> Method.Reply {
+        guard call.wantsMore else {
+            let whole = reply(elements)
+            // An estimate from a tenth keeps a small list from being encoded twice.
+            if elements.count > 1000, size(of: whole) > largest - 1024 { throw .expectedMore }
+            return whole
+        }
+        for element in elements.dropLast() { try await call.send(reply([element])) }
+        return reply(Array(elements.suffix(1)))
+    }
+
+    private func size(of reply: some VarlinkValue) -> Int {
+        var writer = JSONWriter()
+        reply.write(to: &writer)
+        return writer.count
+    }
+
+    private func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {
+        switch (parameters.id, parameters.device, parameters.kernelGroup) {
+        case (let id?, nil, nil):
+            guard let record = GroupID(id).flatMap({ snapshot.group($0) }) else {
+                throw ErrorReply(Groups.Failure.noSuchGroup(id: String(id.prefix(GroupID.longest)), kernelGroup: nil))
+            }
+            return record
+        case (nil, let address?, nil):
+            let device = try device(address, in: snapshot)
+            guard let record = snapshot.group(of: device.address) else {
+                throw ErrorReply(
+                    Groups.Failure.deviceInNoGroup(
+                        device: address, reason: snapshot.reasonUngrouped(device.address) ?? "unknown"))
+            }
+            return record
+        case (nil, nil, let number?):
+            guard let record = snapshot.group(kernelGroup: number) else {
+                throw ErrorReply(Groups.Failure.noSuchGroup(id: nil, kernelGroup: number))
+            }
+            return record
+        case (nil, nil, nil): throw .invalidParameter("id")
+        case (.some, .some, _): throw .invalidParameter("device")
+        default: throw .invalidParameter("kernelGroup")
+        }
+    }
+
+    private func device(
+        _ address: Groups.DeviceAddress, in snapshot: Snapshot
+    ) throws(ErrorReply) -> Device {
+        guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255 else {
+            throw .invalidParameter("device")
+        }
+        guard let device = DeviceAddress(bus: address.bus, name: address.name).flatMap({ snapshot.inventory[$0] })
+        else { throw ErrorReply(Groups.Failure.noSuchDevice(device: address)) }
+        return device
+    }
+
+    private func monitor(_ call: Call<Groups.Monitor>) async throws(ErrorReply) -> Groups.Monitor.Reply {
+        try call.requireMore()
+        let queue = monitors.add()
+        defer { monitors.remove(queue) }
+        try await call.send(.init(generation: snapshot.generation, kind: .ready))
+        while true {
+            for item in await queue.next() {
+                switch item {
+                case .event(let event): try await call.send(.init(event))
+                case .overflow: try await call.send(.init(generation: snapshot.generation, kind: .overflow))
+                }
+            }
+            if Task.isCancelled { throw .clientGone }
+        }
+    }
+}
+
+extension Groups.Monitor.Reply {
+    fileprivate init(_ event: RegistryEvent) {
+        self.init(
+            generation: event.generation, kind: .init(event.kind), group: event.group?.text,
+            member: event.member.map { .init($0) }, cause: event.cause)
+    }
+}
+
+extension Groups.EventKind {
+    fileprivate init(_ kind: RegistryEvent.Kind) {
+        switch kind {
+        case .groupAdded: self = .groupAdded
+        case .groupRemoved: self = .groupRemoved
+        case .memberAdded: self = .memberAdded
+        case .memberRemoved: self = .memberRemoved
+        case .memberDriverChanged: self = .memberDriverChanged
+        case .groupStateChanged: self = .groupStateChanged
+        case .deviceAdded: self = .deviceAdded
+        case .deviceRemoved: self = .deviceRemoved
+        }
+    }
+}

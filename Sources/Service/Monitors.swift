@@ -1,0 +1,69 @@
+// Those who watch. Each has a bounded queue: one who reads too slowly is told so and lists anew, instead of making the
+// daemon keep what it does not read.
+
+import EventLoop
+import Registry
+
+/// Hands every event to every watcher.
+@LoopActor
+final class Monitors {
+    /// A watcher's place.
+    @LoopActor
+    final class Queue {
+        /// What a watcher gets next.
+        enum Item: Equatable {
+            case event(RegistryEvent)
+            /// Events were dropped.
+            case overflow
+        }
+
+        private let capacity: Int
+        private var items: [Item] = []
+        private var waiting: UnsafeContinuation<Void, Never>?
+
+        init(capacity: Int) { self.capacity = capacity }
+
+        func push(_ event: RegistryEvent) {
+            if items.count < capacity {
+                items.append(.event(event))
+            } else if items.last != .overflow {
+                items = [.overflow]
+            }
+            waiting.take()?.resume()
+        }
+
+        /// Suspends until there is something, and takes all of it; empty when the task was cancelled.
+        func next() async -> [Item] {
+            if items.isEmpty, !Task.isCancelled {
+                await withTaskCancellationHandler {
+                    await withUnsafeContinuation { waiting = $0 }
+                } onCancel: {
+                    EventLoop.main.submit { self.waiting.take()?.resume() }
+                }
+            }
+            defer { items = [] }
+            return items
+        }
+
+        func close() { waiting.take()?.resume() }
+    }
+
+    /// How many events a watcher may be behind.
+    static let capacity = 1024
+
+    private var queues: [ObjectIdentifier: Queue] = [:]
+
+    /// A new watcher's place.
+    func add(capacity: Int = Monitors.capacity) -> Queue {
+        let queue = Queue(capacity: capacity)
+        queues[ObjectIdentifier(queue)] = queue
+        return queue
+    }
+
+    /// Takes a watcher's place away.
+    func remove(_ queue: Queue) { queues[ObjectIdentifier(queue)] = nil }
+
+    func publish(_ events: [RegistryEvent]) {
+        for queue in queues.values { for event in events { queue.push(event) } }
+    }
+}

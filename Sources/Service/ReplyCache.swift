@@ -1,0 +1,34 @@
+// Encoded groups, kept for as long as they are true: a launcher that polls a group costs a copy, not an encoding.
+
+import EventLoop
+import GroupAPI
+import Grouping
+import JSON
+import Registry
+
+/// The JSON of groups of one generation.
+@LoopActor
+final class ReplyCache {
+    /// How many bytes are kept at most; a host with thousands of groups is not kept in memory twice.
+    private static let capacity = 1 << 20
+
+    private var generation = 0
+    private var encoded: [GroupID: [UInt8]] = [:]
+    private var size = 0
+
+    /// The encoding of a group of the snapshot of this generation.
+    func bytes(of record: GroupRecord, generation: Int) -> [UInt8] {
+        if generation != self.generation || size > Self.capacity {
+            encoded.removeAll()
+            size = 0
+            self.generation = generation
+        }
+        if let bytes = encoded[record.id] { return bytes }
+        var writer = JSONWriter()
+        Groups.Group(record).write(to: &writer)
+        let bytes = writer.bytes
+        encoded[record.id] = bytes
+        size += bytes.count
+        return bytes
+    }
+}
