@@ -21,13 +21,22 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
     /// What was written, in place: valid until the next mutation.
     public var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: count) }
 
-    /// Forgets what was written from byte `count` on, as if the value begun there had never been.
-    public mutating func truncate(to count: Int) {
-        self.count = min(max(count, 0), self.count)
-        needsComma = false
+    /// A point in the text to go back to.
+    public struct Mark: Sendable {
+        fileprivate let count: Int
+        fileprivate let needsComma: Bool
     }
 
-    /// Drops the first `count` bytes, which have gone where they should.
+    /// The point that the text has reached.
+    public var mark: Mark { Mark(count: count, needsComma: needsComma) }
+
+    /// Forgets what was written since `mark`.
+    public mutating func truncate(to mark: Mark) {
+        count = min(mark.count, count)
+        needsComma = mark.needsComma
+    }
+
+    /// Drops the first `count` bytes, which have gone where they should; marks made before lose their meaning.
     public mutating func removeFirst(_ count: Int) {
         let gone = min(max(count, 0), self.count)
         let rest = self.count - gone

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stddef.h>
 #include <string.h>
@@ -82,6 +83,13 @@ static inline int clinux_is_unix_listener(int fd) {
     length = sizeof listening;
     if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) < 0) return -errno;
     return domain == AF_UNIX && type == SOCK_STREAM && listening;
+}
+
+/// Sets O_NONBLOCK; 0, or -errno.
+static inline int clinux_set_nonblocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    return fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 /// Makes the kernel refuse descriptors that a peer sends (Linux 6.16; sockets accepted later inherit it);
