@@ -68,10 +68,18 @@ let package = Package(
             ],
             swiftSettings: house
         ),
-        tests("EventLoop"),
+        // The protocol's own conformance test, and a server of one process for tests to look at from outside.
+        .executableTarget(
+            name: "varlink-certification",
+            dependencies: ["CLinux", "EventLoop", "JSON", "Varlink"],
+            path: "Tests/Support/varlink-certification",
+            exclude: ["org.varlink.certification.varlink"],
+            swiftSettings: house
+        ),
+        tests("EventLoop", ["CLinux"]),
         tests("JSON"),
         tests("PCI"),
-        tests("Varlink"),
+        tests("Varlink", ["CLinux", "EventLoop", "JSON", "varlink-generate", "varlink-certification"]),
         tests("GroupAPI"),
         tests("Host"),
         tests("Grouping"),
