@@ -37,7 +37,7 @@ extension EventLoop {
     /// Lets all other jobs that are ready, and descriptors and timers, have their turn.
     @LoopActor public func yield() async {
         // Not Task.yield(): that may take the detour over the default executor, which starts threads.
-        await withUnsafeContinuation { continuation in reactor.defer_ { continuation.resume() } }
+        await withUnsafeContinuation { continuation in reactor.putOff { continuation.resume() } }
     }
 
     /// Suspends until the task is cancelled; the code is for `run`.

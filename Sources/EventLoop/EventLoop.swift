@@ -84,7 +84,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     public func spawn<Success: Sendable>(
         _ body: @escaping @Sendable @LoopActor () async -> Success
     ) -> Task<Success, Never> {
-        Task(executorPreference: self) { @LoopActor in await body() }
+        Task(executorPreference: self) { await body() }
     }
 
     /// Has `body` called on the loop; may be called on any thread.

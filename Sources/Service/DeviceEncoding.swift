@@ -1,6 +1,7 @@
 // The inventory's devices as the API shows them. A field that could not be read is absent and named under `unknown`.
 
 import GroupAPI
+import Grouping
 import Host
 import PCI
 import Registry

@@ -2,9 +2,6 @@
 // is needed of an entry by pointer.
 #ifndef CLINUX_DIRECTORY_H
 #define CLINUX_DIRECTORY_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <dirent.h>
 
 /// The next entry, or null at the end (`*error` 0) or on failure (`*error` set).

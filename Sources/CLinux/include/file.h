@@ -1,9 +1,6 @@
 // Files and folders: what of openat(2) does not import into Swift because it is variadic.
 #ifndef CLINUX_FILE_H
 #define CLINUX_FILE_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 
 /// openat(2), close-on-exec; a descriptor, or -errno.
 int clinux_openat(int directory, const char *name, int flags);

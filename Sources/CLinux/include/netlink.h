@@ -1,9 +1,6 @@
 // The kernel's uevents, NETLINK_KOBJECT_UEVENT.
 #ifndef CLINUX_NETLINK_H
 #define CLINUX_NETLINK_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <stddef.h>
 
 /// Opens a non-blocking socket that hears the kernel's own uevents (multicast group 1), with a receive buffer of

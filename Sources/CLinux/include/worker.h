@@ -2,9 +2,6 @@
 // keeps its process from ending; a child can be left behind.
 #ifndef CLINUX_WORKER_H
 #define CLINUX_WORKER_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <stddef.h>
 #include <stdint.h>
 

@@ -39,16 +39,16 @@ public final class LinuxHost: Host {
     }
 
     private func openSysfs() throws(HostError) -> Directory {
-        let folder: Directory
-        do throws(SystemError) { folder = try Directory(path: root) } catch {
-            throw .unreadableRoot(path: root, errno: error.errno)
-        }
         // A container without /sys often has the empty folder.
         if let sys = try? Directory(path: joined("sys")), (try? Directory("devices", below: sys)) != nil { return sys }
-        let hint = ((try? folder.names()) ?? []).first { (try? Directory(path: joined("\($0)/sys/devices"))) != nil }
-        if let hint { throw .noSysfs(path: root, hint: joined(hint)) }
-        let isSysfsItself = (try? Directory("devices", below: folder)) != nil && (try? Directory("bus", below: folder)) != nil
-        throw .noSysfs(path: root, hint: isSysfsItself ? joined("..") : nil)
+        let names: [String]
+        do throws(SystemError) { names = try Directory(path: root).names() } catch {
+            throw .unreadableRoot(path: root, errno: error.errno)
+        }
+        // People give the folder above, or sys itself.
+        let below = names.first { (try? Directory(path: joined("\($0)/sys/devices"))) != nil }
+        let isSysfsItself = names.contains("devices") && names.contains("bus")
+        throw .noSysfs(path: root, hint: below.map(joined) ?? (isSysfsItself ? joined("..") : nil))
     }
 
     private func kernelRelease() -> KernelRelease? {

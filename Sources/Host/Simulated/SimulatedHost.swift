@@ -39,15 +39,13 @@ extension Inventory {
     /// Reads a snapshot in its JSON form.
     init(snapshot bytes: [UInt8]) throws(HostError) {
         let value: JSONValue
-        do throws(JSONSyntaxError) {
-            value = try bytes.withUnsafeBytes { (bytes) throws(JSONSyntaxError) in try JSONValue(parsing: bytes) }
-        } catch {
+        do throws(JSONSyntaxError) { value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient) } catch {
             throw .badSnapshot(reason: "it is no JSON: \(error.reason) at byte \(error.offset)")
         }
-        do throws(InvalidParameter) {
-            try self.init(Manager.Snapshot(reading: value, .reply))
-        } catch {
+        let snapshot: Manager.Snapshot
+        do throws(InvalidParameter) { snapshot = try Manager.Snapshot(reading: value, .reply) } catch {
             throw .badSnapshot(reason: "\(error.path) is missing or not of its type")
         }
+        try self.init(snapshot)
     }
 }

@@ -1,0 +1,195 @@
+import CLinux
+import EventLoop
+import Glibc
+import JSON
+
+/// A client's connection: reads its calls, has them answered in their order, and notices when it is gone.
+///
+/// One task serves it, from accept to close. This file is the way of a call; output is in `Connection+Output.swift`.
+@LoopActor
+final class Connection {
+    /// What the connection is still good for.
+    enum Phase: Equatable {
+        case open
+        /// The server stops: the call at hand is answered, no other is begun.
+        case finishing
+        /// Nobody reads replies any more. What calls oneway has come is still done: that is what oneway means.
+        case peerGone
+        case closed
+    }
+
+    /// Tells a call from others on the same connection, so that one that is over cannot speak any more.
+    typealias Ticket = UInt64
+
+    /// The call that is being answered.
+    struct Current {
+        let ticket: Ticket
+        let mode: CallMessage.Mode
+        /// Owned, for the reply that comes next.
+        var descriptors: [Int32] = []
+        var onClientGone: (@LoopActor () -> Void)?
+    }
+
+    let descriptor: Int32
+    nonisolated let peer: Peer
+    let server: VarlinkServer
+    var phase = Phase.open
+    var current: Current?
+    var output = OutputBuffer()
+    var drain = Drain()
+    var slice = TimeSlice()
+    /// Descriptors that were sent and that the client may not have received.
+    var unreadDescriptors = 0
+    var isWatchingDescriptors = false
+    private(set) var ticket: Ticket = 0
+    private var framer: MessageFramer
+    private var task: Task<Void, Never>?
+
+    init(_ descriptor: Int32, _ peer: Peer, of server: VarlinkServer) {
+        self.descriptor = descriptor
+        self.peer = peer
+        self.server = server
+        framer = MessageFramer(limit: server.limits.callBytes)
+    }
+
+    func start() {
+        task = EventLoop.main.spawn { [self] in
+            do throws(LoopError) {
+                try EventLoop.main.onHangUp(descriptor) { [self] in peerIsGone() }
+                try await serve()
+            } catch {}
+            close()
+        }
+    }
+
+    /// Lets the call at hand be answered, and closes.
+    func finish() {
+        guard phase == .open else { return }
+        phase = .finishing
+        if current == nil { task?.cancel() }
+    }
+
+    /// Closes now, whatever is going on.
+    func abort() {
+        peerIsGone()
+        task?.cancel()
+        EventLoop.main.forget(descriptor)
+    }
+
+    /// Nobody will read a reply: the handler that works on one is cancelled.
+    func peerIsGone() {
+        guard phase != .closed, phase != .peerGone else { return }
+        phase = .peerGone
+        output.discard()
+        wakeDrained()
+        guard current?.mode != .oneway else { return }
+        if current != nil { task?.cancel() }
+        current?.onClientGone.take()?()
+    }
+
+    private func serve() async throws(LoopError) {
+        do throws(CloseReason) {
+            while phase == .open || phase == .peerGone {
+                guard let count = try await receive() else { break }
+                if count == 0 {
+                    if !framer.isEmpty { throw CloseReason.truncatedMessage }
+                    break
+                }
+                try await answerAll()
+            }
+        } catch {
+            // What was answered before the fault goes out; the fault itself gets no reply.
+            flush()
+            server.closed(peer, error)
+            return
+        }
+        // A client that has only closed its sending side still reads.
+        await drained(below: 1)
+    }
+
+    /// Suspends until there is input and takes it; 0 at its end, nil when the wait or the connection has ended.
+    private func receive() async throws(CloseReason) -> Int? {
+        while true {
+            do {
+                try await EventLoop.main.readable(descriptor)
+            } catch { return nil }
+            let chunk = server.receiveChunk
+            let count = clinux_receive(descriptor, chunk.baseAddress, chunk.count)
+            if count > 0 { framer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count])) }
+            if count >= 0 { return count }
+            guard count == -EAGAIN || count == -EINTR else {
+                peerIsGone()
+                return nil
+            }
+        }
+    }
+
+    /// Answers all calls that have come whole, and sends the replies together.
+    private func answerAll() async throws(CloseReason) {
+        slice.restart()
+        let limits = server.limits
+        while phase == .open || phase == .peerGone {
+            let next = try framer.next { (bytes) throws(CloseReason) in
+                try CallMessage(parsing: bytes, limits: limits.callContent)
+            }
+            guard let call = next else { break }
+            if phase == .peerGone, call.mode != .oneway { continue }
+            await answer(call)
+            if output.unsent > limits.outputHighWater { await drained(below: limits.outputHighWater / 2) }
+            if slice.step() { await giveWay() }
+        }
+        // Reading on would let a client that does not read fill memory with replies.
+        await drained(below: 1)
+    }
+
+    private func answer(_ call: CallMessage) async {
+        ticket += 1
+        current = Current(ticket: ticket, mode: call.mode)
+        do throws(ErrorReply) {
+            switch try server.handler(of: call.method) {
+            case .immediate(let handle): try await reply(handle(call, self))
+            case .suspending(let handle): try await reply(handle(call, self))
+            }
+        } catch {
+            replyWithError(error)
+        }
+        endCall()
+    }
+
+    private func endCall() {
+        for descriptor in current?.descriptors ?? [] { Glibc.close(descriptor) }
+        current = nil
+    }
+
+    private func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        countOutDescriptors()
+        output.discard()
+        wakeDrained()
+        EventLoop.main.forget(descriptor)
+        Glibc.close(descriptor)
+        server.remove(self)
+    }
+}
+
+extension Connection {
+    func attach(_ ticket: Ticket, _ descriptor: consuming Descriptor) throws(ErrorReply) -> Int {
+        guard phase != .peerGone, phase != .closed, current?.ticket == ticket,
+            let index = current?.descriptors.count, index < Int(CLINUX_SCM_MAX_FD)
+        else { throw .clientGone }
+        current?.descriptors.append(descriptor.release())
+        return index
+    }
+
+    func onClientGone(_ ticket: Ticket, _ call: @escaping @LoopActor () -> Void) {
+        guard phase != .peerGone, phase != .closed, current?.ticket == ticket else { return call() }
+        current?.onClientGone = call
+    }
+
+    func openPeerProcess() -> Descriptor? {
+        guard phase != .closed else { return nil }
+        let pidfd = clinux_peer_pidfd(descriptor)
+        return pidfd < 0 ? nil : Descriptor(owning: pidfd)
+    }
+}
