@@ -1,6 +1,7 @@
 // The daemon's side of the API: the registry, kept current from its host, and who watches it.
 
 import EventLoop
+import GroupAPI
 import Grouping
 import Host
 import Registry
@@ -40,6 +41,9 @@ public final class GroupService {
 
     /// What is known now.
     public var snapshot: Snapshot { registry.snapshot }
+
+    /// All groups, as a ListGroups call without `more` is answered.
+    public var allGroups: Groups.ListGroups.Reply { .init(groups: snapshot.groups.map(Groups.Group.init)) }
 
     /// Has `server` answer the interfaces.
     public func register(on server: VarlinkServer) {

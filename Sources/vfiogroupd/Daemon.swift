@@ -1,0 +1,160 @@
+// The start of the daemon as a list of steps, its work, and its end.
+
+import Config
+import EventLoop
+import Glibc
+import GroupAPI
+import Grouping
+import Host
+import JSON
+import Registry
+import Service
+import Systemd
+import Varlink
+
+/// One run of the daemon.
+@LoopActor
+struct Daemon {
+    /// A step of the start that failed: the sentence that ends the daemon.
+    struct Failure: Error {
+        var message: String
+    }
+
+    let options: Options
+    let log = Logger()
+    let manager = ServiceManager()
+
+    init(_ options: Options) { self.options = options }
+
+    /// Runs until told to stop; the process's exit code.
+    func run() async -> Int32 {
+        do throws(Failure) {
+            let signals = try catchSignals()
+            let configuration = try readConfiguration()
+            let service = try await buildRegistry(configuration)
+            if options.mode == .printGroups { return printGroups(service) }
+            let server = VarlinkServer(
+                .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
+            service.register(on: server)
+            watchIncidents(server)
+            let links = try listen(server, configuration)
+            announce(service)
+            let following = follow(service)
+            await untilStopped(signals)
+            tell(.stopping, .status("stopping"))
+            following.cancel()
+            await server.stop(within: .seconds(1))
+            links.remove()
+            return 0
+        } catch {
+            log.error("\(error.message)")
+            tell(.errno(EINVAL), .status(error.message))
+            return 1
+        }
+    }
+}
+
+extension Daemon {
+    private func catchSignals() throws(Failure) -> Signals {
+        do throws(LoopError) { return try Signals([SIGTERM, SIGINT]) } catch {
+            throw Failure(message: "signals cannot be received: \(error)")
+        }
+    }
+
+    private func readConfiguration() throws(Failure) -> Configuration {
+        // A simulation is not what the host's configuration is about.
+        if options.simulate != nil, options.configuration == nil { return Configuration() }
+        let files = options.configuration.map { ConfigurationFiles(main: .named($0)) } ?? ConfigurationFiles()
+        do throws(ConfigurationError) { return try files.load().configuration } catch {
+            for mistake in error.mistakes { log.error("\(mistake)") }
+            throw Failure(message: "the configuration has mistakes; correct them and start again")
+        }
+    }
+
+    private func buildRegistry(_ configuration: Configuration) async throws(Failure) -> GroupService {
+        do throws(HostError) {
+            let host: any Host =
+                switch options.simulate {
+                case nil: LinuxHost(root: "/")
+                case "demo": try SimulatedHost.demo()
+                case let folder?: LinuxHost(root: folder)
+                }
+            let service = try await GroupService(
+                .init(version: Version.text, isSimulated: options.simulate != nil), host: host,
+                policy: BackendPolicy(options.backend ?? configuration.backend))
+            for warning in service.snapshot.inventory.warnings { log.warning("\(warning)") }
+            for disagreement in service.snapshot.disagreements {
+                log.notice(
+                    "group \(disagreement.group): \(disagreement.explanation)",
+                    fields: ["GROUP": disagreement.group.text])
+            }
+            for remark in service.snapshot.remarks { log.notice("\(remark)") }
+            return service
+        } catch {
+            throw Failure(message: error.description)
+        }
+    }
+
+    /// The parameters of a ListGroups reply as one JSON object on stdout.
+    private func printGroups(_ service: GroupService) -> Int32 {
+        var writer = JSONWriter()
+        service.allGroups.write(to: &writer)
+        var bytes = writer.bytes + [0x0a]
+        while !bytes.isEmpty {
+            let n = write(STDOUT_FILENO, bytes, bytes.count)
+            if n < 0, errno == EINTR { continue }
+            guard n > 0 else {
+                log.error("stdout cannot be written to: \(String(cString: strerror(errno)))")
+                return 1
+            }
+            bytes.removeFirst(n)
+        }
+        return 0
+    }
+
+    private func watchIncidents(_ server: VarlinkServer) {
+        server.onIncident = { [log] incident in
+            switch incident {
+            case .malformed(let peer, let reason):
+                log.info("closed the connection of pid \(peer.pid) (uid \(peer.uid)): \(reason)")
+            case .tooManyConnections(let peer):
+                log.warning("closed a connection of pid \(peer.pid) (uid \(peer.uid)): there are too many")
+            case .acceptFailed(let errno):
+                log.warning("a connection could not be accepted: \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    private func announce(_ service: GroupService) {
+        tell(.ready, .status(service.snapshot.statusLine))
+        log.info("serving \(service.snapshot.statusLine)")
+        service.onChange = { [log] events in
+            for event in events { log.info("\(event)", fields: ["GROUP": event.group?.text ?? ""]) }
+            tell(.status(service.snapshot.statusLine))
+        }
+    }
+
+    private func follow(_ service: GroupService) -> Task<Void, Never> {
+        EventLoop.main.spawn { [log] in
+            do throws(HostError) { try await service.followHost() } catch {
+                // What was read stays true until something changes, and stays served.
+                log.error("the host cannot be read any more: \(error)")
+            }
+        }
+    }
+
+    private func untilStopped(_ signals: Signals) async {
+        do throws(LoopError) {
+            let signal = try await signals.next()
+            log.info("stopping on signal \(signal)")
+        } catch {
+            log.error("stopping, because signals cannot be received: \(error)")
+        }
+    }
+
+    private func tell(_ states: ServiceState...) {
+        for state in states {
+            do throws(SystemdError) { try manager.notify(state) } catch { log.warning("\(error)") }
+        }
+    }
+}
