@@ -1,0 +1,25 @@
+// The command-line client: one subcommand a method of the API, as tables for people and as JSON for programs.
+
+import ArgumentParser
+
+/// vfiogroupctl.
+@main
+struct Command: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "vfiogroupctl",
+        abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together.",
+        version: "0.1.0",
+        subcommands: [
+            ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
+            StatusCommand.self,
+        ])
+}
+
+/// What every subcommand takes.
+struct CommonOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The daemon's socket; without it your own daemon's, then the system's.", valueName: "path"))
+    var socket: String?
+
+    @Flag(help: "Print the reply as it came, one JSON object a line.")
+    var json = false
+}

@@ -1,0 +1,76 @@
+// Printing: lines, tables and JSON.
+
+import Glibc
+import GroupAPI
+import JSON
+
+/// Writes all of a text. A reader that has gone (`| head`) ends the program quietly, by SIGPIPE.
+func write(_ text: String, to descriptor: Int32) {
+    var bytes = Array(text.utf8)[...]
+    while !bytes.isEmpty {
+        let n = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        if n < 0, errno == EINTR { continue }
+        guard n > 0 else { return }
+        bytes = bytes.dropFirst(n)
+    }
+}
+
+func printLine(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
+
+/// Prints a reply as it came.
+func printJSON(_ object: JSONObject) { printLine(JSONValue.object(object).description) }
+
+/// Rows of columns, each as wide as its widest cell. The last column is as long as it likes.
+struct Table {
+    private var rows: [[String]]
+
+    /// A table with these titles; without any it has no title line.
+    init(_ titles: String...) { rows = titles.isEmpty ? [] : [titles] }
+
+    mutating func add(_ cells: String...) { rows.append(cells) }
+
+    var text: String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.compactMap { $0.indices.contains(column) ? $0[column].count : nil }.max() ?? 0
+        }
+        return rows.map { row in
+            var line = ""
+            for (column, cell) in row.enumerated() {
+                line += cell
+                if column < row.count - 1 {
+                    line += String(repeating: " ", count: widths[column] - cell.count + 2)
+                }
+            }
+            while line.last == " " { line.removeLast() }
+            return line
+        }.joined(separator: "\n")
+    }
+}
+
+/// A hexadecimal number of at least so many digits.
+func hexadecimal(_ value: Int, width: Int) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+}
+
+extension Groups.DeviceAddress {
+    /// A PCI address alone, or `BUS/NAME`.
+    var text: String { bus == "pci" ? name : "\(bus)/\(name)" }
+
+    /// Reads what people type: a PCI address with or without its domain, or `BUS/NAME`; nil for anything else.
+    init?(typed text: String) {
+        if let slash = text.firstIndex(of: "/") {
+            let name = text[text.index(after: slash)...]
+            guard slash != text.startIndex, !name.isEmpty else { return nil }
+            self.init(bus: String(text[..<slash]), name: String(name))
+            return
+        }
+        let parts = text.lowercased().split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2 || parts.count == 3, let last = parts.last,
+            last.split(separator: ".", omittingEmptySubsequences: false).count == 2,
+            text.utf8.allSatisfy({ $0 == 0x3a || $0 == 0x2e || Character(Unicode.Scalar($0)).isHexDigit })
+        else { return nil }
+        self.init(bus: "pci", name: (parts.count == 2 ? "0000:" : "") + text.lowercased())
+    }
+}

@@ -1,0 +1,79 @@
+import ArgumentParser
+import EventLoop
+import GroupAPI
+import JSON
+import Varlink
+
+/// Shows one group with all that is known of it.
+struct ShowCommand: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one group, or the group that a device is in.")
+
+    @OptionGroup var common: CommonOptions
+
+    @Argument(
+        help: ArgumentHelp(
+            "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
+            valueName: "group-or-address"))
+    var name: String
+
+    func run(on connection: Connection) async throws {
+        let address = Groups.DeviceAddress(typed: name)
+        let number = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } ? Int(name) : nil
+        let reply: JSONObject
+        do throws(ClientError) {
+            reply = try await connection.call(
+                Groups.GetGroup.self,
+                .init(
+                    id: address == nil && number == nil ? name : nil, device: address,
+                    kernelGroup: address == nil ? number : nil))
+        } catch {
+            guard let address, case .deviceInNoGroup? = error.failure(as: Groups.Failure.self) else { throw error }
+            return try await showUngrouped(address, on: connection)
+        }
+        if common.json { return printJSON(reply) }
+        show(try decode(reply, as: Groups.GetGroup.Reply.self).group)
+    }
+
+    private func show(_ group: Groups.Group) {
+        let names = DeviceNames()
+        printLine("group         \(group.id)")
+        printLine("state         \(group.state.rawValue)")
+        printLine("isolated      \(group.isolated ? "yes" : "no")")
+        printLine("claimable     \(group.claimable ? "yes" : "no")")
+        if let reason = group.reason { printLine("reason        \(reason)") }
+        printLine("complete      \(group.complete ? "yes" : "no")")
+        printLine("backend       \(group.backend.rawValue)")
+        printLine("host bridges  \(group.hostBridges.joined(separator: ", "))")
+        printLine("kernel groups \(group.kernelGroups.map(String.init).joined(separator: ", "))")
+        printLine()
+        var table = Table("MEMBER", "ROLE", "STATE", "DRIVER", "OVERRIDE", "NODE", "WHAT")
+        for member in group.members {
+            table.add(
+                member.address.text, member.role.rawValue, member.state.rawValue, member.driver ?? "-",
+                member.driverOverride ?? "-", member.numaNode.map(String.init) ?? "-", names.description(of: member))
+        }
+        printLine(table.text)
+        guard !group.blockers.isEmpty else { return }
+        printLine("\nIn the way:")
+        for blocker in group.blockers {
+            let what = blocker.classCode.map {
+                " (" + names.description(vendor: nil, device: nil, classCode: $0) + ")"
+            }
+            printLine("  \(blocker.address.text)\(what ?? ""): \(blocker.reason)")
+            printLine("    \(blocker.remedy)")
+        }
+    }
+
+    private func showUngrouped(_ address: Groups.DeviceAddress, on connection: Connection) async throws {
+        let reply = try await connection.call(Groups.GetDevice.self, .init(device: address))
+        if common.json { return printJSON(reply) }
+        let device = try decode(reply, as: Groups.GetDevice.Reply.self).device
+        printLine("device   \(device.address.text)")
+        let what = DeviceNames().description(
+            vendor: device.vendorId, device: device.deviceId, classCode: device.classCode)
+        printLine("what     \(what)")
+        printLine("driver   \(device.driver ?? "-")")
+        printLine("group    none: \(device.reason ?? "unknown")")
+    }
+}

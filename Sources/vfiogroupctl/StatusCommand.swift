@@ -1,0 +1,43 @@
+import ArgumentParser
+import EventLoop
+import GroupAPI
+import Varlink
+
+/// Tells how the daemon is and what it found odd.
+struct StatusCommand: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Tell how the daemon is, and what it found odd about the host.")
+
+    @OptionGroup var common: CommonOptions
+
+    func run(on connection: Connection) async throws {
+        let reply = try await connection.call(Manager.GetStatus.self, .init())
+        if common.json { return printJSON(reply) }
+        let status: Manager.GetStatus.Reply = try decode(reply)
+        printLine("daemon      vfiogroupd \(status.version) at \(connection.socket)")
+        printLine("host        \(status.host)\(status.simulated ? " (a simulation)" : "")")
+        printLine("kernel      \(status.kernelRelease ?? "unknown")")
+        printLine("groups      \(status.groupCount), \(status.isolating ? "isolated by an IOMMU" : "isolated by nothing")")
+        printLine("devices     \(status.deviceCount), \(status.ungroupedCount) of them in no group")
+        printLine("generation  \(status.generation)")
+        printLine()
+        var table = Table("HOST BRIDGE", "BACKEND", "WHY")
+        for bridge in status.hostBridges { table.add(bridge.id, bridge.backend.rawValue, bridge.reason) }
+        printLine(table.text)
+        printSection("Remarks", status.remarks)
+        printSection("Backend and kernel disagree", status.disagreements.map { "\($0.group): \($0.explanation)" })
+        printSection(
+            "Odd",
+            status.warnings.map { warning in
+                let place = warning.offset.map { " at config offset 0x\(hexadecimal($0, width: 2))" } ?? ""
+                return (warning.device.map { "\($0.bus == "pci" ? $0.name : "\($0.bus)/\($0.name)")\(place): " } ?? "")
+                    + warning.message
+            })
+    }
+
+    private func printSection(_ title: String, _ lines: [String]) {
+        guard !lines.isEmpty else { return }
+        printLine("\n\(title):")
+        for line in lines { printLine("  \(line)") }
+    }
+}
