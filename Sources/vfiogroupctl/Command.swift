@@ -13,6 +13,9 @@ struct Command: ParsableCommand {
             ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
             StatusCommand.self,
         ])
+
+    /// Options may stand before the subcommand too.
+    @OptionGroup var common: CommonOptions
 }
 
 /// What every subcommand takes.
@@ -22,4 +25,12 @@ struct CommonOptions: ParsableArguments {
 
     @Flag(help: "Print the reply as it came, one JSON object a line.")
     var json = false
+
+    /// These options where they are given, and where they are not, those that stood before the subcommand.
+    func orElse(_ earlier: CommonOptions) -> CommonOptions {
+        var options = self
+        options.socket = socket ?? earlier.socket
+        options.json = json || earlier.json
+        return options
+    }
 }

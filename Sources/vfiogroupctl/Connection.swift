@@ -81,13 +81,18 @@ func decode<Value: VarlinkValue>(_ object: JSONObject, as type: Value.Type = Val
 
 /// A subcommand that talks to the daemon.
 protocol DaemonCommand: ParsableCommand {
-    var common: CommonOptions { get }
+    var parent: Command { get }
+    /// The options behind the subcommand's name.
+    var own: CommonOptions { get }
 
     /// Does what the command is for.
     @LoopActor func run(on connection: Connection) async throws
 }
 
 extension DaemonCommand {
+    /// The options, wherever they stood.
+    var common: CommonOptions { own.orElse(parent.common) }
+
     func run() throws {
         let command = Unchecked(value: self)
         let code = try EventLoop.main.run {

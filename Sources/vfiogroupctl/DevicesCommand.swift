@@ -8,7 +8,8 @@ struct DevicesCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "devices", abstract: "List all devices, those in no group too.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
         let reply = try await connection.list(Groups.ListDevices.self, .init(), "devices")

@@ -7,7 +7,8 @@ import Varlink
 struct ListCommand: DaemonCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "List all groups and their members.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
         let reply = try await connection.list(Groups.ListGroups.self, .init(), "groups")

@@ -8,7 +8,8 @@ struct MonitorCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "monitor", abstract: "Print every change as it happens, until interrupted.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
         let stream = try await connection.stream(Groups.Monitor.self, .init())

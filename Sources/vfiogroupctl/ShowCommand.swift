@@ -9,7 +9,8 @@ struct ShowCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show one group, or the group that a device is in.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     @Argument(
         help: ArgumentHelp(

@@ -8,7 +8,8 @@ struct StatusCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Tell how the daemon is, and what it found odd about the host.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
         let reply = try await connection.call(Manager.GetStatus.self, .init())

@@ -8,7 +8,8 @@ struct TreeCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "tree", abstract: "Show the devices below their host bridges, each with its group.")
 
-    @OptionGroup var common: CommonOptions
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
         let reply = try await connection.list(Groups.ListDevices.self, .init(), "devices")
