@@ -81,13 +81,14 @@ let package = Package(
             swiftSettings: house
         ),
         .target(
-            name: "TestSupport", path: "Tests/Support", exclude: ["varlink-certification"], swiftSettings: house),
+            name: "TestSupport", dependencies: ["Host", "PCI"], path: "Tests/Support",
+            exclude: ["varlink-certification"], swiftSettings: house),
         tests("EventLoop", ["CLinux"]),
         tests("JSON"),
         tests("PCI", ["TestSupport"]),
         tests("Varlink", ["CLinux", "EventLoop", "JSON", "varlink-generate", "varlink-certification"]),
         tests("GroupAPI"),
-        tests("Host", ["TestSupport", "EventLoop", "PCI"]),
+        tests("Host", ["TestSupport", "EventLoop", "GroupAPI", "JSON", "PCI"]),
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
         tests("Systemd"),

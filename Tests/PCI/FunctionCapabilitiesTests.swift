@@ -2,7 +2,8 @@ import PCI
 import TestSupport
 import Testing
 
-@Suite struct FunctionCapabilitiesTests {
+@Suite("What a configuration space says")
+struct FunctionCapabilitiesTests {
     private func read(_ config: [UInt8]) -> (FunctionCapabilities, [ConfigWarning]) {
         var warnings: [ConfigWarning] = []
         let capabilities = FunctionCapabilities(ConfigSpace(config), warnings: &warnings)
@@ -19,7 +20,8 @@ import Testing
         return config
     }
 
-    @Test func `a switch port shows its buses, type, ARI forwarding and ACS`() {
+    @Test("a switch port shows its buses, type, ARI forwarding and ACS")
+    func switchPort() {
         let (capabilities, warnings) = read(downstreamPort().bytes)
         #expect(capabilities.header.value?.busesBelow?.secondary == 5)
         #expect(capabilities.header.value?.busesBelow?.subordinate == 7)
@@ -30,7 +32,8 @@ import Testing
         #expect(warnings.isEmpty)
     }
 
-    @Test func `SR-IOV tells how many VFs there can be and are`() {
+    @Test("SR-IOV tells how many VFs there can be and are")
+    func sriov() {
         var config = ConfigBuilder()
         config.capabilityList(at: 0x40)
         config.express(at: 0x40, type: 0)
@@ -49,7 +52,8 @@ import Testing
         #expect(sriov?.vfDeviceID == 0x1520)
     }
 
-    @Test func `64 readable bytes leave type and ACS unknown, not missing`() {
+    @Test("64 readable bytes leave type and ACS unknown, not missing")
+    func headerOnly() {
         let (capabilities, warnings) = read(Array(downstreamPort().bytes.prefix(64)))
         #expect(capabilities.header.value?.isBridge == true)
         #expect(capabilities.express == .unknown(.headerOnly))
@@ -57,37 +61,43 @@ import Testing
         #expect(warnings.isEmpty)
     }
 
-    @Test func `64 readable bytes of a device without capabilities are enough to say so`() {
+    @Test("64 readable bytes of a device without capabilities are enough to say so")
+    func headerOnlyConventional() {
         let capabilities = read(ConfigBuilder(size: 64).bytes).0
         #expect(capabilities.express == .absent)
         #expect(capabilities.acs == .absent)
     }
 
-    @Test func `256 readable bytes of a PCI Express function leave ACS unknown`() {
+    @Test("256 readable bytes of a PCI Express function leave ACS unknown")
+    func noExtendedConfig() {
         let capabilities = read(Array(downstreamPort().bytes.prefix(256))).0
         #expect(capabilities.express.value?.kind == .downstreamPort)
         #expect(capabilities.acs == .unknown(.noExtendedConfig))
     }
 
-    @Test func `256 bytes of a conventional device have no ACS`() {
+    @Test("256 bytes of a conventional device have no ACS")
+    func conventional() {
         let capabilities = read(ConfigBuilder(size: 256).bytes).0
         #expect(capabilities.express == .absent)
         #expect(capabilities.acs == .absent)
     }
 
-    @Test func `no config file leaves everything unknown`() {
+    @Test("no config file leaves everything unknown")
+    func noConfig() {
         let (capabilities, warnings) = read([])
         #expect(capabilities == FunctionCapabilities(unknown: .noConfig))
         #expect(warnings.isEmpty)
     }
 
-    @Test func `a device that answers with ones is unknown and warned about`() {
+    @Test("a device that answers with ones is unknown and warned about")
+    func allOnes() {
         let (capabilities, warnings) = read([UInt8](repeating: 0xff, count: 4096))
         #expect(capabilities == FunctionCapabilities(unknown: .notResponding))
         #expect(warnings.map(\.offset) == [0])
     }
 
-    @Test func `a virtual function's ones in vendor and device ID are no sign of a dead device`() {
+    @Test("a virtual function's ones in vendor and device ID are no sign of a dead device")
+    func virtualFunction() {
         var config = ConfigBuilder()
         config.doubleWord(0, 0xffff_ffff)
         config.capabilityList(at: 0x40)
@@ -95,7 +105,8 @@ import Testing
         #expect(read(config.bytes).0.express.value?.kind == .endpoint)
     }
 
-    @Test func `a capability list that loops ends with a warning at the place`() {
+    @Test("a capability list that loops ends with a warning at the place")
+    func loop() {
         var config = ConfigBuilder()
         config.capabilityList(at: 0x40)
         config.bytes[0x40] = 0x01
@@ -107,7 +118,8 @@ import Testing
         #expect(warnings == [ConfigWarning(offset: 0x40, message: "capability list loops")])
     }
 
-    @Test func `what was found before a loop counts`() {
+    @Test("what was found before a loop counts")
+    func beforeLoop() {
         var config = downstreamPort()
         config.bytes[0x41] = 0x40
         let (capabilities, warnings) = read(config.bytes)
@@ -116,7 +128,8 @@ import Testing
         #expect(warnings.map(\.offset) == [0x40])
     }
 
-    @Test func `an extended list that loops leaves what was not found unknown`() {
+    @Test("an extended list that loops leaves what was not found unknown")
+    func extendedLoop() {
         var config = downstreamPort()
         config.acs(at: 0x100, capability: 0x1f, control: 0x1d, next: 0x100)
         let (capabilities, warnings) = read(config.bytes)
@@ -125,7 +138,8 @@ import Testing
         #expect(warnings.map(\.offset) == [0x100])
     }
 
-    @Test func `an extended pointer into the standard space is nonsense`() {
+    @Test("an extended pointer into the standard space is nonsense")
+    func pointerBelow() {
         var config = downstreamPort()
         config.extended(0x01, at: 0x100, next: 0x40)
         let (capabilities, warnings) = read(config.bytes)
@@ -133,7 +147,8 @@ import Testing
         #expect(warnings.map(\.offset) == [0x100])
     }
 
-    @Test func `a null first extended capability that points on is legal`() {
+    @Test("a null first extended capability that points on is legal")
+    func nullFirst() {
         var config = downstreamPort()
         config.extended(0, at: 0x100, next: 0x140)
         config.acs(at: 0x140, capability: 0x1d, control: 0)
@@ -142,7 +157,8 @@ import Testing
         #expect(warnings.isEmpty)
     }
 
-    @Test func `a config that ends inside the extended list is warned about where it ends`() {
+    @Test("a config that ends inside the extended list is warned about where it ends")
+    func cutOff() {
         var config = downstreamPort()
         config.extended(0x01, at: 0x100, next: 0x800)
         let (capabilities, warnings) = read(Array(config.bytes.prefix(0x400)))
@@ -150,19 +166,22 @@ import Testing
         #expect(warnings.map(\.offset) == [0x800])
     }
 
-    @Test func `a header that is cut off is warned about`() {
+    @Test("a header that is cut off is warned about")
+    func shortHeader() {
         let (capabilities, warnings) = read(Array(downstreamPort().bytes.prefix(20)))
         #expect(capabilities.header == .unknown(.malformed))
         #expect(warnings.contains { $0.offset == 20 })
     }
 
-    @Test func `a header type that does not exist is warned about`() {
+    @Test("a header type that does not exist is warned about")
+    func headerType() {
         let (capabilities, warnings) = read(ConfigBuilder(headerType: 0x13).bytes)
         #expect(capabilities.header == .unknown(.malformed))
         #expect(warnings.contains { $0.offset == 0x0e })
     }
 
-    @Test func `no bytes whatever make it trap`() {
+    @Test("no bytes whatever make it trap")
+    func anyBytes() {
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<2000 {
             let length = [0, 1, 15, 63, 64, 65, 255, 256, 257, 300, 4095, 4096, 5000].randomElement(using: &generator)

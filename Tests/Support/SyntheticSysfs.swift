@@ -1,11 +1,12 @@
 // A sysfs tree made up by a test, with the files the kernel would have for it.
 
 import Foundation
+import Synchronization
 
 /// Writes PCI functions, their links and kernel groups below `ROOT/sys`.
-public final class SyntheticSysfs {
+public final class SyntheticSysfs: Sendable {
     public let folder = TemporaryFolder("vfiogroupd-sysfs")
-    private var paths: [String: String] = [:]
+    private let paths = Mutex<[String: String]>([:])
 
     public var root: String { folder.path }
 
@@ -15,15 +16,16 @@ public final class SyntheticSysfs {
     }
 
     /// The path of a function's folder below the root.
-    public func path(of address: String) -> String { "sys/" + (paths[address] ?? "") }
+    public func path(of address: String) -> String { "sys/" + (paths.withLock { $0[address] } ?? "") }
 
     /// Adds a function below a host bridge (`pci0000:00`), a bridge's address, or any folder below sys.
     public func add(
         _ address: String, below parent: String, classCode: UInt32 = 0x020000, config: [UInt8]? = nil,
         driver: String? = nil, kernelGroup: Int? = nil, driverOverride: String? = "(null)"
     ) {
-        let path = (paths[parent] ?? (parent.hasPrefix("pci") ? "devices/\(parent)" : parent)) + "/" + address
-        paths[address] = path
+        let above = paths.withLock { $0[parent] } ?? (parent.hasPrefix("pci") ? "devices/\(parent)" : parent)
+        let path = above + "/" + address
+        paths.withLock { $0[address] = path }
         let files = "sys/" + path + "/"
         folder.write(files + "vendor", "0x8086\n")
         folder.write(files + "device", "0x10d3\n")

@@ -18,7 +18,7 @@ public final class TemporaryFolder: Sendable {
         let url = URL(fileURLWithPath: path + "/" + file)
         try? FileManager.default.createDirectory(
             at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-        FileManager.default.createFile(atPath: url.path, contents: Data(content))
+        try? Data(content).write(to: url)
     }
 
     public func write(_ file: String, _ content: String) { write(file, Array(content.utf8)) }

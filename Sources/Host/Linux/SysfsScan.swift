@@ -110,25 +110,30 @@ extension SysfsScan {
     }
 
     /// Functions that bus/pci/devices lists and no host bridge's folder led to: captures that kept the list but not
-    /// the tree, and devices that came while the tree was read.
+    /// the tree, and devices that came while the tree was read. They are read from the highest ancestor that is not
+    /// known, so that no device is without the bridges above it.
     private mutating func scanStrayFunctions(_ sys: borrowing Directory) {
         let list = ["bus", "pci", "devices"]
         guard let folder = try? Directory(list.joined(separator: "/"), below: sys) else { return }
         for name in (try? folder.names()) ?? [] {
             guard let address = PCIAddress(name), !seen.contains(.pci(address)) else { continue }
             let target = (try? folder.link(name)).flatMap { SysfsPath(target: $0, from: list) }
-            let path = target?.components ?? list + [name]
-            let ancestors = path.dropLast()
-            let id = ancestors.lazy.compactMap { HostBridgeID($0) }.last
-            let position = Position(
-                hostBridge: id ?? HostBridgeID(domain: address.domain, bus: address.bus),
-                parent: ancestors.last.flatMap { PCIAddress($0) }, path: Array(ancestors))
-            guard let parentFolder = try? Directory(ancestors.joined(separator: "/"), below: sys) else { continue }
-            try? scanSubtree(address, parentFolder, position, lenient: true)
-            if seen.contains(.pci(address)), hostBridges[position.hostBridge] == nil {
-                hostBridges[position.hostBridge] = HostBridge(id: position.hostBridge)
-            }
+            scanStray(address, at: target?.components ?? list + [name], sys)
         }
+    }
+
+    private mutating func scanStray(_ stray: PCIAddress, at path: [String], _ sys: borrowing Directory) {
+        let unknown = path.firstIndex { component in
+            PCIAddress(component).map { !seen.contains(.pci($0)) } ?? false
+        }
+        guard let unknown, let address = PCIAddress(path[unknown]) else { return }
+        let above = Array(path[..<unknown])
+        let id =
+            above.lazy.compactMap { HostBridgeID($0) }.last ?? HostBridgeID(domain: stray.domain, bus: stray.bus)
+        let position = Position(hostBridge: id, parent: above.last.flatMap { PCIAddress($0) }, path: above)
+        guard let folder = try? Directory(above.joined(separator: "/"), below: sys) else { return }
+        try? scanSubtree(address, folder, position, lenient: true)
+        if seen.contains(.pci(address)), hostBridges[id] == nil { hostBridges[id] = HostBridge(id: id) }
     }
 
     /// The state of the scan before a subtree, for reading that subtree again.

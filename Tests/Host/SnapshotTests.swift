@@ -1,0 +1,85 @@
+// Snapshots: what was read of a machine can be replayed from JSON, without loss.
+
+import EventLoop
+import GroupAPI
+import JSON
+import PCI
+import TestSupport
+import Testing
+
+@testable import Host
+
+@Suite("Snapshots", .timeLimit(.minutes(1)))
+struct SnapshotTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    @Test("an inventory comes back from its snapshot as it was", arguments: Capture.own + Capture.real)
+    @LoopActor func roundTrip(capture: Capture) async throws {
+        let inventory = try await LinuxHost(root: capture.root).readInventory()
+        var writer = JSONWriter()
+        inventory.snapshot.write(to: &writer)
+        let replayed = try Inventory(snapshot: writer.bytes)
+        #expect(replayed.devices == inventory.devices)
+        #expect(replayed.hostBridges == inventory.hostBridges)
+        #expect(replayed.kernelGroups == inventory.kernelGroups)
+        #expect(replayed.kernel == inventory.kernel)
+    }
+
+    @Test("what is unknown stays unknown, with its reason")
+    func unknown() throws {
+        let address = try #require(PCIAddress("0000:00:01.0"))
+        let inventory = Inventory(
+            hostBridges: [HostBridge(id: HostBridgeID(domain: 0, bus: 0))],
+            devices: [
+                Device(
+                    address: .pci(address),
+                    kind: .pci(
+                        PCIFunction(
+                            hostBridge: HostBridgeID(domain: 0, bus: 0), parent: nil, identification: .init(),
+                            capabilities: FunctionCapabilities(unknown: .headerOnly), isBridge: false)),
+                    driverOverride: .unknown(.deviceBusy))
+            ])
+        var writer = JSONWriter()
+        inventory.snapshot.write(to: &writer)
+        #expect(try Inventory(snapshot: writer.bytes) == inventory)
+    }
+
+    @Test("the built-in machine has what a demonstration needs")
+    @LoopActor func demo() async throws {
+        let inventory = try await SimulatedHost.demo().readInventory()
+        #expect(inventory.hostBridges.count == 3)
+        let kinds = Set(inventory.devices.compactMap { $0.pci?.capabilities.express.value?.kind })
+        #expect(kinds.isSuperset(of: [.rootPort, .upstreamPort, .downstreamPort, .pcieToPCIBridge, .endpoint]))
+        #expect(inventory.devices.contains { $0.pci?.virtualFunction != nil })
+        #expect(inventory.devices.contains { $0.pci?.identification.classCode?.rawValue == 0x030000 })
+        #expect(inventory.devices.allSatisfy { $0.kernelGroup != nil })
+        for device in inventory.devices {
+            #expect(device.pci?.parent.map { inventory[$0] != nil } ?? true)
+        }
+    }
+
+    @Test(
+        "a snapshot that is none is refused with the place of the mistake",
+        arguments: [
+            ("{", "it is no JSON"), ("{}", "version"),
+            (#"{"version":1,"hostBridges":[],"devices":[]}"#, "kernelGroups"),
+            (#"{"version":2,"hostBridges":[],"devices":[],"kernelGroups":[]}"#, "version 2"),
+            (#"{"version":1,"hostBridges":[{"id":"x"}],"devices":[],"kernelGroups":[]}"#, "\"x\" is no host bridge"),
+            (
+                #"{"version":1,"hostBridges":[],"devices":[{"address":{"bus":"pci","name":"x"}}],"kernelGroups":[]}"#,
+                "\"pci/x\" is no device address"
+            ),
+            (
+                #"{"version":1,"hostBridges":[],"devices":[{"address":{"bus":"pci","name":"0000:00:01.0"},"function":{"hostBridge":"pci0000:00","bridge":false,"vendorId":65536}}],"kernelGroups":[]}"#,
+                "vendorId is 65536"
+            ),
+        ])
+    func refused(text: String, reason: String) {
+        do throws(HostError) {
+            _ = try Inventory(snapshot: Array(text.utf8))
+            Issue.record("it was taken")
+        } catch {
+            #expect(error.description.contains(reason), "\(error)")
+        }
+    }
+}
