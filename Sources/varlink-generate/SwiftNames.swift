@@ -26,7 +26,8 @@ private func upperFirst(_ name: String) -> String { name.prefix(1).uppercased() 
 /// An upper-case run at the start is one word, but its last letter begins the next.
 private func lowerFirst(_ name: String) -> String {
     let run = name.prefix { $0.isUppercase }
-    let lowered = run.count > 1 && run.count < name.count && name.dropFirst(run.count).first?.isLowercase == true
+    let lowered =
+        run.count > 1 && run.count < name.count && name.dropFirst(run.count).first?.isLowercase == true
         ? run.count - 1 : run.count
     return name.prefix(lowered).lowercased() + name.dropFirst(lowered)
 }

@@ -77,16 +77,25 @@ struct LinuxHostTests {
         let file = sysfs.root + "/" + sysfs.path(of: "0000:00:01.0") + "/driver_override"
         unlink(file)
         #expect(mkfifo(file, 0o600) == 0)
-        let host = LinuxHost(root: sysfs.root)
+        let host = LinuxHost(root: sysfs.root, patience: .seconds(30))
         var isRead = false
         let reading = EventLoop.main.spawn {
-            _ = try? await host.readInventory()
+            let inventory = try? await host.readInventory()
             isRead = true
+            return inventory
         }
         for _ in 0..<3 { try await EventLoop.main.sleep(for: .milliseconds(1)) }
         #expect(!isRead)
-        await reading.value
-        #expect(isRead)
+        // The lock is released: what the worker waits for comes. The FIFO has a reader once the worker is there.
+        var writer: Int32 = -1
+        while writer < 0 {
+            writer = open(file, O_WRONLY | O_NONBLOCK)
+            try await EventLoop.main.sleep(for: .milliseconds(1))
+        }
+        _ = write(writer, "vfio-pci\n", 9)
+        close(writer)
+        let inventory = try #require(await reading.value)
+        #expect(inventory[try address("0000:00:01.0")]?.driverOverride == .present("vfio-pci"))
     }
 
     @Test("a config space that loops is warned about by device and offset, and the device stays")

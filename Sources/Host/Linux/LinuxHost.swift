@@ -15,10 +15,14 @@ public final class LinuxHost: Host {
     private nonisolated var isLive: Bool { root == "/" }
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
-    private let lockedAttributes = LockedAttributeReader()
+    private let lockedAttributes: LockedAttributeReader
 
-    /// A host below `root`, an absolute or relative path.
-    public nonisolated init(root: String) { self.root = root }
+    /// A host below `root`, an absolute or relative path. An attribute that waits for the device lock is given
+    /// `patience` to come; sysfs answers in microseconds unless the lock is held.
+    public nonisolated init(root: String, patience: Duration = .milliseconds(500)) {
+        self.root = root
+        lockedAttributes = LockedAttributeReader(deadline: patience)
+    }
 
     public func readInventory() async throws(HostError) -> Inventory {
         // Listening comes first: a change during the scan leads to another scan.

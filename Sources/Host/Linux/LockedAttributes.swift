@@ -19,13 +19,12 @@ enum LockedReading: Equatable, Sendable {
 
 /// Reads files below a folder in child processes. A child that gets stuck is killed, and left behind when that does not
 /// help; the next child goes on with the file after the one it was stuck in.
-@LoopActor
-struct LockedAttributeReader {
-    /// How long one attribute may take. sysfs answers in microseconds unless the lock is held.
-    var deadline: Duration = .milliseconds(500)
+struct LockedAttributeReader: Sendable {
+    /// How long one attribute may take.
+    let deadline: Duration
 
     /// Reads the files, each a path relative to `directory`; the answers are in the same order.
-    func read(_ paths: [String], below directory: Int32) async -> [LockedReading] {
+    @LoopActor func read(_ paths: [String], below directory: Int32) async -> [LockedReading] {
         var readings: [LockedReading] = []
         while readings.count < paths.count {
             let rest = paths[readings.count...]
@@ -42,7 +41,7 @@ struct LockedAttributeReader {
     }
 
     /// Takes answers until all are there (false), the worker ended early (false) or one is late (true).
-    private func collect(
+    @LoopActor private func collect(
         from worker: Worker, into readings: inout [LockedReading], upTo count: Int
     ) async -> Bool {
         var answers = AnswerStream()

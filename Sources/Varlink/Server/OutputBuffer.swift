@@ -28,7 +28,9 @@ struct OutputBuffer: ~Copyable {
 
     /// Attaches descriptors, whose ownership passes here, to the message just written. It must be the only one unsent:
     /// a receiver can tell whose they are only when they come with a message's first byte.
-    mutating func attach(_ descriptors: [Int32]) { attachment = Attachment(descriptors: descriptors, end: writer.count) }
+    mutating func attach(_ descriptors: [Int32]) {
+        attachment = Attachment(descriptors: descriptors, end: writer.count)
+    }
 
     /// Sends what the kernel takes without blocking.
     mutating func send(to descriptor: Int32) -> Outcome {

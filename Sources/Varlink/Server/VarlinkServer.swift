@@ -55,7 +55,10 @@ public final class VarlinkServer {
         addServiceInterface()
     }
 
-    isolated deinit { receiveChunk.deallocate() }
+    isolated deinit {
+        for listener in listeners { listener.stop() }
+        receiveChunk.deallocate()
+    }
 
     /// How many clients are connected.
     public var connectionCount: Int { connections.count }
