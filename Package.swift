@@ -91,7 +91,7 @@ let package = Package(
             "Varlink", ["CLinux", "EventLoop", "JSON", "varlink-generate", "varlink-certification"],
             exclude: ["Support/org.example.test.varlink"]
         ),
-        tests("GroupAPI", ["varlink-generate"]),
+        tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
         tests("Host", ["TestSupport", "EventLoop", "GroupAPI", "JSON", "PCI"]),
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),

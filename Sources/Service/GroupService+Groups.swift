@@ -11,13 +11,12 @@ import Varlink
 extension GroupService {
     func registerGroups(on server: VarlinkServer) {
         server.add(Groups.interface)
-        let largest = server.limits.replyBytes
         server.handle(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            try await list(snapshot.groups, call, largest: largest) { .init(groups: $0.map(Groups.Group.init)) }
+            try await list(snapshot.groups, call) { .init(groups: $0.map(Groups.Group.init)) }
         }
         server.handle(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
             let snapshot = snapshot
-            return try await list(snapshot.inventory.devices, call, largest: largest) {
+            return try await list(snapshot.inventory.devices, call) {
                 .init(devices: $0.map { Groups.Device($0, in: snapshot) })
             }
         }
@@ -39,24 +38,14 @@ extension GroupService {
         server.handle(Groups.Monitor.self) { [self] (call) throws(ErrorReply) in try await monitor(call) }
     }
 
-    /// One element a reply with `more`, all in one reply without.
+    /// One element a reply with `more`, all in one reply without; the server replies ExpectedMore where that is longer
+    /// than a reply may be.
     private func list<Method: VarlinkMethod, Element>(
-        _ elements: [Element], _ call: Call<Method>, largest: Int, _ reply: ([Element]) -> Method.Reply
+        _ elements: [Element], _ call: Call<Method>, _ reply: ([Element]) -> Method.Reply
     ) async throws(ErrorReply) -> Method.Reply {
-        guard call.wantsMore else {
-            let whole = reply(elements)
-            // An estimate from a tenth keeps a small list from being encoded twice.
-            if elements.count > 1000, size(of: whole) > largest - 1024 { throw .expectedMore }
-            return whole
-        }
+        guard call.wantsMore else { return reply(elements) }
         for element in elements.dropLast() { try await call.send(reply([element])) }
         return reply(Array(elements.suffix(1)))
-    }
-
-    private func size(of reply: some VarlinkValue) -> Int {
-        var writer = JSONWriter()
-        reply.write(to: &writer)
-        return writer.count
     }
 
     private func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {

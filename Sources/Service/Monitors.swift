@@ -53,6 +53,9 @@ final class Monitors {
 
     private var queues: [ObjectIdentifier: Queue] = [:]
 
+    /// How many watch.
+    var count: Int { queues.count }
+
     /// A new watcher's place.
     func add(capacity: Int = Monitors.capacity) -> Queue {
         let queue = Queue(capacity: capacity)

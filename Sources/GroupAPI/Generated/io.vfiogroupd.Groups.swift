@@ -157,15 +157,25 @@ public enum Groups {
 
         # What a PCI Express function is (Device/Port Type).
         type ExpressType (
+          # A PCI Express endpoint.
           endpoint,
+          # An endpoint that needs what only PCI had, such as I/O ports.
           legacy_endpoint,
+          # A port of the root complex.
           root_port,
+          # The port of a switch that leads to the root.
           upstream_port,
+          # A port of a switch that leads away from the root.
           downstream_port,
+          # Everything behind it uses its requester ID.
           pcie_to_pci_bridge,
+          # The reverse of that.
           pci_to_pcie_bridge,
+          # An endpoint in the root complex itself.
           root_complex_endpoint,
+          # Collects events of such endpoints.
           root_complex_event_collector,
+          # A value that the specification does not define.
           reserved
         )
 
@@ -655,15 +665,25 @@ public enum Groups {
 
     /// What a PCI Express function is (Device/Port Type).
     public enum ExpressType: String, VarlinkValue, CaseIterable {
+        /// A PCI Express endpoint.
         case endpoint
+        /// An endpoint that needs what only PCI had, such as I/O ports.
         case legacyEndpoint = "legacy_endpoint"
+        /// A port of the root complex.
         case rootPort = "root_port"
+        /// The port of a switch that leads to the root.
         case upstreamPort = "upstream_port"
+        /// A port of a switch that leads away from the root.
         case downstreamPort = "downstream_port"
+        /// Everything behind it uses its requester ID.
         case pcieToPciBridge = "pcie_to_pci_bridge"
+        /// The reverse of that.
         case pciToPcieBridge = "pci_to_pcie_bridge"
+        /// An endpoint in the root complex itself.
         case rootComplexEndpoint = "root_complex_endpoint"
+        /// Collects events of such endpoints.
         case rootComplexEventCollector = "root_complex_event_collector"
+        /// A value that the specification does not define.
         case reserved
     }
 

@@ -1,0 +1,109 @@
+// Other people's client, and our own command line, against the running daemon.
+
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+@Suite("PyPI's varlink as a client", .timeLimit(.minutes(3)), .enabled(if: Program.python != nil))
+struct PythonClientTests {
+    private func varlink(_ arguments: String...) async throws -> Program.Outcome {
+        try await Program.run(try #require(Program.python), ["-m", "varlink.cli"] + arguments)
+    }
+
+    @Test("info, help and call work")
+    func everything() async throws {
+        let daemon = try await RunningDaemon()
+        let address = "unix:\(daemon.socket)"
+        var outcome = try await varlink("info", address)
+        #expect(outcome.code == 0)
+        for interface in ["org.varlink.service", "io.vfiogroupd.Groups", "io.vfiogroupd.Manager"] {
+            #expect(outcome.output.contains(interface))
+            let help = try await varlink("help", "\(address)/\(interface)")
+            #expect(help.code == 0, "\(help.errors)")
+            #expect(help.output.contains("interface \(interface)"))
+        }
+        outcome = try await varlink("call", "\(address)/io.vfiogroupd.Groups.ListGroups", "{}")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(try JSONValue(parsing: outcome.output)["groups"] != nil)
+        outcome = try await varlink(
+            "call", "\(address)/io.vfiogroupd.Groups.GetGroup", #"{"device":{"bus":"pci","name":"0000:01:00.1"}}"#)
+        #expect(try JSONValue(parsing: outcome.output)["group"]?["id"] == "pci0000-00_01.0_00.0")
+        outcome = try await varlink("call", "-m", "\(address)/io.vfiogroupd.Groups.ListDevices", "{}")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("10000:e1:00.0"))
+        outcome = try await varlink("call", "\(address)/io.vfiogroupd.Manager.GetStatus", "{}")
+        #expect(try JSONValue(parsing: outcome.output)["groupCount"] == 23)
+        outcome = try await varlink("call", "\(address)/io.vfiogroupd.Groups.GetGroup", #"{"id":"nonsense"}"#)
+        #expect((outcome.output + outcome.errors).contains("NoSuchGroup"))
+        try await daemon.stop()
+    }
+}
+
+@Suite("vfiogroupctl", .timeLimit(.minutes(3)))
+struct ControlTests {
+    @Test("shows tables that people can read")
+    func tables() async throws {
+        let daemon = try await RunningDaemon()
+        let list = try await daemon.control("list")
+        #expect(list.code == 0)
+        #expect(list.output.hasPrefix("GROUP "))
+        #expect(list.output.contains("this is a simulation"))
+        let show = try await daemon.control("show", "01:00.1")
+        #expect(show.output.contains("group         pci0000-00_01.0_00.0"))
+        #expect(show.output.contains("In the way:"))
+        #expect(try await daemon.control("show", "2").output == show.output)
+        #expect(try await daemon.control("show", "pci/0000:01:00.0").output == show.output)
+        let tree = try await daemon.control("tree")
+        #expect(tree.output.contains("│  └─ 0000:01:00.1"))
+        #expect(tree.output.contains("pci10000:e0"))
+        let devices = try await daemon.control("devices")
+        #expect(devices.output.split(separator: "\n").count == 33)
+        let status = try await daemon.control("status")
+        #expect(status.output.contains("pci0000:80"))
+        try await daemon.stop()
+    }
+
+    @Test(
+        "prints replies as they came with --json",
+        arguments: [
+            ["list"], ["show", "2"], ["devices"], ["tree"], ["status"],
+        ])
+    func json(arguments: [String]) async throws {
+        let daemon = try await RunningDaemon()
+        let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "--json"] + arguments)
+        #expect(outcome.code == 0)
+        #expect(outcome.output.split(separator: "\n").count == 1)
+        let value = try JSONValue(parsing: outcome.output)
+        if arguments == ["list"] {
+            let printed = try await Program.run("vfiogroupd", ["--simulate", "demo", "--print-groups"])
+            #expect(try JSONValue(parsing: printed.output) == value)
+        }
+        try await daemon.stop()
+    }
+
+    @Test("says what is wrong, and ends with 1")
+    func errors() async throws {
+        let daemon = try await RunningDaemon()
+        var outcome = try await daemon.control("show", "nonsense")
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.contains("there is no group nonsense"))
+        outcome = try await daemon.control("show", "0000:77:00.0")
+        #expect(outcome.errors.contains("there is no device 0000:77:00.0"))
+        try await daemon.stop()
+        outcome = try await Program.run("vfiogroupctl", ["--socket", "/nonexistent", "list"])
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.contains("/nonexistent"))
+        #expect(outcome.errors.contains("Start the service"))
+    }
+
+    @Test("shows a device in no group, with the reason")
+    func ungrouped() async throws {
+        let capture = try #require(Capture.named("q35-amd-small"))
+        let daemon = try await RunningDaemon(simulate: capture.root)
+        let outcome = try await daemon.control("show", "0000:00:01.0")
+        #expect(outcome.code == 0)
+        #expect(outcome.output.contains("it is the IOMMU itself"))
+        try await daemon.stop()
+    }
+}
