@@ -26,9 +26,11 @@ extension Blocker {
         classCode = device.pci?.identification.classCode
         self.driver = driver
         if device.isBridge {
-            reason = "the bridge is bound to \(driver), which may do DMA of its own, so the kernel counts the group as "
+            reason =
+                "the bridge is bound to \(driver), which may do DMA of its own, so the kernel counts the group as "
                 + "in use by the host"
-            remedy = "unbind it from \(driver), or bind it to pci-stub; a bridge cannot be bound to vfio-pci and does "
+            remedy =
+                "unbind it from \(driver), or bind it to pci-stub; a bridge cannot be bound to vfio-pci and does "
                 + "not need to be"
         } else if device.pci != nil {
             reason = "the host driver \(driver) has it and may do DMA"

@@ -20,7 +20,8 @@ struct Command: ParsableCommand {
 
 /// What every subcommand takes.
 struct CommonOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The daemon's socket; without it your own daemon's, then the system's.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("The daemon's socket; without it your own daemon's, then the system's.", valueName: "path"))
     var socket: String?
 
     @Flag(help: "Print the reply as it came, one JSON object a line.")

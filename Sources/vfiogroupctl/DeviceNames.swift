@@ -56,7 +56,9 @@ struct DeviceNames {
             if line.first == 0x09 {
                 let rest = line.dropFirst()
                 if let base, let (sub, name) = Self.entry(rest, digits: 2) { classes[base << 8 | sub] = name }
-                if let vendor, let (device, name) = Self.entry(rest, digits: 4) { devices[vendor << 16 | device] = name }
+                if let vendor, let (device, name) = Self.entry(rest, digits: 4) {
+                    devices[vendor << 16 | device] = name
+                }
             } else if line.starts(with: [UInt8(ascii: "C"), 0x20]) {
                 vendor = nil
                 guard let (number, name) = Self.entry(line.dropFirst(2), digits: 2) else { continue }

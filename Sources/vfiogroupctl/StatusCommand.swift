@@ -18,7 +18,8 @@ struct StatusCommand: DaemonCommand {
         printLine("daemon      vfiogroupd \(status.version) at \(connection.socket)")
         printLine("host        \(status.host)\(status.simulated ? " (a simulation)" : "")")
         printLine("kernel      \(status.kernelRelease ?? "unknown")")
-        printLine("groups      \(status.groupCount), \(status.isolating ? "isolated by an IOMMU" : "isolated by nothing")")
+        printLine(
+            "groups      \(status.groupCount), \(status.isolating ? "isolated by an IOMMU" : "isolated by nothing")")
         printLine("devices     \(status.deviceCount), \(status.ungroupedCount) of them in no group")
         printLine("generation  \(status.generation)")
         printLine()

@@ -67,7 +67,9 @@ struct Options {
         /// What getopt returns for it: above all characters, since only -h has a short form.
         var value: Int32 { 256 + rawValue }
 
-        init?(value: Int32) { self.init(rawValue: value == Int32(UInt8(ascii: "h")) ? Self.help.rawValue : value - 256) }
+        init?(value: Int32) {
+            self.init(rawValue: value == Int32(UInt8(ascii: "h")) ? Self.help.rawValue : value - 256)
+        }
     }
 
     /// Reads the process's arguments, once in the life of a process.

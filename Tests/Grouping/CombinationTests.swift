@@ -11,7 +11,8 @@ struct CombinationTests {
     @Test("a kernel group that spans two host bridges makes one group of both")
     func spanning() {
         let inventory = machine(
-            pciDevice("0000:00:01.0", group: 1), pciDevice("0001:00:01.0", group: 1), pciDevice("0001:00:02.0", group: 2),
+            pciDevice("0000:00:01.0", group: 1), pciDevice("0001:00:01.0", group: 1),
+            pciDevice("0001:00:02.0", group: 2),
             pciDevice("0002:00:01.0", group: 3))
         let grouping = Grouping(inventory, policy: .forced(.hostBridge))
         #expect(grouping.groups.map(\.id.text) == ["pci0000-00", "pci0002-00"])
@@ -58,7 +59,8 @@ struct CombinationTests {
     @Test("a device without a kernel group is in none, and the IOMMU is told apart")
     func ungrouped() {
         let inventory = machine(
-            pciDevice("0000:00:00.0"), pciDevice("0000:00:00.2", classCode: 0x080600), pciDevice("0000:00:01.0", group: 0))
+            pciDevice("0000:00:00.0"), pciDevice("0000:00:00.2", classCode: 0x080600),
+            pciDevice("0000:00:01.0", group: 0))
         let grouping = Grouping(inventory, policy: .auto)
         #expect(grouping.ungrouped.map(\.device.name) == ["0000:00:00.0", "0000:00:00.2"])
         #expect(grouping.ungrouped[0].reason.contains("no IOMMU translates for it"))

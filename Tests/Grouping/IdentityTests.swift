@@ -12,7 +12,8 @@ struct IdentityTests {
     @Test("a path has the hops from the root port down, and no bus numbers")
     func path() throws {
         let inventory = machine(
-            pciDevice("0000:00:1c.4", isBridge: true), pciDevice("0000:3a:00.0", parent: "0000:00:1c.4", isBridge: true),
+            pciDevice("0000:00:1c.4", isBridge: true),
+            pciDevice("0000:3a:00.0", parent: "0000:00:1c.4", isBridge: true),
             pciDevice("0000:3b:02.1", parent: "0000:3a:00.0"))
         let device = try #require(PCIAddress("0000:3b:02.1").flatMap { inventory[$0] })
         #expect(TopologyPath(device, in: inventory)?.description == "pci0000-00_1c.4_00.0_02.1")

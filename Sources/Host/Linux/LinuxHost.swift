@@ -77,7 +77,8 @@ extension SysfsScan {
             guard let position = index[attribute.device] else { continue }
             devices[position].driverOverride = reading.driverOverride
             if reading == .late {
-                warn("its driver_override could not be read: the device is busy in the kernel", device: attribute.device)
+                warn(
+                    "its driver_override could not be read: the device is busy in the kernel", device: attribute.device)
             }
         }
     }

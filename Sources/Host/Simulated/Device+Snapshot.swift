@@ -41,13 +41,16 @@ extension Manager.Function {
             bridge: function.isBridge, vendorId: ids.vendorID.map(Int.init), deviceId: ids.deviceID.map(Int.init),
             subsystemVendorId: ids.subsystemVendorID.map(Int.init),
             subsystemDeviceId: ids.subsystemDeviceID.map(Int.init), revision: ids.revision.map(Int.init),
-            classCode: ids.classCode.map { Int($0.rawValue) }, header: capabilities.header.value.map(Manager.Header.init),
+            classCode: ids.classCode.map { Int($0.rawValue) },
+            header: capabilities.header.value.map(Manager.Header.init),
             express: capabilities.express.value.map {
                 .init(
                     type: $0.kind.map { Int($0.rawValue) }, ariForwardingSupported: $0.ariForwardingSupported,
                     ariForwardingEnabled: $0.ariForwardingEnabled)
             },
-            accessControl: capabilities.acs.value.map { .init(capability: Int($0.capability), control: Int($0.control)) },
+            accessControl: capabilities.acs.value.map {
+                .init(capability: Int($0.capability), control: Int($0.control))
+            },
             alternativeRouting: capabilities.ari.value.map { Int($0.capability) },
             singleRootVirtualization: capabilities.sriov.value.map(Manager.SingleRootVirtualization.init),
             physicalFunction: function.virtualFunction?.physicalFunction.description,
@@ -143,7 +146,8 @@ extension PCIFunction {
             parent: try function.parent.mapThrowing { (text) throws(HostError) in try pciAddress(text) },
             identification: try Identification(function),
             capabilities: FunctionCapabilities(
-                header: Reading<Header>(header, .header, unknown), express: Reading<PCIExpress>(express, .express, unknown),
+                header: Reading<Header>(header, .header, unknown),
+                express: Reading<PCIExpress>(express, .express, unknown),
                 acs: Reading<AccessControlServices>(acs, .accessControl, unknown),
                 ari: Reading<AlternativeRoutingID>(ari, .alternativeRouting, unknown),
                 sriov: Reading<SingleRootIOV>(sriov, .singleRootVirtualization, unknown)),

@@ -14,7 +14,8 @@ extension Inventory {
         Manager.Snapshot(
             version: Self.snapshotVersion, kernelRelease: kernel?.text,
             hostBridges: hostBridges.map { .init(id: $0.id.description, parent: $0.parent?.description) },
-            devices: devices.map(Manager.SnapshotDevice.init), kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init))
+            devices: devices.map(Manager.SnapshotDevice.init),
+            kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init))
     }
 
     /// The inventory of a snapshot. What a snapshot says is checked as far as types and addresses go.

@@ -39,7 +39,9 @@ extension Inventory {
     /// Reads a snapshot in its JSON form.
     init(snapshot bytes: [UInt8]) throws(HostError) {
         let value: JSONValue
-        do throws(JSONSyntaxError) { value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient) } catch {
+        do throws(JSONSyntaxError) {
+            value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient)
+        } catch {
             throw .badSnapshot(reason: "it is no JSON: \(error.reason) at byte \(error.offset)")
         }
         let snapshot: Manager.Snapshot
