@@ -35,8 +35,10 @@ struct AttackTests {
 
     static let garbage: [[UInt8]] =
         [
-            "", " ", "garbage", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\0AUTH EXTERNAL 30\r\n", "null", "[]", "1", "\"x\"",
-            "true", "{}", getInfo + " x", getInfo + getInfo, "// x\n" + getInfo, "/* x */" + getInfo, "\u{FEFF}" + getInfo,
+            "", " ", "garbage", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\0AUTH EXTERNAL 30\r\n", "null", "[]", "1",
+            "\"x\"",
+            "true", "{}", getInfo + " x", getInfo + getInfo, "// x\n" + getInfo, "/* x */" + getInfo,
+            "\u{FEFF}" + getInfo,
             #"{"method":"x\ud800"}"#, #"{"method":"x\u0000"}"#, #"{"method":"a.B","parameters":{"x":NaN}}"#,
             #"{"method":"a.B","parameters":{"x":01}}"#, #"{"method":"a.B","parameters":{"x":+1}}"#,
             #"{"method":"a.B","parameters":{"x":.5}}"#, #"{"method":"a.B","parameters":{"x":0x10}}"#,
@@ -48,7 +50,8 @@ struct AttackTests {
             #"{"method":"a.B","more":true,"oneway":true}"#, #"{"method":"a.B","more":true,"upgrade":true}"#,
             #"{"method":"a.B","oneway":true,"upgrade":true}"#,
         ].map { Array($0.utf8) } + [
-            [0x16, 0x03, 0x01, 0x02, 0x00], [0xFF, 0xFE, 0x7B, 0x00], Array(#"{"method":""#.utf8) + [0xC0, 0x80] + Array("\"}".utf8),
+            [0x16, 0x03, 0x01, 0x02, 0x00], [0xFF, 0xFE, 0x7B, 0x00],
+            Array(#"{"method":""#.utf8) + [0xC0, 0x80] + Array("\"}".utf8),
             Array(#"{""#.utf8) + [0xFF] + Array(#"":1,"method":"a.B"}"#.utf8),
         ]
 
@@ -151,7 +154,10 @@ struct AttackTests {
         // The server's own buffer and the kernel's hold a few thousand of these replies, whatever is asked.
         #expect(eventually { server.log.value.handled > 100 })
         var last = -1
-        #expect(eventually { defer { last = server.log.value.handled; usleep(50_000) }; return last == server.log.value.handled })
+        #expect(
+            eventually {
+                defer { last = server.log.value.handled; usleep(50_000) }; return last == server.log.value.handled
+            })
         #expect(server.log.value.handled < 5_000)
         #expect(try server.connect().call(getInfo) != nil)
         #expect(try client.receiveCount(total) == total)
@@ -164,7 +170,11 @@ struct AttackTests {
         let client = try server.connect()
         client.send(call("Count", #"{"limit":200000}"#, #""more":true"#))
         var last = -1
-        #expect(eventually { defer { last = server.log.value.counted; usleep(50_000) }; return last > 0 && last == server.log.value.counted })
+        #expect(
+            eventually {
+                defer { last = server.log.value.counted; usleep(50_000) };
+                return last > 0 && last == server.log.value.counted
+            })
         #expect(server.log.value.counted < 50_000)
         #expect(try server.connect().call(getInfo) != nil)
         #expect(try client.receiveCount(200_000) == 200_000)
@@ -202,7 +212,10 @@ struct AttackTests {
         #expect(eventually { server.log.value.handled > 2 })
         client.close()
         var last = -1
-        #expect(eventually { defer { last = server.log.value.handled; usleep(20_000) }; return last == server.log.value.handled })
+        #expect(
+            eventually {
+                defer { last = server.log.value.handled; usleep(20_000) }; return last == server.log.value.handled
+            })
         #expect(server.log.value.handled < 5_000)
         #expect(server.log.value.clientsGone <= 1)
         #expect(await eventuallyEmpty(server))
@@ -295,7 +308,7 @@ func eventuallyEmpty(_ server: TestServer) async -> Bool {
     let deadline = MonotonicTime.now + .seconds(10)
     while await server.server.connectionCount > 0 {
         guard .now < deadline else { return false }
-        usleep(1000)
+        try? await EventLoop.main.sleep(for: .milliseconds(1))
     }
     return true
 }

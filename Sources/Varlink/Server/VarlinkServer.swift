@@ -69,8 +69,8 @@ public final class VarlinkServer {
             return
         }
         guard census.admit(peer.uid) else {
-            close(descriptor)
             onIncident?(.tooManyConnections(peer))
+            close(descriptor)
             return
         }
         let connection = Connection(descriptor, peer, of: self)

@@ -37,7 +37,9 @@ final class RawClient: @unchecked Sendable {
     func send(_ bytes: [UInt8], flags: Int32 = 0) -> Bool {
         var rest = bytes[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | flags) }
+            let count = rest.withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL) | flags)
+            }
             guard count > 0 else { return false }
             rest = rest.dropFirst(count)
         }
@@ -50,11 +52,17 @@ final class RawClient: @unchecked Sendable {
 
     /// The next message without its NUL; nil when the connection ends first.
     func receive() throws -> String? {
+        var searched = 0
         while true {
-            if let end = input.firstIndex(of: 0) {
+            let end = input.withUnsafeBytes { bytes -> Int? in
+                guard let base = bytes.baseAddress else { return nil }
+                return memchr(base + searched, 0, bytes.count - searched).map { UnsafeRawPointer($0) - base }
+            }
+            if let end {
                 defer { input.removeFirst(end + 1) }
                 return String(decoding: input[..<end], as: UTF8.self)
             }
+            searched = input.count
             guard try fill() else { return nil }
         }
     }

@@ -32,7 +32,8 @@ final class TestServer: Sendable {
         self.path = path
         let log = Shared(Log())
         self.log = log
-        server = VarlinkServer(.init(vendor: "Test", product: "Tests", version: "1", url: "https://x.org"), limits: limits)
+        server = VarlinkServer(
+            .init(vendor: "Test", product: "Tests", version: "1", url: "https://x.org"), limits: limits)
         server.onIncident = { incident in
             log.update { log in
                 switch incident {
@@ -97,9 +98,10 @@ extension Example {
             return .init(number: call.parameters.limit - 1)
         }
         server.handle(Descriptors.self) { (call) throws(ErrorReply) in
-            .init(indexes: try (0..<call.parameters.count).map { (index) throws(ErrorReply) in
-                try call.attach(Descriptor(owning: pipeHolding(index)))
-            })
+            .init(
+                indexes: try (0..<call.parameters.count).map { (index) throws(ErrorReply) in
+                    try call.attach(Descriptor(owning: pipeHolding(index)))
+                })
         }
         server.handle(Fail.self) { (call) throws(ErrorReply) in
             throw ErrorReply(Failure.failed(reason: call.parameters.reason, code: call.parameters.code))
