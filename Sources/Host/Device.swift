@@ -99,6 +99,12 @@ public struct PCIFunction: Equatable, Sendable {
     /// Whether it is a bridge with a bus behind it, from the header type or, where that is unknown, the class code or
     /// the devices found below it.
     public var isBridge: Bool
+    /// The number of its partitionable endpoint, where the kernel shows it (`eeh_pe_config_addr` on powernv).
+    public var partitionableEndpoint: Int?
+    /// Its BARs and ROM, read where PE numbers depend on them; nil where they were not.
+    public var resources: [Resource]?
+    /// The nearest node above it in the device tree that owns a DMA window, on a logical host bridge.
+    public var windowNode: String?
 
     public init(
         hostBridge: HostBridgeID, parent: PCIAddress?, identification: Identification,

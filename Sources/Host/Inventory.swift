@@ -8,10 +8,13 @@ public struct HostBridge: Equatable, Sendable {
     public var id: HostBridgeID
     /// The device that it sits below, as Intel VMD's does; nil for a root of the machine itself.
     public var parent: PCIAddress?
+    /// How it makes partitionable endpoints; nil where the platform says nothing of them.
+    public var partitioning: Partitioning?
 
-    public init(id: HostBridgeID, parent: PCIAddress? = nil) {
+    public init(id: HostBridgeID, parent: PCIAddress? = nil, partitioning: Partitioning? = nil) {
         self.id = id
         self.parent = parent
+        self.partitioning = partitioning
     }
 }
 

@@ -28,8 +28,10 @@ public final class LinuxHost: Host {
         // Listening comes first: a change during the scan leads to another scan.
         if isLive, uevents == nil { uevents = try? UeventSocket() }
         let sys = try openSysfs()
-        var scan = SysfsScan(previous: remembered)
+        let tree = DeviceTree(below: root)
+        var scan = SysfsScan(previous: remembered, keepsFolders: tree != nil)
         scan.scan(sys)
+        if let tree { scan.scanDeviceTree(tree, sys) }
         remembered = scan.remembered
         let attributes = scan.lockedAttributes
         let readings = await lockedAttributes.read(attributes.map(\.path), below: sys.descriptor)

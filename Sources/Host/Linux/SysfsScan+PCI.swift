@@ -58,6 +58,7 @@ extension SysfsScan {
             }
         device.kind = .pci(function)
         devices.append(device)
+        if keepsFolders { functionFolders[device.address] = path }
         self.remembered[address] = remembered
         for warning in remembered.warnings {
             warn(warning.message, device: .pci(address), offset: warning.offset)

@@ -37,10 +37,18 @@ struct SysfsScan {
     /// The folders found to hold PCI functions, so that a second way to the same function is not taken.
     var seen = Set<DeviceAddress>()
     var remembered: [PCIAddress: Remembered] = [:]
+    /// Where the folders lie, below the sysfs root.
+    var hostBridgeFolders: [HostBridgeID: [String]] = [:]
+    var functionFolders: [DeviceAddress: [String]] = [:]
+    /// Whether the paths of functions are wanted: only what the device tree adds needs them.
+    let keepsFolders: Bool
     let previous: [PCIAddress: Remembered]
 
     /// `previous` is what the last scan of the same tree remembered.
-    init(previous: [PCIAddress: Remembered] = [:]) { self.previous = previous }
+    init(previous: [PCIAddress: Remembered] = [:], keepsFolders: Bool = false) {
+        self.previous = previous
+        self.keepsFolders = keepsFolders
+    }
 
     /// Reads everything but the locked attributes.
     mutating func scan(_ sys: borrowing Directory) {
@@ -105,6 +113,7 @@ extension SysfsScan {
         guard hostBridges[id] == nil else { return }
         guard let contents = try? FunctionFolder(folder) else { throw Vanished() }
         hostBridges[id] = HostBridge(id: id, parent: parent)
+        hostBridgeFolders[id] = path
         let position = Position(hostBridge: id, parent: nil, path: path)
         for address in contents.functions { try scanSubtree(address, folder, position, lenient: lenient) }
     }
