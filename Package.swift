@@ -82,7 +82,7 @@ let package = Package(
             swiftSettings: house
         ),
         .target(
-            name: "TestSupport", dependencies: ["Host", "PCI"], path: "Tests/Support",
+            name: "TestSupport", dependencies: ["GroupAPI", "Host", "JSON", "PCI"], path: "Tests/Support",
             exclude: ["varlink-certification"], swiftSettings: house),
         tests("EventLoop", ["CLinux"]),
         tests("JSON"),

@@ -32,4 +32,6 @@ public enum BackendChoice: String, Sendable, CaseIterable {
     case kernel
     /// Everything below a host bridge is one group.
     case hostBridge = "host_bridge"
+    /// POWER's partitionable endpoints.
+    case partitionableEndpoint = "partitionable_endpoint"
 }

@@ -8,6 +8,8 @@ import PCI
 public enum BackendName: String, Sendable, CaseIterable {
     /// The generic default: everything below a host bridge, bridges included, is one group.
     case hostBridge = "host_bridge"
+    /// POWER's partitionable endpoints (PEs).
+    case partitionableEndpoint = "partitionable_endpoint"
     /// /sys/kernel/iommu_groups as it stands.
     case kernel
 }
@@ -25,14 +27,31 @@ public struct Cell: Equatable, Sendable {
     }
 }
 
+/// What a backend says about the devices below a host bridge.
+public struct Partition: Equatable, Sendable {
+    /// The sets that it cannot take apart. A device in no cell is in no group as far as the backend knows.
+    public var cells: [Cell]
+    /// The PE numbers of devices, those in no cell too.
+    public var endpoints: [DeviceAddress: Int]
+    /// Where what the backend derives is not what the platform says.
+    public var warnings: [InventoryWarning]
+
+    public init(
+        cells: [Cell] = [], endpoints: [DeviceAddress: Int] = [:], warnings: [InventoryWarning] = []
+    ) {
+        self.cells = cells
+        self.endpoints = endpoints
+        self.warnings = warnings
+    }
+}
+
 /// Decides which devices below a host bridge belong together.
 public protocol Backend: Sendable {
     /// Its name.
     static var name: BackendName { get }
 
-    /// The cells of the devices given, which are those below one host bridge, or those of one other bus. A device in no
-    /// cell is in no group as far as this backend knows.
-    func cells(of devices: [Device], below hostBridge: HostBridgeID?, in inventory: Inventory) -> [Cell]
+    /// The partition of the devices given, which are those below one host bridge, or those of all other buses.
+    func partition(of devices: [Device], below hostBridge: HostBridge?, in inventory: Inventory) -> Partition
 
     /// Why a device that is in no cell is in none, for a person.
     func reason(forLeavingOut device: Device, in inventory: Inventory) -> String

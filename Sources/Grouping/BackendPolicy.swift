@@ -23,13 +23,20 @@ public enum BackendPolicy: Equatable, Sendable {
     /// The same for every host bridge.
     case forced(BackendName)
 
-    /// The choice for a host bridge. The kernel's groups count for the machine, not for the host bridge: with
+    /// The choice for a host bridge, whose devices these are. The kernel's groups count for the machine, not for the host bridge: with
     /// virtio-iommu a device has no group before its driver probes it, and a host bridge must not change its backend,
     /// and with it the identity of its groups, when the first driver does.
-    public func choice(for hostBridge: HostBridgeID, in inventory: Inventory) -> BackendChoice {
+    public func choice(for hostBridge: HostBridge, devices: [Device], in inventory: Inventory) -> BackendChoice {
         switch self {
         case .forced(let backend):
             BackendChoice(backend: backend, reason: "forced by the administrator")
+        case .auto where PartitionableEndpointBackend.applies(to: hostBridge, devices, in: inventory):
+            BackendChoice(
+                backend: .partitionableEndpoint, reason: "the platform has partitionable endpoints below it")
+        case .auto where inventory.hostBridges.contains { $0.partitioning != nil }:
+            BackendChoice(
+                backend: .hostBridge,
+                reason: "the platform is POWER and says nothing about partitionable endpoints below it")
         case .auto where inventory.hasPCIKernelGroups:
             BackendChoice(backend: .kernel, reason: "the kernel has IOMMU groups for PCI devices")
         case .auto:
@@ -45,6 +52,7 @@ extension BackendName {
     var backend: any Backend {
         switch self {
         case .hostBridge: HostBridgeBackend()
+        case .partitionableEndpoint: PartitionableEndpointBackend()
         case .kernel: KernelBackend()
         }
     }

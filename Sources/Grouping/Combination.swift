@@ -14,6 +14,10 @@ public struct Grouping: Equatable, Sendable {
     public var disagreements: [Disagreement] = []
     /// Which backend decided for which host bridge.
     public var choices: [HostBridgeID: BackendChoice] = [:]
+    /// The PE numbers of devices, those in no group too.
+    public var endpoints: [DeviceAddress: Int] = [:]
+    /// Where what a backend derives is not what the platform says.
+    public var warnings: [InventoryWarning] = []
 
     public init() {}
 
@@ -26,29 +30,29 @@ public struct Grouping: Equatable, Sendable {
         var leftOutBy: [Int: any Backend] = [:]
 
         let byHostBridge = Dictionary(grouping: devices.indices, by: { devices[$0].pci?.hostBridge })
-        let areas = byHostBridge.keys.sorted { ($0.map { (0, $0) } ?? (1, .last)) < ($1.map { (0, $0) } ?? (1, .last)) }
-        for area in areas {
-            let inside = byHostBridge[area, default: []]
+        for area in Self.areas(of: inventory, byHostBridge.keys) {
+            let inside = byHostBridge[area?.id, default: []]
+            let below = inside.map { devices[$0] }
             let name: BackendName
             if let area {
-                let choice = policy.choice(for: area, in: inventory)
-                choices[area] = choice
+                let choice = policy.choice(for: area, devices: below, in: inventory)
+                choices[area.id] = choice
                 name = choice.backend
             } else {
                 // Only the kernel says anything about devices of other buses.
                 name = .kernel
             }
             let backend = name.backend
+            let partition = backend.partition(of: below, below: area, in: inventory)
+            endpoints.merge(partition.endpoints) { first, _ in first }
+            warnings += partition.warnings
             for position in inside { leftOutBy[position] = backend }
-            for cell in backend.cells(of: inside.map { devices[$0] }, below: area, in: inventory) {
+            for cell in partition.cells {
                 cells.append((name, cell))
                 let positions = cell.devices.compactMap { index[$0] }
                 for position in positions { leftOutBy[position] = nil }
                 sets.unite(positions)
             }
-        }
-        for hostBridge in inventory.hostBridges where choices[hostBridge.id] == nil {
-            choices[hostBridge.id] = policy.choice(for: hostBridge.id, in: inventory)
         }
         // vfio makes a group of each device in no-IOMMU mode: that says nothing about isolation.
         let isolating = devices.indices.filter { position in
@@ -88,6 +92,16 @@ public struct Grouping: Equatable, Sendable {
                     explanation: $0)
             }
         }
+    }
+
+    /// The host bridges, ascending, and nil for the devices below none.
+    private static func areas(
+        of inventory: Inventory, _ named: some Sequence<HostBridgeID?>
+    ) -> [HostBridge?] {
+        let known = Set(inventory.hostBridges.map(\.id))
+        // A snapshot made by hand may have functions below a host bridge that it does not list.
+        let unlisted = Set(named.compactMap { $0 }).subtracting(known).map { HostBridge(id: $0) }
+        return (inventory.hostBridges + unlisted).sorted { $0.id < $1.id } + [nil]
     }
 
     /// A group and what it came from.
@@ -163,8 +177,4 @@ private struct MemberOrder: Comparable {
         default: a.address < b.address
         }
     }
-}
-
-extension HostBridgeID {
-    fileprivate static let last = HostBridgeID(domain: .max, bus: .max)
 }

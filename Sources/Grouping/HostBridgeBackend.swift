@@ -9,8 +9,10 @@ public struct HostBridgeBackend: Backend {
 
     public init() {}
 
-    public func cells(of devices: [Device], below hostBridge: HostBridgeID?, in inventory: Inventory) -> [Cell] {
-        devices.isEmpty ? [] : [Cell(devices.map(\.address), wholeHostBridge: hostBridge)]
+    public func partition(
+        of devices: [Device], below hostBridge: HostBridge?, in inventory: Inventory
+    ) -> Partition {
+        Partition(cells: devices.isEmpty ? [] : [Cell(devices.map(\.address), wholeHostBridge: hostBridge?.id)])
     }
 
     public func reason(forLeavingOut device: Device, in inventory: Inventory) -> String {

@@ -9,7 +9,14 @@ public struct KernelBackend: Backend {
 
     public init() {}
 
-    public func cells(of devices: [Device], below hostBridge: HostBridgeID?, in inventory: Inventory) -> [Cell] {
+    public func partition(
+        of devices: [Device], below hostBridge: HostBridge?, in inventory: Inventory
+    ) -> Partition {
+        Partition(cells: Self.cells(of: devices))
+    }
+
+    /// One cell for each kernel group that these devices are in.
+    static func cells(of devices: [Device]) -> [Cell] {
         Dictionary(grouping: devices.filter { $0.kernelGroup != nil }, by: \.kernelGroup)
             .values.map { Cell($0.map(\.address)) }
     }

@@ -9,6 +9,8 @@ public struct Member: Equatable, Sendable {
     public var device: Device
     /// In whose hands it is.
     public var state: MemberState
+    /// The number of its partitionable endpoint, where the platform has them.
+    public var partitionableEndpoint: Int?
 }
 
 /// What can be done with a group now.
@@ -46,10 +48,12 @@ public struct GroupRecord: Equatable, Sendable {
     /// Whether no member is in the hands of a host driver.
     public var isComplete: Bool { blockers.isEmpty }
 
-    init(_ group: Group, in inventory: Inventory) {
+    init(_ group: Group, in inventory: Inventory, endpoints: [DeviceAddress: Int]) {
         self.group = group
         members = group.members.compactMap { inventory[$0] }.map {
-            Member(device: $0, state: MemberState(of: $0, kernel: inventory.kernel))
+            Member(
+                device: $0, state: MemberState(of: $0, kernel: inventory.kernel),
+                partitionableEndpoint: endpoints[$0.address])
         }
         blockers = members.compactMap { Blocker($0.device, state: $0.state) }
         if let reason = group.claimability.reason {

@@ -19,6 +19,11 @@ public struct Snapshot: Sendable {
     /// Which backend decided for which host bridge.
     public let choices: [HostBridgeID: BackendChoice]
 
+    /// The PE numbers of devices, those in no group too; empty where the platform has no PEs.
+    public let endpoints: [DeviceAddress: Int]
+    /// What was odd: in the inventory, and where a backend derives something else than the platform says.
+    public let warnings: [InventoryWarning]
+
     private let byID: [GroupID: Int]
     private let byDevice: [DeviceAddress: Int]
     private let byKernelGroup: [Int: Int]
@@ -27,11 +32,13 @@ public struct Snapshot: Sendable {
     init(generation: Int, inventory: Inventory, grouping: Grouping) {
         self.generation = generation
         self.inventory = inventory
-        let groups = grouping.groups.map { GroupRecord($0, in: inventory) }
+        let groups = grouping.groups.map { GroupRecord($0, in: inventory, endpoints: grouping.endpoints) }
         self.groups = groups
         ungrouped = grouping.ungrouped
         disagreements = grouping.disagreements
         choices = grouping.choices
+        endpoints = grouping.endpoints
+        warnings = inventory.warnings + grouping.warnings
         byID = Dictionary(uniqueKeysWithValues: zip(groups.map(\.id), groups.indices))
         var byDevice: [DeviceAddress: Int] = [:]
         var byKernelGroup: [Int: Int] = [:]

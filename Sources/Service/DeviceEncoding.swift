@@ -43,7 +43,8 @@ extension Groups.Device {
                 function.virtualFunctions.isEmpty ? nil : function.virtualFunctions.map { .init(.pci($0)) }
             },
             physicalFunction: function?.virtualFunction.map { .init(.pci($0.physicalFunction)) }, iommu: device.iommu,
-            kernelGroup: device.kernelGroup, numaNode: device.numaNode, unknown: unknown.isEmpty ? nil : unknown)
+            kernelGroup: device.kernelGroup, partitionableEndpoint: snapshot.endpoints[device.address],
+            numaNode: device.numaNode, unknown: unknown.isEmpty ? nil : unknown)
     }
 }
 

@@ -30,7 +30,7 @@ extension Groups.Member {
             subsystemVendorId: ids?.subsystemVendorID.map(Int.init),
             subsystemDeviceId: ids?.subsystemDeviceID.map(Int.init), revision: ids?.revision.map(Int.init),
             classCode: ids?.classCode.map { Int($0.rawValue) }, kernelGroup: device.kernelGroup,
-            numaNode: device.numaNode)
+            partitionableEndpoint: member.partitionableEndpoint, numaNode: device.numaNode)
     }
 }
 
@@ -50,6 +50,7 @@ extension Groups.Backend {
     init(_ name: BackendName) {
         switch name {
         case .hostBridge: self = .hostBridge
+        case .partitionableEndpoint: self = .partitionableEndpoint
         case .kernel: self = .kernel
         }
     }

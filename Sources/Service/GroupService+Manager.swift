@@ -36,7 +36,7 @@ extension GroupService {
                     group: $0.group.text, backend: .init($0.backend), kernelGroups: $0.kernelGroups,
                     explanation: $0.explanation)
             },
-            warnings: inventory.warnings.map {
+            warnings: snapshot.warnings.map {
                 .init(
                     device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
                     message: $0.message)
@@ -48,6 +48,7 @@ extension Manager.Backend {
     init(_ name: BackendName) {
         switch name {
         case .hostBridge: self = .hostBridge
+        case .partitionableEndpoint: self = .partitionableEndpoint
         case .kernel: self = .kernel
         }
     }

@@ -82,7 +82,7 @@ extension Daemon {
             let service = try await GroupService(
                 .init(version: Version.text, isSimulated: options.simulate != nil), host: host,
                 policy: BackendPolicy(options.backend ?? configuration.backend))
-            for warning in service.snapshot.inventory.warnings { log.warning("\(warning)") }
+            for warning in service.snapshot.warnings { log.warning("\(warning)") }
             for disagreement in service.snapshot.disagreements {
                 log.notice(
                     "group \(disagreement.group): \(disagreement.explanation)",

@@ -12,6 +12,7 @@ extension BackendPolicy {
         case .auto: self = .auto
         case .kernel: self = .forced(.kernel)
         case .hostBridge: self = .forced(.hostBridge)
+        case .partitionableEndpoint: self = .forced(.partitionableEndpoint)
         }
     }
 }

@@ -40,9 +40,34 @@ public struct Capture: CustomStringConvertible, Sendable {
             guard (try? tar.run()) != nil else { return nil }
             tar.waitUntilExit()
             let name = String(archive.dropLast(".tar.gz".count))
-            let root = unpackedFolder.path + "/" + name
+            let folder = unpackedFolder.path + "/" + name
+            // A POWER capture has the machine at several moments: after boot is the one that is looked at.
+            let boot = folder + "/boot"
+            let root = FileManager.default.fileExists(atPath: boot + "/sys") ? boot : folder
             return tar.terminationStatus == 0 ? Capture(name: name, root: root) : nil
         }
+    }
+
+    /// A copy of the tree without the files and links of these names (`*` at the end stands for anything), as an older
+    /// kernel or a poorer platform would show it.
+    public func hiding(_ names: String...) throws -> TemporaryFolder {
+        let folder = TemporaryFolder("vfiogroupd-hidden")
+        let copy = Process()
+        copy.executableURL = URL(fileURLWithPath: "/bin/sh")
+        let selection = names.map { "-name '\($0)'" }.joined(separator: " -o ")
+        copy.arguments = [
+            "-c",
+            "cp -a '\(root)/.' '\(folder.path)' && find '\(folder.path)' -depth \\( \(selection) \\) -exec rm -rf {} +",
+        ]
+        try copy.run()
+        copy.waitUntilExit()
+        return folder
+    }
+
+    /// What the capture says of itself in `expected.json`, beside its tree.
+    public var expected: Data? {
+        try? Data(
+            contentsOf: URL(fileURLWithPath: root).deletingLastPathComponent().appendingPathComponent("expected.json"))
     }
 
     /// The kernel's partition, read without the program's own code: sets of addresses, by group number.

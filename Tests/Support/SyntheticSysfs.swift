@@ -56,6 +56,25 @@ public final class SyntheticSysfs: Sendable {
         folder.link("sys/kernel/iommu_groups/\(kernelGroup)/devices/\(name)", to: "../../../../" + path)
     }
 
+    /// Writes a property of 32-bit cells into a node of the device tree (`/pciex@0`).
+    public func property(_ name: String, of node: String, cells: UInt32...) {
+        folder.write(
+            "proc/device-tree\(node)/\(name)",
+            cells.flatMap { cell in (0..<4).map { UInt8(cell >> (24 - 8 * $0) & 0xff) } })
+    }
+
+    /// Writes a property of strings into a node of the device tree.
+    public func property(_ name: String, of node: String, strings: String...) {
+        folder.write("proc/device-tree\(node)/\(name)", strings.flatMap { Array($0.utf8) + [0] })
+    }
+
+    /// Says where the device tree has a host bridge (`pci0000:00`).
+    public func node(_ node: String, ofHostBridge bridge: String) {
+        let bus = String(bridge.dropFirst(3))
+        folder.link(
+            "sys/devices/\(bridge)/pci_bus/\(bus)/of_node", to: "../../../../firmware/devicetree/base" + node)
+    }
+
     /// Writes an attribute of a kernel group.
     public func kernelGroup(_ number: Int, _ attribute: String, _ text: String) {
         folder.write("sys/kernel/iommu_groups/\(number)/\(attribute)", text + "\n")

@@ -145,6 +145,30 @@ public enum Manager {
           reason: UnknownReason
         )
 
+        # A range of addresses that a function answers to.
+        type Resource (
+          # The first address, as 0x and hexadecimal digits.
+          start: string,
+          # The last address, inclusive, as 0x and hexadecimal digits.
+          last: string,
+          # The kernel's IORESOURCE flags.
+          flags: int
+        )
+
+        # How a host bridge of POWER makes partitionable endpoints (PEs).
+        type Partitioning (
+          # Which rules: PHB3 and later, P7IOC, or the logical host bridge of a partition.
+          kind: (ioda, p7ioc, logical),
+          # How many PEs there are.
+          count: ?int,
+          # The PE that the firmware keeps.
+          reserved: ?int,
+          # The first address of the 64-bit memory window, as 0x and hexadecimal digits.
+          windowStart: ?string,
+          # The size of the 64-bit memory window in bytes, as 0x and hexadecimal digits.
+          windowSize: ?string
+        )
+
         # What is known of a PCI function.
         type Function (
           # The host bridge at the root of its hierarchy: "pci0000:00".
@@ -180,7 +204,13 @@ public enum Manager {
           # Its number among the virtual functions of that, from 0.
           virtualFunctionNumber: ?int,
           # The addresses of the virtual functions that it has, by their number.
-          virtualFunctions: ?[]string
+          virtualFunctions: ?[]string,
+          # The number of its partitionable endpoint, as the kernel shows it.
+          partitionableEndpoint: ?int,
+          # Its BARs and ROM, where PE numbers depend on them.
+          resources: ?[]Resource,
+          # The node of the device tree that owns its DMA window, in a partition.
+          windowNode: ?string
         )
 
         # A device of a snapshot.
@@ -208,7 +238,9 @@ public enum Manager {
           # Its name: "pci0000:00".
           id: string,
           # The address of the device that it sits below.
-          parent: ?string
+          parent: ?string,
+          # How it makes partitionable endpoints, where it does.
+          partitioning: ?Partitioning
         )
 
         # Addresses that no mapping may use.
@@ -645,6 +677,87 @@ public enum Manager {
         }
     }
 
+    /// A range of addresses that a function answers to.
+    public struct Resource: VarlinkValue {
+        /// The first address, as 0x and hexadecimal digits.
+        public var start: String
+        /// The last address, inclusive, as 0x and hexadecimal digits.
+        public var last: String
+        /// The kernel's IORESOURCE flags.
+        public var flags: Int
+
+        public init(start: String, last: String, flags: Int) {
+            self.start = start
+            self.last = last
+            self.flags = flags
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.start = try fields.required("start")
+            self.last = try fields.required("last")
+            self.flags = try fields.required("flags")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("start", self.start)
+                writer.field("last", self.last)
+                writer.field("flags", self.flags)
+            }
+        }
+    }
+
+    /// How a host bridge of POWER makes partitionable endpoints (PEs).
+    public struct Partitioning: VarlinkValue {
+        /// Which rules: PHB3 and later, P7IOC, or the logical host bridge of a partition.
+        public var kind: Kind
+        /// How many PEs there are.
+        public var count: Int?
+        /// The PE that the firmware keeps.
+        public var reserved: Int?
+        /// The first address of the 64-bit memory window, as 0x and hexadecimal digits.
+        public var windowStart: String?
+        /// The size of the 64-bit memory window in bytes, as 0x and hexadecimal digits.
+        public var windowSize: String?
+
+        public init(kind: Kind, count: Int? = nil, reserved: Int? = nil, windowStart: String? = nil, windowSize: String? = nil) {
+            self.kind = kind
+            self.count = count
+            self.reserved = reserved
+            self.windowStart = windowStart
+            self.windowSize = windowSize
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
+            self.count = try fields.optional("count")
+            self.reserved = try fields.optional("reserved")
+            self.windowStart = try fields.optional("windowStart")
+            self.windowSize = try fields.optional("windowSize")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kind", self.kind)
+                writer.field("count", self.count)
+                writer.field("reserved", self.reserved)
+                writer.field("windowStart", self.windowStart)
+                writer.field("windowSize", self.windowSize)
+            }
+        }
+
+        /// Which rules: PHB3 and later, P7IOC, or the logical host bridge of a partition.
+        public enum Kind: String, VarlinkValue, CaseIterable {
+            case ioda
+            case p7ioc
+            case logical
+        }
+    }
+
     /// What is known of a PCI function.
     public struct Function: VarlinkValue {
         /// The host bridge at the root of its hierarchy: "pci0000:00".
@@ -681,8 +794,14 @@ public enum Manager {
         public var virtualFunctionNumber: Int?
         /// The addresses of the virtual functions that it has, by their number.
         public var virtualFunctions: [String]?
+        /// The number of its partitionable endpoint, as the kernel shows it.
+        public var partitionableEndpoint: Int?
+        /// Its BARs and ROM, where PE numbers depend on them.
+        public var resources: [Manager.Resource]?
+        /// The node of the device tree that owns its DMA window, in a partition.
+        public var windowNode: String?
 
-        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil) {
+        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil) {
             self.hostBridge = hostBridge
             self.parent = parent
             self.bridge = bridge
@@ -700,6 +819,9 @@ public enum Manager {
             self.physicalFunction = physicalFunction
             self.virtualFunctionNumber = virtualFunctionNumber
             self.virtualFunctions = virtualFunctions
+            self.partitionableEndpoint = partitionableEndpoint
+            self.resources = resources
+            self.windowNode = windowNode
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -721,6 +843,9 @@ public enum Manager {
             self.physicalFunction = try fields.optional("physicalFunction")
             self.virtualFunctionNumber = try fields.optional("virtualFunctionNumber")
             self.virtualFunctions = try fields.optional("virtualFunctions")
+            self.partitionableEndpoint = try fields.optional("partitionableEndpoint")
+            self.resources = try fields.optional("resources")
+            self.windowNode = try fields.optional("windowNode")
             try fields.finish()
         }
 
@@ -743,6 +868,9 @@ public enum Manager {
                 writer.field("physicalFunction", self.physicalFunction)
                 writer.field("virtualFunctionNumber", self.virtualFunctionNumber)
                 writer.field("virtualFunctions", self.virtualFunctions)
+                writer.field("partitionableEndpoint", self.partitionableEndpoint)
+                writer.field("resources", self.resources)
+                writer.field("windowNode", self.windowNode)
             }
         }
     }
@@ -810,16 +938,20 @@ public enum Manager {
         public var id: String
         /// The address of the device that it sits below.
         public var parent: String?
+        /// How it makes partitionable endpoints, where it does.
+        public var partitioning: Manager.Partitioning?
 
-        public init(id: String, parent: String? = nil) {
+        public init(id: String, parent: String? = nil, partitioning: Manager.Partitioning? = nil) {
             self.id = id
             self.parent = parent
+            self.partitioning = partitioning
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
             var fields = try FieldReader(value, mode)
             self.id = try fields.required("id")
             self.parent = try fields.optional("parent")
+            self.partitioning = try fields.optional("partitioning")
             try fields.finish()
         }
 
@@ -827,6 +959,7 @@ public enum Manager {
             writer.object { writer in
                 writer.field("id", self.id)
                 writer.field("parent", self.parent)
+                writer.field("partitioning", self.partitioning)
             }
         }
     }

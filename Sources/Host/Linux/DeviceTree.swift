@@ -75,7 +75,10 @@ extension Partitioning {
 
 extension EndpointNumbers {
     fileprivate init(node: borrowing Directory) {
-        func number(_ property: String) -> Int? { node.cells(property)?.first.map { Int($0) } }
+        // A PE number has 16 bits at the most; a node that says more is not believed.
+        func number(_ property: String) -> Int? {
+            node.cells(property)?.first.flatMap { $0 <= 1 << 16 ? Int($0) : nil }
+        }
         var window: M64Window?
         if let cells = node.cells("ibm,opal-m64-window"), cells.count >= 6 {
             // pci-hi,lo cpu-hi,lo size-hi,lo

@@ -55,7 +55,9 @@ extension Manager.Function {
             singleRootVirtualization: capabilities.sriov.value.map(Manager.SingleRootVirtualization.init),
             physicalFunction: function.virtualFunction?.physicalFunction.description,
             virtualFunctionNumber: function.virtualFunction?.index,
-            virtualFunctions: function.virtualFunctions.isEmpty ? nil : function.virtualFunctions.map(\.description))
+            virtualFunctions: function.virtualFunctions.isEmpty ? nil : function.virtualFunctions.map(\.description),
+            partitionableEndpoint: function.partitionableEndpoint,
+            resources: function.resources?.map(Manager.Resource.init), windowNode: function.windowNode)
     }
 }
 
@@ -156,6 +158,13 @@ extension PCIFunction {
                     physicalFunction: try pciAddress(text), index: max(0, function.virtualFunctionNumber ?? 0))
             },
             virtualFunctions: virtualFunctions, isBridge: function.bridge)
+        partitionableEndpoint = function.partitionableEndpoint
+        resources = try function.resources.mapThrowing { (list) throws(HostError) in
+            var resources: [Resource] = []
+            for resource in list { resources.append(try Resource(resource)) }
+            return resources
+        }
+        windowNode = function.windowNode
     }
 }
 

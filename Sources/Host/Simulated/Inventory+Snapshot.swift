@@ -13,7 +13,11 @@ extension Inventory {
     public var snapshot: Manager.Snapshot {
         Manager.Snapshot(
             version: Self.snapshotVersion, kernelRelease: kernel?.text,
-            hostBridges: hostBridges.map { .init(id: $0.id.description, parent: $0.parent?.description) },
+            hostBridges: hostBridges.map {
+                .init(
+                    id: $0.id.description, parent: $0.parent?.description,
+                    partitioning: $0.partitioning.map(Manager.Partitioning.init))
+            },
             devices: devices.map(Manager.SnapshotDevice.init),
             kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init))
     }
@@ -29,7 +33,10 @@ extension Inventory {
             hostBridges.append(
                 HostBridge(
                     id: try hostBridgeID(bridge.id),
-                    parent: try bridge.parent.mapThrowing { (text) throws(HostError) in try pciAddress(text) }))
+                    parent: try bridge.parent.mapThrowing { (text) throws(HostError) in try pciAddress(text) },
+                    partitioning: try bridge.partitioning.mapThrowing { (partitioning) throws(HostError) in
+                        try Partitioning(partitioning)
+                    }))
         }
         var devices: [Device] = []
         for device in snapshot.devices { devices.append(try Device(device)) }
@@ -74,7 +81,7 @@ extension KernelGroup {
     init(_ group: Manager.SnapshotKernelGroup) throws(HostError) {
         var regions: [ReservedRegion] = []
         for region in group.reservedRegions {
-            guard let start = ioAddress(region.start), let last = ioAddress(region.last), start <= last else {
+            guard let start = addressNumber(region.start), let last = addressNumber(region.last), start <= last else {
                 throw .badSnapshot(
                     reason: "\"\(region.start)\" to \"\(region.last)\" of kernel group \(group.number) is no region")
             }
@@ -84,8 +91,8 @@ extension KernelGroup {
     }
 }
 
-/// An I/O address as the API spells it: `0x` and hexadecimal digits.
-private func ioAddress(_ text: String) -> UInt64? {
+/// An address as the API spells it: `0x` and hexadecimal digits.
+func addressNumber(_ text: String) -> UInt64? {
     text.hasPrefix("0x") ? unsignedInteger(text.utf8.dropFirst(2), radix: 16) : nil
 }
 

@@ -37,7 +37,7 @@ public final class SimulatedHost: Host {
 
 extension Inventory {
     /// Reads a snapshot in its JSON form.
-    init(snapshot bytes: [UInt8]) throws(HostError) {
+    public init(snapshot bytes: [UInt8]) throws(HostError) {
         let value: JSONValue
         do throws(JSONSyntaxError) {
             value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient)
