@@ -1,9 +1,7 @@
 // epoll(7), eventfd(2) and timerfd_create(2): what the event loop sleeps on.
 #ifndef CLINUX_EPOLL_H
 #define CLINUX_EPOLL_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "gnu.h"
 #include <errno.h>
 #include <stdint.h>
 #include <sys/epoll.h>

@@ -1,9 +1,7 @@
 // Files and folders: what of openat(2) does not import into Swift because it is variadic.
 #ifndef CLINUX_FILE_H
 #define CLINUX_FILE_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "gnu.h"
 #include <errno.h>
 #include <fcntl.h>
 

@@ -1,9 +1,7 @@
 // pidfd_open(2) and waitid(2) on a pidfd: processes without the races of process numbers.
 #ifndef CLINUX_PIDFD_H
 #define CLINUX_PIDFD_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "gnu.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>

@@ -1,9 +1,7 @@
 // signalfd(2): signals as readable events.
 #ifndef CLINUX_SIGNALFD_H
 #define CLINUX_SIGNALFD_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "gnu.h"
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>

@@ -1,9 +1,7 @@
 // AF_UNIX stream sockets: listen, accept, connect, who the peer is, and descriptors in SCM_RIGHTS messages.
 #ifndef CLINUX_SOCKET_H
 #define CLINUX_SOCKET_H
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include "gnu.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
