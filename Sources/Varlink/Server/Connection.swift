@@ -156,7 +156,12 @@ final class Connection {
         ticket += 1
         current = Current(ticket: ticket, mode: call.mode)
         do throws(ErrorReply) {
-            return try server.handler(of: call.method)
+            let handler = try server.handler(of: call.method)
+            // Any reply but an error would tell the client that the connection is no longer Varlink.
+            guard call.mode != .upgrade else {
+                throw ErrorReply(VarlinkService.Failure.methodNotImplemented(method: call.method))
+            }
+            return handler
         } catch {
             replyWithError(error)
             endCall()
