@@ -33,7 +33,7 @@ let package = Package(
     products: [
         .executable(name: "vfiogroupd", targets: ["vfiogroupd"]),
         .executable(name: "vfiogroupctl", targets: ["vfiogroupctl"]),
-        .library(name: "Varlink", targets: ["Varlink"]),
+        .library(name: "Varlink", targets: ["Varlink", "EventLoop", "JSON"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")

@@ -2,14 +2,22 @@
 extension EventLoop {
     /// Suspends until `descriptor` has something to read, its peer has closed, or it has failed: the read that follows
     /// tells which. One task at a time may wait so on a descriptor.
-    @LoopActor public func readable(_ descriptor: Int32) async throws(LoopError) {
-        try await reactor.wait(.reading, descriptor)
+    ///
+    /// - Parameter heedingCancellation: end the wait when the task is cancelled. Doing without is a little quicker; then
+    ///   whoever cancels the task has to call `endReading` or `forget`.
+    @LoopActor public func readable(
+        _ descriptor: Int32, heedingCancellation: Bool = true
+    ) async throws(LoopError) {
+        try await reactor.wait(.reading, descriptor, heedingCancellation: heedingCancellation)
     }
+
+    /// Ends the wait of the reader of `descriptor`, if there is one, with `LoopError.forgotten`.
+    @LoopActor public func endReading(_ descriptor: Int32) { reactor.endReading(descriptor) }
 
     /// Suspends until `descriptor` takes output or has failed: the write that follows tells which. One task at a time
     /// may wait so on a descriptor.
     @LoopActor public func writable(_ descriptor: Int32) async throws(LoopError) {
-        try await reactor.wait(.writing, descriptor)
+        try await reactor.wait(.writing, descriptor, heedingCancellation: true)
     }
 
     /// Has `call` called once as soon as the peer of `descriptor` is gone (EPOLLHUP; a half-closed socket is not) or

@@ -5,8 +5,16 @@ import Glibc
 // waits, reads, answers and waits again costs no epoll_ctl. What epoll reports while nobody waits for it is switched
 // off when it is first reported, and on again by the next wait.
 extension Reactor {
-    func wait(_ direction: Watch.Direction, _ descriptor: Int32) async throws(LoopError) {
+    func wait(
+        _ direction: Watch.Direction, _ descriptor: Int32, heedingCancellation: Bool
+    ) async throws(LoopError) {
         let ticket = nextTicket()
+        guard heedingCancellation else {
+            let wake = await withUnsafeContinuation { continuation in
+                park(Watch.Waiter(ticket: ticket, continuation: continuation), direction, descriptor)
+            }
+            return try wake.check()
+        }
         let wake = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 park(Watch.Waiter(ticket: ticket, continuation: continuation), direction, descriptor)
@@ -15,12 +23,13 @@ extension Reactor {
             // On whatever thread cancels, perhaps before the wait has begun: the loop itself ends it, later.
             EventLoop.main.submit { self.cancel(ticket, direction, descriptor) }
         }
-        switch wake {
-        case .ready: return
-        case .cancelled: throw .cancelled
-        case .forgotten: throw .forgotten
-        case .refused(let error): throw error
-        }
+        try wake.check()
+    }
+
+    /// Ends the wait of the descriptor's reader, if there is one.
+    func endReading(_ descriptor: Int32) {
+        guard watches.indices.contains(Int(descriptor)) else { return }
+        watches[Int(descriptor)].reader.take()?.continuation.resume(returning: .forgotten)
     }
 
     /// Has `call` called once when the peer of `descriptor` is gone or the descriptor has failed.

@@ -3,7 +3,19 @@ struct Watch {
     enum Direction { case reading, writing }
 
     /// How a wait ended.
-    enum Wake { case ready, cancelled, forgotten, refused(LoopError) }
+    enum Wake {
+        case ready, cancelled, forgotten
+        case refused(LoopError)
+
+        func check() throws(LoopError) {
+            switch self {
+            case .ready: return
+            case .cancelled: throw .cancelled
+            case .forgotten: throw .forgotten
+            case .refused(let error): throw error
+            }
+        }
+    }
 
     struct Waiter {
         let ticket: UInt64

@@ -119,10 +119,9 @@ extension JSONWriter {
     }
 
     /// Splices in bytes that are one JSON value already.
-    public mutating func encoded(_ value: some Collection<UInt8>) {
+    public mutating func encoded(_ value: [UInt8]) {
         separate()
-        let spliced: Void? = value.withContiguousStorageIfAvailable { raw($0) }
-        if spliced == nil { for byte in value { self.byte(byte) } }
+        value.withUnsafeBufferPointer { raw($0) }
     }
 
     /// A number as its digits.

@@ -81,4 +81,17 @@ struct ServerProcessTests {
         #expect(server.end() == 0)
         #expect(access(server.path, F_OK) != 0)
     }
+
+    @Test("Idle connections keep no large buffers")
+    func memory() throws {
+        let server = try CertificationServer()
+        let start = #"{"method":"org.varlink.certification.Start"}"#
+        let clients = try (0..<64).map { _ in try RawClient(server.path) }
+        for client in clients { #expect(try client.call(start) != nil) }
+        let before = server.residentBytes
+        for client in clients { #expect(try client.call(start + String(repeating: " ", count: 500_000)) != nil) }
+        // Calls that were kept would be 32 megabytes.
+        #expect(server.residentBytes - before < 8_000_000)
+        #expect(server.end() == 0)
+    }
 }

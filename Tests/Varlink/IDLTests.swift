@@ -60,7 +60,7 @@ struct IDLTests {
         arguments: [
             ("", "1: expected 'interface'"), ("type T ()", "1: expected 'interface'"),
             ("interface x", "1: 'x' is no interface name"), ("interface a..b", "1: 'a..b' is no interface name"),
-            ("interface a.b-\n", "1: unexpected character '-'"),
+            ("interface a.b-\n", "1: 'a.b-' is no interface name"),
             (
                 "interface a.b\nmethod m() -> ()",
                 "2: expected the name of the method, which begins with an upper-case letter"

@@ -146,6 +146,16 @@ struct ServerTests {
         await server.stop()
     }
 
+    @Test("An upgrade is refused with an error, for a reply would confirm it")
+    func upgrade() async throws {
+        let server = try await TestServer.start()
+        let client = try server.connect()
+        let reply = try client.call(call("Cached", nil, #""upgrade":true"#))
+        #expect(reply?.contains(#""error":"org.varlink.service.MethodNotImplemented""#) == true)
+        #expect(try client.call(getInfo) != nil)
+        await server.stop()
+    }
+
     @Test("An error carries its parameters, without those that are nil")
     func failure() async throws {
         let server = try await TestServer.start()

@@ -20,6 +20,12 @@ extension Connection {
 
     typealias Body = (inout JSONWriter) -> Void
 
+    /// Writes the last reply of the current call, which brings no descriptors.
+    func replyAtOnce(_ body: Body) throws(ErrorReply) {
+        guard current?.mode != .oneway, isHeard else { return }
+        try writeMessage(continues: false, body)
+    }
+
     /// Writes the last reply of the current call.
     func reply(_ body: Body) async throws(ErrorReply) {
         try await write(continues: false, body)
@@ -58,11 +64,19 @@ extension Connection {
         }
     }
 
+    /// Sends what the client takes; whether less than `level` bytes are unsent then, or nobody will read them.
+    func isDrained(below level: Int) -> Bool {
+        flush()
+        return !isHeard || output.unsent < level
+    }
+
     /// Suspends until less than `level` bytes are unsent, or nobody will read them.
     func drained(below level: Int) async {
-        flush()
-        guard isHeard, output.unsent >= level else { return }
+        guard !isDrained(below: level) else { return }
         await withUnsafeContinuation { continuation in
+            // Other jobs may have run since: entering the continuation can be a hop. So look again where nothing can
+            // come between looking and waiting.
+            if isDrained(below: level) { return continuation.resume() }
             drain.waiters.append(Drain.Waiter(level: level, continuation: continuation))
         }
     }
@@ -110,6 +124,15 @@ extension Connection {
         guard isHeard else { throw .clientGone }
         let descriptors = current?.descriptors ?? []
         if !descriptors.isEmpty { try await makeRoom(forDescriptors: descriptors.count) }
+        try writeMessage(continues: continues, body)
+        guard !descriptors.isEmpty else { return }
+        current?.descriptors = []
+        output.attach(descriptors)
+        flush()
+        watchUnreadDescriptors(descriptors.count)
+    }
+
+    private func writeMessage(continues: Bool, _ body: Body) throws(ErrorReply) {
         let mark = output.writer.mark
         let before = output.writer.count
         ReplyMessage.write(continues: continues, to: &output.writer, parameters: body)
@@ -117,10 +140,5 @@ extension Connection {
             output.writer.truncate(to: mark)
             throw .expectedMore
         }
-        guard !descriptors.isEmpty else { return }
-        current?.descriptors = []
-        output.attach(descriptors)
-        flush()
-        watchUnreadDescriptors(descriptors.count)
     }
 }

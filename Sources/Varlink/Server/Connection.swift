@@ -66,7 +66,7 @@ final class Connection {
     func finish() {
         guard phase == .open else { return }
         phase = .finishing
-        if current == nil { task?.cancel() }
+        EventLoop.main.endReading(descriptor)
     }
 
     /// Closes now, whatever is going on.
@@ -89,8 +89,8 @@ final class Connection {
 
     private func serve() async throws(LoopError) {
         do throws(CloseReason) {
-            while phase == .open || phase == .peerGone {
-                guard let count = try await receive() else { break }
+            while isListening {
+                guard let count = await receive() else { break }
                 if count == 0 {
                     if !framer.isEmpty { throw CloseReason.truncatedMessage }
                     break
@@ -108,10 +108,12 @@ final class Connection {
     }
 
     /// Suspends until there is input and takes it; 0 at its end, nil when the wait or the connection has ended.
-    private func receive() async throws(CloseReason) -> Int? {
+    private func receive() async -> Int? {
         while true {
+            // Whoever cancels this task also ends the wait, by `forget` or `endReading`: heeding the cancellation as
+            // well would cost a record at the task with every call.
             do {
-                try await EventLoop.main.readable(descriptor)
+                try await EventLoop.main.readable(descriptor, heedingCancellation: false)
             } catch { return nil }
             let chunk = server.receiveChunk
             let count = clinux_receive(descriptor, chunk.baseAddress, chunk.count)
@@ -124,32 +126,61 @@ final class Connection {
         }
     }
 
+    /// Calls are still taken. Of a client that is gone, only those oneway, and none once a call of it was cancelled.
+    private var isListening: Bool { phase == .open || phase == .peerGone && !Task.isCancelled }
+
     /// Answers all calls that have come whole, and sends the replies together.
     private func answerAll() async throws(CloseReason) {
         slice.restart()
         let limits = server.limits
-        while phase == .open || phase == .peerGone {
+        while isListening {
             let next = try framer.next { (bytes) throws(CloseReason) in
                 try CallMessage(parsing: bytes, limits: limits.callContent)
             }
             guard let call = next else { break }
             if phase == .peerGone, call.mode != .oneway { continue }
-            await answer(call)
+            switch begin(call) {
+            case .immediate(let handle): answerAtOnce(call, handle)
+            case .suspending(let handle): await answer(call, handle)
+            case nil: break
+            }
             if output.unsent > limits.outputHighWater { await drained(below: limits.outputHighWater / 2) }
             if slice.step() { await giveWay() }
         }
         // Reading on would let a client that does not read fill memory with replies.
-        await drained(below: 1)
+        if !isDrained(below: 1) { await drained(below: 1) }
     }
 
-    private func answer(_ call: CallMessage) async {
+    /// The handler of the call at hand; nil when it was replied to with an error because there is none.
+    private func begin(_ call: CallMessage) -> VarlinkServer.Handler? {
         ticket += 1
         current = Current(ticket: ticket, mode: call.mode)
         do throws(ErrorReply) {
-            switch try server.handler(of: call.method) {
-            case .immediate(let handle): try await reply(handle(call, self))
-            case .suspending(let handle): try await reply(handle(call, self))
+            let handler = try server.handler(of: call.method)
+            // Any reply but an error would tell the client that the connection is no longer Varlink.
+            guard call.mode != .upgrade else {
+                throw ErrorReply(VarlinkService.Failure.methodNotImplemented(method: call.method))
             }
+            return handler
+        } catch {
+            replyWithError(error)
+            endCall()
+            return nil
+        }
+    }
+
+    private func answerAtOnce(_ call: CallMessage, _ handle: VarlinkServer.Handler.Immediate) {
+        do throws(ErrorReply) {
+            try replyAtOnce(handle(call, self))
+        } catch {
+            replyWithError(error)
+        }
+        endCall()
+    }
+
+    private func answer(_ call: CallMessage, _ handle: VarlinkServer.Handler.Suspending) async {
+        do throws(ErrorReply) {
+            try await reply(handle(call, self))
         } catch {
             replyWithError(error)
         }

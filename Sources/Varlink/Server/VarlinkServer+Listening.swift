@@ -58,8 +58,9 @@ extension VarlinkServer {
             for connection in connections.values { connection.abort() }
         }
         defer { timer.cancel() }
-        guard !connections.isEmpty else { return }
-        await withUnsafeContinuation { continuation in whenEmpty.append(continuation) }
+        await withUnsafeContinuation { continuation in
+            if connections.isEmpty { continuation.resume() } else { whenEmpty.append(continuation) }
+        }
     }
 
     private func check(_ result: Int32, _ call: String, _ path: String) throws(ListenError) {

@@ -5,9 +5,11 @@ import JSON
 extension VarlinkServer {
     /// What answers a method: writes the parameters of the reply, or throws the error.
     enum Handler {
-        typealias Body = (inout JSONWriter) -> Void
-        case immediate(@LoopActor (CallMessage, Connection) throws(ErrorReply) -> Body)
-        case suspending(@LoopActor (CallMessage, Connection) async throws(ErrorReply) -> Body)
+        typealias Immediate = @LoopActor (CallMessage, Connection) throws(ErrorReply) -> Connection.Body
+        typealias Suspending = @LoopActor (CallMessage, Connection) async throws(ErrorReply) -> Connection.Body
+
+        case immediate(Immediate)
+        case suspending(Suspending)
     }
 
     /// Adds an interface. Its methods reply MethodNotImplemented until they are handled.
@@ -24,7 +26,8 @@ extension VarlinkServer {
         }
     }
 
-    /// Has `handler` answer a method at once, without ever suspending: the quick way, for what is encoded already.
+    /// Has `handler` answer a method at once, without ever suspending: the quick way, for what is encoded already. It
+    /// cannot attach descriptors, for these may have to wait for their turn.
     public func answer<Method: VarlinkMethod>(
         _ method: Method.Type,
         _ handler: @escaping @LoopActor (Call<Method>) throws(ErrorReply) -> Answer<Method>

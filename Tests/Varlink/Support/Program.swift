@@ -69,4 +69,10 @@ final class CertificationServer {
 
     /// The threads of the process.
     var threads: Int { (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count) ?? 0 }
+
+    /// The process's resident memory.
+    var residentBytes: Int {
+        let counts = (try? String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8)) ?? ""
+        return (Int(counts.split(separator: " ").dropFirst().first ?? "") ?? 0) * 4096
+    }
 }
