@@ -97,7 +97,7 @@ extension GroupService {
                 case .overflow: try await call.send(.init(generation: snapshot.generation, kind: .overflow))
                 }
             }
-            if Task.isCancelled { throw .clientGone }
+            if Task.isCancelled || queue.isClosed { throw .clientGone }
         }
     }
 }

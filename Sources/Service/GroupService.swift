@@ -63,6 +63,9 @@ public final class GroupService {
         }
     }
 
+    /// Ends all monitors, so that a server that stops need not wait for them.
+    public func endMonitors() { monitors.close() }
+
     /// Takes a new inventory in.
     func update(_ inventory: Inventory) {
         let events = registry.update(inventory)

@@ -20,6 +20,7 @@ final class Monitors {
         private let capacity: Int
         private var items: [Item] = []
         private var waiting: UnsafeContinuation<Void, Never>?
+        private(set) var isClosed = false
 
         init(capacity: Int) { self.capacity = capacity }
 
@@ -34,18 +35,27 @@ final class Monitors {
 
         /// Suspends until there is something, and takes all of it; empty when the task was cancelled.
         func next() async -> [Item] {
-            if items.isEmpty, !Task.isCancelled {
-                await withTaskCancellationHandler {
-                    await withUnsafeContinuation { waiting = $0 }
-                } onCancel: {
-                    EventLoop.main.submit { self.waiting.take()?.resume() }
+            await withTaskCancellationHandler {
+                await withUnsafeContinuation { continuation in
+                    // Asked here and not before the await: other jobs may run on the way in.
+                    if items.isEmpty, !isClosed, !Task.isCancelled {
+                        waiting = continuation
+                    } else {
+                        continuation.resume()
+                    }
                 }
+            } onCancel: {
+                EventLoop.main.submit { self.waiting.take()?.resume() }
             }
             defer { items = [] }
             return items
         }
 
-        func close() { waiting.take()?.resume() }
+        /// Has the watcher end.
+        func close() {
+            isClosed = true
+            waiting.take()?.resume()
+        }
     }
 
     /// How many events a watcher may be behind.
@@ -66,6 +76,10 @@ final class Monitors {
     /// Takes a watcher's place away.
     func remove(_ queue: Queue) { queues[ObjectIdentifier(queue)] = nil }
 
+    /// Has all watchers end.
+    func close() { for queue in queues.values { queue.close() } }
+
+    /// Hands events to all watchers.
     func publish(_ events: [RegistryEvent]) {
         for queue in queues.values { for event in events { queue.push(event) } }
     }

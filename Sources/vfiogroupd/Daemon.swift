@@ -43,6 +43,7 @@ struct Daemon {
             await untilStopped(signals)
             tell(.stopping, .status("stopping"))
             following.cancel()
+            service.endMonitors()
             await server.stop(within: .seconds(1))
             links.remove()
             return 0
