@@ -88,7 +88,7 @@ let package = Package(
         tests("JSON"),
         tests("PCI", ["TestSupport"]),
         tests(
-            "Varlink", ["CLinux", "EventLoop", "JSON", "varlink-generate", "varlink-certification"],
+            "Varlink", ["TestSupport", "CLinux", "EventLoop", "JSON", "varlink-generate", "varlink-certification"],
             exclude: ["Support/org.example.test.varlink"]
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),

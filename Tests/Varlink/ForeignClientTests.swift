@@ -1,72 +1,47 @@
 import Foundation
+import TestSupport
 import Testing
 import Varlink
-
-/// PyPI varlink 31, in an environment of its own outside of the repository; nil, with the reason printed, when it
-/// cannot be had.
-private enum PyPI {
-    static let python: String? = {
-        let environment = ProcessInfo.processInfo.environment
-        let cache = environment["XDG_CACHE_HOME"] ?? "\(environment["HOME"] ?? "/tmp")/.cache"
-        let folder = "\(cache)/vfiogroupd-tests/venv"
-        let python = "\(folder)/bin/python"
-        do {
-            if try has(python) { return python }
-            _ = try Program.run("/usr/bin/env", ["python3", "-m", "venv", folder])
-            let result = try Program.run(python, ["-m", "pip", "install", "--quiet", "varlink==31"])
-            if try has(python) { return python }
-            print("skipped: PyPI varlink 31 cannot be installed: \(result.errors)")
-        } catch {
-            print("skipped: PyPI varlink 31 cannot be had: \(error)")
-        }
-        return nil
-    }()
-
-    private static func has(_ python: String) throws -> Bool {
-        guard FileManager.default.isExecutableFile(atPath: python) else { return false }
-        return try Program.run(python, ["-c", "import varlink"]).code == 0
-    }
-}
 
 @Suite("Other people's clients", .timeLimit(.minutes(2)))
 struct ForeignClientTests {
     @Test("PyPI varlink introspects and calls")
     func commandLine() async throws {
-        guard let python = PyPI.python else { return }
+        guard let python = Program.python else { return }
         let server = try await TestServer.start()
-        func run(_ arguments: String...) throws -> Program.Result {
-            try Program.run(python, ["-m", "varlink.cli"] + arguments)
+        func run(_ arguments: String...) async throws -> Program.Outcome {
+            try await Program.run(python, ["-m", "varlink.cli"] + arguments)
         }
-        let info = try run("info", "unix:\(server.path)")
+        let info = try await run("info", "unix:\(server.path)")
         #expect(info.output.contains("Vendor: Test"))
         #expect(info.output.contains("org.example.test"))
-        let help = try run("help", "unix:\(server.path)/org.example.test")
+        let help = try await run("help", "unix:\(server.path)/org.example.test")
         #expect(help.output.contains("method Echo"))
-        let call = try run("call", "unix:\(server.path)/org.example.test.Fill", #"{"bytes":3}"#)
+        let call = try await run("call", "unix:\(server.path)/org.example.test.Fill", #"{"bytes":3}"#)
         #expect(call.output == "{\n  \"text\": \"xxx\"\n}\n")
-        let more = try run("call", "--more", "unix:\(server.path)/org.example.test.Count", #"{"limit":3}"#)
+        let more = try await run("call", "--more", "unix:\(server.path)/org.example.test.Count", #"{"limit":3}"#)
         #expect(more.output.split(separator: "\n").filter { $0.contains("number") }.count == 3)
-        let failure = try run("call", "unix:\(server.path)/org.example.test.Fail", #"{"reason":"so"}"#)
+        let failure = try await run("call", "unix:\(server.path)/org.example.test.Fail", #"{"reason":"so"}"#)
         #expect(failure.errors.contains("org.example.test.Failed"))
         await server.stop()
     }
 
     @Test("PyPI varlink's certification client is content")
-    func certification() throws {
-        guard let python = PyPI.python else { return }
-        let server = try CertificationServer()
-        let result = try Program.run(
+    func certification() async throws {
+        guard let python = Program.python else { return }
+        let server = try await CertificationServer()
+        let result = try await Program.run(
             python, ["-m", "varlink.tests.test_certification", "--client", "--varlink=unix:\(server.path)"])
         #expect(result.output.hasSuffix("Certification passed\n"), "\(result.output)\(result.errors)")
-        #expect(server.end() == 0)
+        #expect(try await server.end() == 0)
     }
 }
 
 @Suite("A server process", .timeLimit(.minutes(1)))
 struct ServerProcessTests {
     @Test("It stays one thread under load, and ends on SIGTERM")
-    func oneThread() throws {
-        let server = try CertificationServer()
+    func oneThread() async throws {
+        let server = try await CertificationServer()
         let start = #"{"method":"org.varlink.certification.Start"}"#
         var clients = try (0..<64).map { _ in try RawClient(server.path) }
         for round in 0..<50 {
@@ -78,13 +53,13 @@ struct ServerProcessTests {
             }
         }
         #expect(server.threads == 1)
-        #expect(server.end() == 0)
+        #expect(try await server.end() == 0)
         #expect(access(server.path, F_OK) != 0)
     }
 
     @Test("Idle connections keep no large buffers")
-    func memory() throws {
-        let server = try CertificationServer()
+    func memory() async throws {
+        let server = try await CertificationServer()
         let start = #"{"method":"org.varlink.certification.Start"}"#
         let clients = try (0..<64).map { _ in try RawClient(server.path) }
         for client in clients { #expect(try client.call(start) != nil) }
@@ -92,6 +67,6 @@ struct ServerProcessTests {
         for client in clients { #expect(try client.call(start + String(repeating: " ", count: 500_000)) != nil) }
         // Calls that were kept would be 32 megabytes.
         #expect(server.residentBytes - before < 8_000_000)
-        #expect(server.end() == 0)
+        #expect(try await server.end() == 0)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Varlink
 
@@ -11,6 +12,8 @@ struct GeneratorTests {
         let folder: String
         let options: [String]
     }
+
+    private let root = Program.packageFolder + "/"
 
     /// The generated files that this repository keeps.
     private static let kept = [
@@ -26,36 +29,37 @@ struct GeneratorTests {
     ]
 
     @Test("The generated files in the repository are what is generated from their definitions")
-    func current() throws {
+    func current() async throws {
         for file in Self.kept {
-            let result = try Program.run("varlink-generate", [file.source, "--check", file.folder] + file.options)
+            let result = try await Program.run(
+                "varlink-generate", [root + file.source, "--check", root + file.folder] + file.options)
             #expect(result.code == 0, "\(result.errors)")
         }
     }
 
     @Test("A stale file is named, a missing one too; generating makes them current")
-    func stale() throws {
+    func stale() async throws {
         let folder = "/tmp/varlink-generate-test-\(getpid())"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let input = "Tests/Varlink/Support/org.example.test.varlink"
+        let input = root + "Tests/Varlink/Support/org.example.test.varlink"
         let output = "\(folder)/org.example.test.swift"
-        let missing = try Program.run("varlink-generate", [input, "--check", folder])
+        let missing = try await Program.run("varlink-generate", [input, "--check", folder])
         #expect(missing.code == 1)
         #expect(missing.errors.contains(output))
-        #expect(try Program.run("varlink-generate", [input, "--output", folder]).code == 0)
-        #expect(try Program.run("varlink-generate", [input, "--check", folder]).code == 0)
+        #expect(try await Program.run("varlink-generate", [input, "--output", folder]).code == 0)
+        #expect(try await Program.run("varlink-generate", [input, "--check", folder]).code == 0)
         try ("// changed\n" + String(contentsOfFile: output, encoding: .utf8)).write(
             toFile: output, atomically: true, encoding: .utf8)
-        #expect(try Program.run("varlink-generate", [input, "--check", folder]).code == 1)
+        #expect(try await Program.run("varlink-generate", [input, "--check", folder]).code == 1)
     }
 
     @Test("Wrong usage and wrong input are told and exit with 2")
-    func wrong() throws {
-        #expect(try Program.run("varlink-generate", []).code == 2)
-        #expect(try Program.run("varlink-generate", ["x.varlink"]).code == 2)
-        #expect(try Program.run("varlink-generate", ["x.varlink", "--output"]).code == 2)
-        let absent = try Program.run("varlink-generate", ["/none.varlink", "--output", "/tmp"])
+    func wrong() async throws {
+        #expect(try await Program.run("varlink-generate", []).code == 2)
+        #expect(try await Program.run("varlink-generate", ["x.varlink"]).code == 2)
+        #expect(try await Program.run("varlink-generate", ["x.varlink", "--output"]).code == 2)
+        let absent = try await Program.run("varlink-generate", ["/none.varlink", "--output", "/tmp"])
         #expect(absent.code == 2)
         #expect(absent.errors == "/none.varlink: No such file or directory\n")
     }
