@@ -30,7 +30,7 @@ public final class LinuxHost: Host {
         let sys = try openSysfs()
         let tree = DeviceTree(below: root)
         var scan = SysfsScan(previous: remembered, keepsFolders: tree != nil)
-        scan.scan(sys)
+        await scan.scan(sys)
         if let tree { scan.scanDeviceTree(tree, sys) }
         remembered = scan.remembered
         let attributes = scan.lockedAttributes

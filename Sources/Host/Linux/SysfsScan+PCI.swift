@@ -4,10 +4,9 @@ import Glibc
 import PCI
 
 extension SysfsScan {
-    /// Reads a function and what lies below it, again when it changes meanwhile. A function that is gone is no error.
-    mutating func scanSubtree(
-        _ address: PCIAddress, _ above: borrowing Directory, _ position: Position, lenient: Bool
-    ) throws(Vanished) {
+    /// Reads a function and what lies below it, again when it changes meanwhile. A function that is gone is no error;
+    /// one that keeps changing is taken as it is, with what vanishes unknown.
+    mutating func scanSubtree(_ address: PCIAddress, _ above: borrowing Directory, _ position: Position) {
         let name = address.description
         for attempt in 1...Self.attempts {
             let folder: Directory
@@ -19,7 +18,7 @@ extension SysfsScan {
             }
             let mark = mark()
             do throws(Vanished) {
-                return try scanFunction(address, folder, position, lenient: lenient || attempt == Self.attempts)
+                return try scanFunction(address, folder, position, lenient: attempt == Self.attempts)
             } catch {
                 rewind(to: mark)
             }
@@ -71,10 +70,10 @@ extension SysfsScan {
         for message in reader.failures { warn(message, device: .pci(address)) }
 
         let below = Position(hostBridge: position.hostBridge, parent: address, path: path)
-        for child in contents.functions { try scanSubtree(child, folder, below, lenient: lenient) }
+        for child in contents.functions { scanSubtree(child, folder, below) }
         for bridge in contents.hostBridges {
             guard let nested = try? Directory(bridge.description, below: folder) else { throw Vanished() }
-            try scanHostBridge(bridge, nested, at: path + [bridge.description], parent: address, lenient: lenient)
+            try scanNested(bridge, below: address, nested, at: path + [bridge.description])
         }
     }
 

@@ -1,6 +1,7 @@
 // One reading of a host's sysfs. The tree may change under the reader: a folder that vanishes in the middle is normal,
 // and its subtree is read again from the folder above.
 
+import EventLoop
 import Glibc
 import PCI
 
@@ -50,9 +51,10 @@ struct SysfsScan {
         self.keepsFolders = keepsFolders
     }
 
-    /// Reads everything but the locked attributes.
-    mutating func scan(_ sys: borrowing Directory) {
-        scanHostBridges(sys)
+    /// Reads everything but the locked attributes. Others have their turn in between: a large machine takes half a
+    /// second.
+    @LoopActor mutating func scan(_ sys: borrowing Directory) async {
+        await scanHostBridges(sys)
         scanStrayFunctions(sys)
         scanKernelGroups(sys)
         scanOtherBuses(sys)
@@ -74,7 +76,7 @@ struct SysfsScan {
 extension SysfsScan {
     /// Finds the folders of all host bridges and reads what lies below. They may lie anywhere in /sys/devices (on ARM
     /// below a platform device), so the targets of the links in bus/pci/devices and class/pci_bus tell where.
-    private mutating func scanHostBridges(_ sys: borrowing Directory) {
+    @LoopActor private mutating func scanHostBridges(_ sys: borrowing Directory) async {
         var folders: [HostBridgeID: [String]] = [:]
         for name in (try? Directory("devices", below: sys).names()) ?? [] {
             if let id = HostBridgeID(name) { folders[id] = ["devices", name] }
@@ -89,33 +91,32 @@ extension SysfsScan {
             }
         }
         for (id, path) in folders.sorted(by: { $0.key < $1.key }) {
-            scanHostBridge(id, at: path, sys)
-        }
-    }
-
-    private mutating func scanHostBridge(_ id: HostBridgeID, at path: [String], _ sys: borrowing Directory) {
-        for attempt in 1...Self.attempts {
-            let mark = mark()
-            do throws(Vanished) {
-                guard let folder = try? Directory(path.joined(separator: "/"), below: sys) else { return }
-                try scanHostBridge(id, folder, at: path, parent: nil, lenient: attempt == Self.attempts)
-                return
-            } catch {
-                rewind(to: mark)
+            guard let folder = try? Directory(path.joined(separator: "/"), below: sys),
+                let contents = try? FunctionFolder(folder),
+                let position = begin(id, at: path, parent: nil)
+            else { continue }
+            for address in contents.functions {
+                scanSubtree(address, folder, position)
+                await EventLoop.main.yield()
             }
         }
     }
 
-    /// Reads a host bridge whose folder is open. `lenient` takes what vanishes as unknown instead of giving up.
-    mutating func scanHostBridge(
-        _ id: HostBridgeID, _ folder: borrowing Directory, at path: [String], parent: PCIAddress?, lenient: Bool
-    ) throws(Vanished) {
-        guard hostBridges[id] == nil else { return }
-        guard let contents = try? FunctionFolder(folder) else { throw Vanished() }
+    /// Notes a host bridge; nil when it was met before.
+    private mutating func begin(_ id: HostBridgeID, at path: [String], parent: PCIAddress?) -> Position? {
+        guard hostBridges[id] == nil else { return nil }
         hostBridges[id] = HostBridge(id: id, parent: parent)
         hostBridgeFolders[id] = path
-        let position = Position(hostBridge: id, parent: nil, path: path)
-        for address in contents.functions { try scanSubtree(address, folder, position, lenient: lenient) }
+        return Position(hostBridge: id, parent: nil, path: path)
+    }
+
+    /// Reads a host bridge below a device, as Intel VMD has it.
+    mutating func scanNested(
+        _ id: HostBridgeID, below parent: PCIAddress, _ folder: borrowing Directory, at path: [String]
+    ) throws(Vanished) {
+        guard let contents = try? FunctionFolder(folder) else { throw Vanished() }
+        guard let position = begin(id, at: path, parent: parent) else { return }
+        for address in contents.functions { scanSubtree(address, folder, position) }
     }
 
     /// Functions that bus/pci/devices lists and no host bridge's folder led to: captures that kept the list but not
@@ -141,7 +142,7 @@ extension SysfsScan {
             above.lazy.compactMap { HostBridgeID($0) }.last ?? HostBridgeID(domain: stray.domain, bus: stray.bus)
         let position = Position(hostBridge: id, parent: above.last.flatMap { PCIAddress($0) }, path: above)
         guard let folder = try? Directory(above.joined(separator: "/"), below: sys) else { return }
-        try? scanSubtree(address, folder, position, lenient: true)
+        scanSubtree(address, folder, position)
         if seen.contains(.pci(address)), hostBridges[id] == nil { hostBridges[id] = HostBridge(id: id) }
     }
 
