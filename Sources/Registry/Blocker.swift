@@ -34,7 +34,7 @@ extension Blocker {
                 + "not need to be"
         } else if device.pci != nil {
             reason = "the host driver \(driver) has it and may do DMA"
-            remedy = "take it from \(driver): unbind it, or bind it to vfio-pci, which a claim of its group does"
+            remedy = "take it from \(driver): unbind it, or bind it to vfio-pci"
         } else {
             reason = "the host driver \(driver) has it and may do DMA"
             remedy = "take it from \(driver): unbind it, or bind it to the vfio driver of the bus \(device.address.bus)"

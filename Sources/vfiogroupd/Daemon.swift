@@ -78,7 +78,7 @@ extension Daemon {
                 switch options.simulate {
                 case nil: LinuxHost(root: "/")
                 case "demo": try SimulatedHost.demo()
-                case let folder?: LinuxHost(root: folder)
+                case let path?: try SimulatedHost(snapshotFile: path) ?? LinuxHost(root: path)
                 }
             let service = try await GroupService(
                 .init(version: Version.text, isSimulated: options.simulate != nil), host: host,

@@ -37,8 +37,8 @@ struct Options {
                                $XDG_RUNTIME_DIR/vfiogroupd/io.vfiogroupd)
           --config=FILE        read this file and its drop-ins instead of /etc/vfiogroupd/vfiogroupd.conf
           --backend=NAME       what decides the groups: \(backendNames)
-          --simulate=PATH      look at the machine captured below PATH, a folder that holds sys/,
-                               or at the built-in machine with the word demo
+          --simulate=PATH      look at the machine captured below PATH, a folder that holds sys/, or in the
+                               snapshot PATH, a file; or at the built-in machine with the word demo
           --print-groups       print all groups as JSON and end
           --version            print the version and end
           -h, --help           print this and end
@@ -96,7 +96,7 @@ struct Options {
             switch Name(value: option) {
             case .socket: socket = try Self.nonEmpty(value, "--socket", "a path")
             case .config: configuration = try Self.nonEmpty(value, "--config", "a file")
-            case .simulate: simulate = try Self.nonEmpty(value, "--simulate", "a folder, or the word demo")
+            case .simulate: simulate = try Self.nonEmpty(value, "--simulate", "a folder, a file, or the word demo")
             case .printGroups: mode = .printGroups
             case .backend:
                 guard let choice = BackendChoice(rawValue: value) else {

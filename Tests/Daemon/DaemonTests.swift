@@ -1,9 +1,12 @@
 // The daemon and its command line from outside, as users and other programs meet them.
 
+import EventLoop
 import Foundation
+import GroupAPI
 import JSON
 import TestSupport
 import Testing
+import Varlink
 
 @Suite("The daemon", .timeLimit(.minutes(3)))
 struct DaemonTests {
@@ -37,6 +40,33 @@ struct DaemonTests {
             return
         }
         #expect(groups.compactMap { $0["id"] } == ["pci0000-00", "pci0000-80"])
+    }
+
+    @Test("a snapshot that it gave is a machine that it can replay")
+    func snapshotFile() async throws {
+        let daemon = try await RunningDaemon()
+        let folder = TemporaryFolder()
+        let client = try #require(try? await Self.snapshot(daemon.socket))
+        folder.write("machine.json", client)
+        let replayed = try await Program.run(
+            "vfiogroupd", ["--simulate", folder.path + "/machine.json", "--print-groups"])
+        let original = try await Program.run("vfiogroupd", ["--simulate", "demo", "--print-groups"])
+        #expect(replayed.output == original.output)
+        #expect(replayed.code == 0)
+        folder.write("nonsense.json", "{")
+        let refused = try await Program.run(
+            "vfiogroupd", ["--simulate", folder.path + "/nonsense.json", "--print-groups"])
+        #expect(refused.code == 1)
+        #expect(refused.errors.contains("it is no JSON"))
+        try await daemon.stop()
+    }
+
+    @LoopActor private static func snapshot(_ socket: String) async throws -> String {
+        try EventLoop.main.runInBackground()
+        let reply = try await VarlinkClient.connect(to: socket).call(Manager.TakeSnapshot.self, .init())
+        var writer = JSONWriter()
+        reply.snapshot.write(to: &writer)
+        return String(decoding: writer.buffer, as: UTF8.self)
     }
 
     @Test("a host without PCI, or a folder without sysfs, gets a sentence")
