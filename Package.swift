@@ -68,7 +68,7 @@ let package = Package(
         .executableTarget(
             name: "vfiogroupctl",
             dependencies: [
-                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI",
+                "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house

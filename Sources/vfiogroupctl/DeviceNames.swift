@@ -1,6 +1,7 @@
 // Names for people, from the pci.ids file of the system where one is installed (packages pci.ids, hwdata).
 
 import Glibc
+import PCI
 
 /// Vendors, devices and classes by their numbers.
 struct DeviceNames {
@@ -27,7 +28,8 @@ struct DeviceNames {
     /// What a device is, and who made it: `VGA compatible controller: NVIDIA Corporation AD102`.
     func description(vendor: Int?, device: Int?, classCode: Int?) -> String {
         let kind = classCode.map { code in
-            classes[code >> 8] ?? baseClasses[code >> 16] ?? "class \(hexadecimal(code >> 8, width: 4))"
+            classes[code >> 8] ?? baseClasses[code >> 16]
+                ?? ClassCode(rawValue: UInt32(truncatingIfNeeded: code)).name
         }
         guard let vendor, let device else { return kind ?? "" }
         let numbers = "\(hexadecimal(vendor, width: 4)):\(hexadecimal(device, width: 4))"
