@@ -5,7 +5,7 @@ import JSON
 import TestSupport
 import Testing
 
-@Suite("PyPI's varlink as a client", .timeLimit(.minutes(3)), .enabled(if: Program.python != nil))
+@Suite("PyPI's varlink as a client", .timeLimit(.minutes(5)), .enabled(if: Program.python != nil))
 struct PythonClientTests {
     private func varlink(_ arguments: String...) async throws -> Program.Outcome {
         try await Program.run(try #require(Program.python), ["-m", "varlink.cli"] + arguments)
@@ -40,7 +40,7 @@ struct PythonClientTests {
     }
 }
 
-@Suite("vfiogroupctl", .timeLimit(.minutes(3)))
+@Suite("vfiogroupctl", .timeLimit(.minutes(5)))
 struct ControlTests {
     @Test("shows tables that people can read")
     func tables() async throws {

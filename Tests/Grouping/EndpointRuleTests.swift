@@ -8,7 +8,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("The rules for partitionable endpoints", .timeLimit(.minutes(1)))
+@Suite("The rules for partitionable endpoints", .timeLimit(.minutes(5)))
 struct EndpointRuleTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Systemd
 
-@Suite("Logger", .timeLimit(.minutes(1)))
+@Suite("Logger", .timeLimit(.minutes(5)))
 struct LoggerTests {
     private func entry(_ level: LogLevel, _ message: String, _ fields: KeyValuePairs<String, String> = [:]) -> LogEntry
     {

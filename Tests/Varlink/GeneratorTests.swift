@@ -5,7 +5,7 @@ import Varlink
 
 @testable import varlink_generate
 
-@Suite("varlink-generate", .timeLimit(.minutes(1)))
+@Suite("varlink-generate", .timeLimit(.minutes(5)))
 struct GeneratorTests {
     private struct Generated {
         let source: String

@@ -5,7 +5,7 @@ import Glibc
 import Testing
 import Varlink
 
-@Suite("Limits", .timeLimit(.minutes(1)))
+@Suite("Limits", .timeLimit(.minutes(5)))
 struct LimitTests {
     private func limits(connections: Int, perUser: Int, reserve: Int) -> ServerLimits {
         var limits = ServerLimits()

@@ -9,7 +9,7 @@ final class CertificationServer: Sendable {
 
     init() async throws {
         program = try Program("varlink-certification", ["--varlink=unix:\(path)"])
-        _ = await eventually(within: 10) { (try? RawClient(path)) != nil }
+        _ = await eventually(within: 60) { (try? RawClient(path)) != nil }
     }
 
     /// Asks it to end; its exit code.

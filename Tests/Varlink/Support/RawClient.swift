@@ -3,7 +3,7 @@ import EventLoop
 import Glibc
 import Testing
 
-/// A client that sends what bytes it likes, with blocking calls that give up after ten seconds.
+/// A client that sends what bytes it likes, with blocking calls that give up after a minute.
 final class RawClient: @unchecked Sendable {
     // @unchecked: each is used by one test at a time.
     let descriptor: Int32
@@ -15,7 +15,7 @@ final class RawClient: @unchecked Sendable {
 
     init(_ path: String) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
         }
@@ -32,7 +32,7 @@ final class RawClient: @unchecked Sendable {
         isOpen = false
     }
 
-    /// Sends all bytes; false when the peer is gone or ten seconds have passed.
+    /// Sends all bytes; false when the peer is gone or a minute has passed.
     @discardableResult
     func send(_ bytes: [UInt8], flags: Int32 = 0) -> Bool {
         var rest = bytes[...]

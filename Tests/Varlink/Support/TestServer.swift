@@ -120,7 +120,7 @@ extension Example {
 }
 
 /// Waits for something that another thread does; false when it has not happened within `limit`.
-func eventually(within limit: Duration = .seconds(10), _ condition: () -> Bool) -> Bool {
+func eventually(within limit: Duration = .seconds(60), _ condition: () -> Bool) -> Bool {
     let deadline = MonotonicTime.now + limit
     while !condition() {
         guard .now < deadline else { return false }
