@@ -4,7 +4,8 @@ import Foundation
 import Glibc
 import JSON
 import Testing
-import Varlink
+
+@testable import Varlink
 
 // "What attackers try", row by row, over a real socket.
 @Suite("What attackers try", .timeLimit(.minutes(5)))
@@ -153,11 +154,7 @@ struct AttackTests {
         sender.start()
         // The server's own buffer and the kernel's hold a few thousand of these replies, whatever is asked.
         #expect(eventually { server.log.value.handled > 100 })
-        var last = -1
-        #expect(
-            eventually {
-                defer { last = server.log.value.handled; usleep(50_000) }; return last == server.log.value.handled
-            })
+        #expect(await eventually(on: server) { $0.waitsForItsClient })
         #expect(server.log.value.handled < 5_000)
         #expect(try server.connect().call(getInfo) != nil)
         #expect(try client.receiveCount(total) == total)
@@ -169,12 +166,7 @@ struct AttackTests {
         let server = try await TestServer.start()
         let client = try server.connect()
         client.send(call("Count", #"{"limit":200000}"#, #""more":true"#))
-        var last = -1
-        #expect(
-            eventually {
-                defer { last = server.log.value.counted; usleep(50_000) };
-                return last > 0 && last == server.log.value.counted
-            })
+        #expect(await eventually(on: server) { $0.waitsForItsClient })
         #expect(server.log.value.counted < 50_000)
         #expect(try server.connect().call(getInfo) != nil)
         #expect(try client.receiveCount(200_000) == 200_000)
@@ -194,7 +186,7 @@ struct AttackTests {
         while server.log.value.clientsGone == 0 {
             let start = MonotonicTime.now
             #expect(try other.call(getInfo) != nil)
-            #expect(MonotonicTime.now < start + .seconds(1))
+            #expect(MonotonicTime.now < start + .seconds(10))
             if server.log.value.clientsGone == 0, server.log.value.counted > 0 { answeredMeanwhile += 1 }
         }
         #expect(answeredMeanwhile > 10)
@@ -211,14 +203,9 @@ struct AttackTests {
         client.send([UInt8]([[UInt8]](repeating: slow, count: 10_000).joined()))
         #expect(eventually { server.log.value.handled > 2 })
         client.close()
-        var last = -1
-        #expect(
-            eventually {
-                defer { last = server.log.value.handled; usleep(20_000) }; return last == server.log.value.handled
-            })
+        #expect(await eventuallyEmpty(server))
         #expect(server.log.value.handled < 5_000)
         #expect(server.log.value.clientsGone <= 1)
-        #expect(await eventuallyEmpty(server))
         await server.stop()
     }
 
@@ -265,20 +252,25 @@ struct AttackTests {
     func unasked() async throws {
         let server = try await TestServer.start()
         let client = try server.connect()
-        let before = descriptorCount()
+        // Whoever kept the writing end that is sent along would keep the reading end from seeing the end.
+        var ends: [Int32] = [-1, -1]
+        #expect(pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0)
+        defer { close(ends[0]) }
         let message = Array((getInfo + "\0").utf8)
         var sent = 0
         for _ in 0..<50 {
             // Its own socket among them: a cycle, if they were kept.
-            let descriptors: [Int32] = [0, client.descriptor]
-            let count = clinux_send_descriptors(client.descriptor, message, message.count, descriptors, 2)
+            let descriptors: [Int32] = [0, client.descriptor, ends[1]]
+            let count = clinux_send_descriptors(client.descriptor, message, message.count, descriptors, 3)
             // Kernels with SO_PASSRIGHTS refuse them at the sender.
             #expect(count == message.count || count == -Int(EPERM))
             if count > 0 { sent += 1 }
         }
         for _ in 0..<sent { #expect(try client.receive() != nil) }
         #expect(try client.call(getInfo) != nil)
-        #expect(descriptorCount() <= before + 8)
+        close(ends[1])
+        var byte: UInt8 = 0
+        #expect(eventually { read(ends[0], &byte, 1) == 0 })
         let urgent = try server.connect()
         urgent.send([0x21], flags: Int32(MSG_OOB))
         urgent.send(getInfo)
@@ -297,18 +289,23 @@ struct AttackTests {
         for _ in 0..<129 { clients.append(try server.connect()) }
         #expect(clients.count == 129)
     }
-
-    private func descriptorCount() -> Int {
-        (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count) ?? -1
-    }
 }
 
 /// Whether the server comes to have no connection.
-func eventuallyEmpty(_ server: TestServer) async -> Bool {
+func eventuallyEmpty(_ server: TestServer) async -> Bool { await eventually(on: server) { $0.connectionCount == 0 } }
+
+/// Looks at the server on its loop until a condition holds; false when it has not within a minute.
+@LoopActor
+func eventually(on server: TestServer, _ condition: @LoopActor (VarlinkServer) -> Bool) async -> Bool {
     let deadline = MonotonicTime.now + .seconds(60)
-    while await server.server.connectionCount > 0 {
+    while !condition(server.server) {
         guard .now < deadline else { return false }
         try? await EventLoop.main.sleep(for: .milliseconds(1))
     }
     return true
+}
+
+extension VarlinkServer {
+    /// Somebody waits for a client to read what it was sent: nothing more is handled for that client until it does.
+    var waitsForItsClient: Bool { connections.values.contains { !$0.drain.waiters.isEmpty } }
 }
