@@ -2,11 +2,13 @@
 // gives the system's types another shape than Swift's own Glibc module has, and the two do not go together.
 #define _GNU_SOURCE
 #include "directory.h"
+#include <dirent.h>
 #include "errors.h"
 #include "file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *clinux_error_description(int error) {
     const char *text = strerrordesc_np(error);
@@ -23,11 +25,17 @@ int clinux_openat(int directory, const char *name, int flags) {
     return fd < 0 ? -errno : fd;
 }
 
-const struct dirent *clinux_readdir(DIR *directory, int *error) {
-    errno = 0;
-    const struct dirent *entry = readdir(directory);
-    *error = errno;
-    return entry;
+int clinux_rewind(int directory) { return lseek(directory, 0, SEEK_SET) < 0 ? -errno : 0; }
+
+ssize_t clinux_read_entries(int directory, void *buffer, size_t capacity) {
+    ssize_t n = getdents64(directory, buffer, capacity);
+    return n < 0 ? -errno : n;
 }
 
-const char *clinux_dirent_name(const struct dirent *entry) { return entry->d_name; }
+size_t clinux_entry_at(const void *buffer, size_t offset, struct clinux_entry *entry) {
+    const struct dirent64 *found = (const struct dirent64 *)((const char *)buffer + offset);
+    entry->name = found->d_name;
+    entry->name_length = strlen(found->d_name);
+    entry->type = found->d_type;
+    return offset + found->d_reclen;
+}

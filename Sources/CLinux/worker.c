@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -17,18 +19,53 @@ static void close_other_descriptors(int first, int second) {
     syscall(SYS_close_range, high + 1, ~0U, 0);
 }
 
-static int write_all(int fd, const void *data, size_t length) {
-    for (const char *at = data; length > 0;) {
-        ssize_t n = write(fd, at, length);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return -1;
-        at += n;
-        length -= (size_t)n;
-    }
-    return 0;
+struct clinux_answers {
+    size_t capacity;
+    /// Both are the child's to set, the count last.
+    size_t length;
+    _Atomic size_t count;
+    /// Each an int32_t and as many bytes as it says, where it is no error.
+    char bytes[];
+};
+
+static const size_t longest_answer = sizeof(int32_t) + CLINUX_ATTRIBUTE_MAX;
+
+struct clinux_answers *clinux_make_answers(size_t count) {
+    size_t capacity = sizeof(struct clinux_answers) + count * longest_answer;
+    struct clinux_answers *answers = mmap(NULL, capacity, PROT_READ | PROT_WRITE,
+                                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (answers == MAP_FAILED) return NULL;
+    answers->capacity = capacity;
+    return answers;
 }
 
-int clinux_start_attribute_reader(int directory, const char *paths, size_t length, int *pipe_out) {
+void clinux_free_answers(struct clinux_answers *answers) { munmap(answers, answers->capacity); }
+
+size_t clinux_answer_count(const struct clinux_answers *answers) {
+    return atomic_load_explicit(&answers->count, memory_order_acquire);
+}
+
+int clinux_answer_at(const struct clinux_answers *answers, size_t *offset, const void **bytes) {
+    int32_t result;
+    memcpy(&result, answers->bytes + *offset, sizeof result);
+    *bytes = answers->bytes + *offset + sizeof result;
+    *offset += sizeof result + (result > 0 ? (size_t)result : 0);
+    return result;
+}
+
+static void answer(struct clinux_answers *answers, int directory, const char *path) {
+    char *at = answers->bytes + answers->length;
+    int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+    ssize_t n = fd < 0 ? -1 : read(fd, at + sizeof(int32_t), CLINUX_ATTRIBUTE_MAX);
+    int32_t result = n < 0 ? -errno : (int32_t)n;
+    if (fd >= 0) close(fd);
+    memcpy(at, &result, sizeof result);
+    answers->length += sizeof result + (n > 0 ? (size_t)n : 0);
+    atomic_fetch_add_explicit(&answers->count, 1, memory_order_release);
+}
+
+int clinux_start_attribute_reader(int directory, const char *paths, size_t length, struct clinux_answers *answers,
+                                  int *end) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
     pid_t pid = fork();
@@ -40,22 +77,11 @@ int clinux_start_attribute_reader(int directory, const char *paths, size_t lengt
     }
     if (pid > 0) {
         close(ends[1]);
-        fcntl(ends[0], F_SETFL, O_NONBLOCK);
-        *pipe_out = ends[0];
+        *end = ends[0];
         return pid;
     }
-    signal(SIGPIPE, SIG_DFL);
     close_other_descriptors(directory, ends[1]);
-    for (const char *path = paths; path < paths + length; path += strlen(path) + 1) {
-        char answer[sizeof(struct clinux_attribute_header) + CLINUX_ATTRIBUTE_MAX];
-        struct clinux_attribute_header header;
-        int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-        ssize_t n = fd < 0 ? -1 : read(fd, answer + sizeof header, CLINUX_ATTRIBUTE_MAX);
-        header.result = n < 0 ? -errno : (int32_t)n;
-        if (fd >= 0) close(fd);
-        memcpy(answer, &header, sizeof header);
-        if (write_all(ends[1], answer, sizeof header + (n > 0 ? (size_t)n : 0)) < 0) _exit(1);
-    }
+    for (const char *path = paths; path < paths + length; path += strlen(path) + 1) answer(answers, directory, path);
     _exit(0);
 }
 

@@ -6,8 +6,8 @@ import PCI
 public struct Device: Equatable, Sendable {
     /// What the device is on its bus.
     public enum Kind: Equatable, Sendable {
-        /// A PCI function.
-        case pci(PCIFunction)
+        /// A PCI function. Indirect, so that the copies of a device (in a group, in an earlier inventory) share it.
+        indirect case pci(PCIFunction)
         /// A device of another bus, known by its address alone.
         case other
     }

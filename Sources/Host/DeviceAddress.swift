@@ -6,8 +6,9 @@ import PCI
 public enum DeviceAddress: Hashable, Sendable {
     /// A PCI function.
     case pci(PCIAddress)
-    /// A device of another bus that an IOMMU may translate for: platform, fsl-mc, ap, ccw, mdev, ...
-    case other(bus: String, name: String)
+    /// A device of another bus that an IOMMU may translate for: platform, fsl-mc, ap, ccw, mdev, ... Indirect, because
+    /// it is the rare one, and would make every address, key and table four times as large.
+    indirect case other(bus: String, name: String)
 
     /// The address with this bus and name; nil for a PCI name that is no PCI address, or where either is empty.
     public init?(bus: String, name: String) {

@@ -2,6 +2,7 @@
 // kernel file has.
 
 /// Reads digits of `radix` 10 or 16 and nothing else; nil for an empty text, any other character, or more than 64 bits.
+@inlinable  // A scan reads eight numbers a device: unspecialized, each digit is four calls through witness tables.
 public func unsignedInteger<Text: Sequence>(_ digits: Text, radix: UInt64) -> UInt64? where Text.Element == UInt8 {
     var value: UInt64 = 0
     var isEmpty = true

@@ -14,6 +14,8 @@ public struct HostBridgeID: Hashable, Sendable {
 
     /// Reads `pciDDDD:BB` with four to eight hexadecimal digits of domain; nil for anything else.
     public init?(_ text: some StringProtocol) {
+        // Every component of every path is tried: most are told by their first byte.
+        guard text.utf8.first == UInt8(ascii: "p") else { return nil }
         let bytes = Array(text.utf8)
         guard bytes.count >= 10, bytes.starts(with: "pci".utf8),
             let colon = bytes.firstIndex(of: UInt8(ascii: ":")), (7...11).contains(colon), bytes.count == colon + 3,

@@ -13,6 +13,7 @@ public struct PCIAddress: Hashable, Sendable {
     public var function: UInt8
 
     /// An address from its parts; device and function are cut to their 5 and 3 bits.
+    @inlinable
     public init(domain: UInt32, bus: UInt8, device: UInt8, function: UInt8) {
         self.domain = domain
         self.bus = bus
@@ -24,6 +25,7 @@ public struct PCIAddress: Hashable, Sendable {
     public init?(_ text: some StringProtocol) { self.init(utf8: Array(text.utf8)) }
 
     /// Reads the same from bytes, as a folder lists them.
+    @inlinable
     public init?<Bytes: RandomAccessCollection>(utf8 bytes: Bytes) where Bytes.Element == UInt8, Bytes.Index == Int {
         let start = bytes.startIndex
         guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), (4...8).contains(colon - start),
@@ -52,6 +54,28 @@ extension PCIAddress: Comparable, CustomStringConvertible {
     }
 
     public var description: String {
-        "\(hexadecimal(domain, width: 4)):\(hexadecimal(bus, width: 2)):\(hexadecimal(device, width: 2)).\(function)"
+        // Written in one piece: a scan names every function several times.
+        String(unsafeUninitializedCapacity: 16) { text in
+            var count = 0
+            func put(_ value: UInt32, digits: Int) {
+                for digit in stride(from: digits - 1, through: 0, by: -1) {
+                    let nibble = UInt8(truncatingIfNeeded: value >> (4 * UInt32(digit))) & 0x0f
+                    text[count] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+                    count += 1
+                }
+            }
+            func put(_ character: Unicode.Scalar) {
+                text[count] = UInt8(ascii: character)
+                count += 1
+            }
+            put(domain, digits: max(4, (35 - domain.leadingZeroBitCount) / 4))
+            put(":")
+            put(UInt32(bus), digits: 2)
+            put(":")
+            put(UInt32(device), digits: 2)
+            put(".")
+            put(UInt32(function), digits: 1)
+            return count
+        }
     }
 }

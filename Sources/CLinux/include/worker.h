@@ -5,20 +5,31 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// The longest attribute a reader sends back, in bytes; sysfs gives at most a page.
+/// The longest attribute a reader takes, in bytes; sysfs gives at most a page.
 #define CLINUX_ATTRIBUTE_MAX 4096
 
-/// What precedes each answer of a reader.
-struct clinux_attribute_header {
-    /// Bytes that follow, or -errno and nothing follows.
-    int32_t result;
-};
+/// What a reader answers, in memory that it shares with its parent: a system call an answer would cost more than the
+/// reading, and what was read until a reader got stuck is there whatever becomes of it.
+struct clinux_answers;
+
+/// Room for the answers on `count` files, of which only what is used takes memory; null when there is none.
+struct clinux_answers *clinux_make_answers(size_t count);
+
+void clinux_free_answers(struct clinux_answers *answers);
+
+/// How many files were answered for by now.
+size_t clinux_answer_count(const struct clinux_answers *answers);
+
+/// The answer at `*offset` (0 is the first), one of those counted: how many bytes `*bytes` then points to, or -errno.
+/// Sets `*offset` to the next.
+int clinux_answer_at(const struct clinux_answers *answers, size_t *offset, const void **bytes);
 
 /// Forks a child that reads files below `directory`, one after the other: `paths` holds `length` bytes of relative
-/// paths, each ended by NUL. For each it writes a header and the bytes to the pipe whose reading end is stored in
-/// `*pipe` (non-blocking, close-on-exec), then ends. It holds no other descriptor of the caller.
-/// Returns its pid, or -errno.
-int clinux_start_attribute_reader(int directory, const char *paths, size_t length, int *pipe);
+/// paths, each ended by NUL. It answers for each in `answers`, made for that many, and ends. It holds no other
+/// descriptor of the caller but the pipe whose reading end, close-on-exec, is stored in `*end`: nothing is written to
+/// it, and it is at its end when the child has ended. Returns its pid, or -errno.
+int clinux_start_attribute_reader(int directory, const char *paths, size_t length, struct clinux_answers *answers,
+                                  int *end);
 
 /// SIGKILLs a worker. Returns 0 or -errno.
 int clinux_kill_worker(int pid);

@@ -37,24 +37,27 @@ struct Directory: ~Copyable {
 
     /// Calls `body` with every entry's name (without its NUL) and type (DT_DIR, DT_LNK, ...) but `.` and `..`.
     func forEachEntry(_ body: (UnsafeBufferPointer<UInt8>, UInt8) -> Void) throws(SystemError) {
-        let copy = clinux_openat(descriptor, ".", O_RDONLY | O_DIRECTORY)
-        guard copy >= 0 else { throw SystemError(errno: -copy) }
-        guard let stream = fdopendir(copy) else {
-            let error = errno
-            close(copy)
-            throw SystemError(errno: error)
-        }
-        defer { closedir(stream) }
-        var error: Int32 = 0
-        while let entry = clinux_readdir(stream, &error) {
-            guard let text = clinux_dirent_name(entry) else { continue }
-            text.withMemoryRebound(to: UInt8.self, capacity: strlen(text)) { bytes in
-                let name = UnsafeBufferPointer(start: bytes, count: strlen(text))
-                if name[0] == UInt8(ascii: "."), name.count == 1 || (name.count == 2 && name[1] == name[0]) { return }
-                body(name, entry.pointee.d_type)
+        let rewound = clinux_rewind(descriptor)
+        guard rewound == 0 else { throw SystemError(errno: -rewound) }
+        let error = withUnsafeTemporaryAllocation(byteCount: 32768, alignment: 16) { buffer -> Int in
+            while true {
+                let count = clinux_read_entries(descriptor, buffer.baseAddress, buffer.count)
+                guard count > 0 else { return -count }
+                var entry = clinux_entry()
+                var offset = 0
+                while offset < count {
+                    offset = clinux_entry_at(buffer.baseAddress, offset, &entry)
+                    guard let text = entry.name else { continue }
+                    text.withMemoryRebound(to: UInt8.self, capacity: entry.name_length) { bytes in
+                        let name = UnsafeBufferPointer(start: bytes, count: entry.name_length)
+                        let isDot = name[0] == UInt8(ascii: ".")
+                        if isDot, name.count == 1 || (name.count == 2 && name[1] == name[0]) { return }
+                        body(name, entry.type)
+                    }
+                }
             }
         }
-        if error != 0 { throw SystemError(errno: error) }
+        if error != 0 { throw SystemError(errno: Int32(error)) }
     }
 
     /// The names of all entries, sorted, so that two scans of one host meet devices in one order.
@@ -65,7 +68,8 @@ struct Directory: ~Copyable {
     }
 
     /// Reads a file of at most `capacity` bytes and hands out what was read. O_NONBLOCK keeps a FIFO in a made-up tree
-    /// from stopping the scan; sysfs ignores it.
+    /// from stopping the scan; sysfs ignores it. A read that comes short has met the end, of sysfs's files as of others:
+    /// the attributes are many, and asking each for its end as well is a third more calls.
     func read<Result>(
         _ name: String, capacity: Int = 4096, _ body: (UnsafeRawBufferPointer) -> Result
     ) throws(SystemError) -> Result {
@@ -79,8 +83,9 @@ struct Directory: ~Copyable {
                 let n = Glibc.read(file, buffer.baseAddress.map { $0 + count }, capacity - count)
                 if n < 0 && errno == EINTR { continue }
                 if n < 0 { return .failure(SystemError(errno: errno)) }
-                if n == 0 { break }
+                let asked = capacity - count
                 count += n
+                if n < asked { break }
             }
             return .success(body(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
         }
@@ -89,15 +94,29 @@ struct Directory: ~Copyable {
 
     /// The target of a symbolic link, as it is written.
     func link(_ name: String) throws(SystemError) -> String {
+        try readLink(name) { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private func readLink<Result>(
+        _ name: String, _ body: (UnsafeRawBufferPointer) -> Result
+    ) throws(SystemError) -> Result {
         let outcome = withUnsafeTemporaryAllocation(byteCount: Int(PATH_MAX), alignment: 1) {
-            buffer -> Swift.Result<String, SystemError> in
+            buffer -> Swift.Result<Result, SystemError> in
             let n = buffer.withMemoryRebound(to: CChar.self) { text in
                 text.baseAddress.map { readlinkat(descriptor, name, $0, text.count) } ?? -1
             }
             guard n >= 0 else { return .failure(SystemError(errno: errno)) }
-            return .success(String(decoding: buffer[..<n], as: UTF8.self))
+            return .success(body(UnsafeRawBufferPointer(rebasing: buffer[..<n])))
         }
         return try outcome.get()
+    }
+
+    /// The last component of a link's target: `iommu_group` -> `12`, `driver` -> `nvme`.
+    func linkName(_ name: String) throws(SystemError) -> String {
+        try readLink(name) { target in
+            let start = target.lastIndex(of: UInt8(ascii: "/")).map { $0 + 1 } ?? 0
+            return String(decoding: target[start...], as: UTF8.self)
+        }
     }
 }
 
@@ -111,11 +130,5 @@ extension Directory {
             else { return "" }
             return String(decoding: bytes[first...last], as: UTF8.self)
         }
-    }
-
-    /// The last component of a link's target: `iommu_group` -> `12`, `driver` -> `nvme`.
-    func linkName(_ name: String) throws(SystemError) -> String {
-        let target = try link(name)
-        return target.lastIndex(of: "/").map { String(target[target.index(after: $0)...]) } ?? target
     }
 }

@@ -20,7 +20,7 @@ enum LockedReading: Equatable, Sendable {
 /// Reads files below a folder in child processes. A child that gets stuck is killed, and left behind when that does not
 /// help; the next child goes on with the file after the one it was stuck in.
 struct LockedAttributeReader: Sendable {
-    /// How long one attribute may take.
+    /// How long one attribute may take; up to twice that when it follows others.
     let deadline: Duration
 
     /// Reads the files, each a path relative to `directory`; the answers are in the same order.
@@ -33,56 +33,79 @@ struct LockedAttributeReader: Sendable {
                 readings += rest.map { _ in .failed(errno: error.errno) }
                 return readings
             }
-            let isStuck = await collect(from: worker, into: &readings, upTo: paths.count)
+            let isStuck = await wait(for: worker)
+            worker.takeAnswers(into: &readings)
             worker.end()
             if readings.count < paths.count { readings.append(isStuck ? .late : .failed(errno: EIO)) }
         }
         return readings
     }
 
-    /// Takes answers until all are there (false), the worker ended early (false) or one is late (true).
-    @LoopActor private func collect(
-        from worker: Worker, into readings: inout [LockedReading], upTo count: Int
-    ) async -> Bool {
-        var answers = AnswerStream()
+    /// Suspends until the worker has ended (false), or has answered nothing for the whole of a deadline (true).
+    @LoopActor private func wait(for worker: Worker) async -> Bool {
+        let pipe = worker.pipe
+        var count = 0
         while true {
-            while let answer = answers.next() { readings.append(answer) }
-            if readings.count >= count { return false }
-            switch answers.fill(from: worker.pipe) {
-            case .more: continue
-            case .end: return false
-            case .nothingYet:
-                let pipe = worker.pipe
-                let arrived = await EventLoop.main.withDeadline(.now + deadline) {
-                    do throws(LoopError) {
-                        try await EventLoop.main.readable(pipe)
-                        return true
-                    } catch { return false }
-                }
-                // The answer may have come together with the deadline.
-                if !arrived, answers.fill(from: worker.pipe) == .nothingYet { return true }
+            let hasEnded = await EventLoop.main.withDeadline(.now + deadline) {
+                do throws(LoopError) {
+                    try await EventLoop.main.readable(pipe)
+                    return true
+                } catch { return false }
             }
+            if hasEnded { return false }
+            let answered = worker.answerCount
+            if answered == count { return true }
+            count = answered
         }
     }
 }
 
-/// A running child and the pipe it answers through.
+/// A running child, what it answers, and the pipe that tells when it has ended.
 @LoopActor
 private final class Worker {
     let pid: Int32
     let pipe: Int32
+    private let answers: OpaquePointer
 
     /// Children that were killed and had not ended yet: stuck in the kernel. They are reaped when they let go.
     private static var leftBehind: [Int32] = []
 
     init(_ paths: ArraySlice<String>, below directory: Int32) throws(SystemError) {
         Self.leftBehind.removeAll { clinux_reap_worker($0) != 0 }
-        var block: [CChar] = []
-        for path in paths { block += path.utf8.map { CChar(bitPattern: $0) } + [0] }
+        var block: [UInt8] = []
+        block.reserveCapacity(paths.reduce(0) { $0 + $1.utf8.count + 1 })
+        for path in paths {
+            block.append(contentsOf: path.utf8)
+            block.append(0)
+        }
+        guard let answers = clinux_make_answers(paths.count) else { throw SystemError(errno: ENOMEM) }
+        self.answers = answers
         var end: Int32 = -1
-        pid = clinux_start_attribute_reader(directory, block, block.count, &end)
+        pid = block.withUnsafeBytes { block in
+            clinux_start_attribute_reader(
+                directory, block.assumingMemoryBound(to: CChar.self).baseAddress, block.count, answers, &end)
+        }
         pipe = end
-        guard pid > 0 else { throw SystemError(errno: -pid) }
+        guard pid > 0 else {
+            clinux_free_answers(answers)
+            throw SystemError(errno: -pid)
+        }
+    }
+
+    /// How many files it has answered for.
+    var answerCount: Int { clinux_answer_count(answers) }
+
+    /// Adds all that it has answered.
+    func takeAnswers(into readings: inout [LockedReading]) {
+        var offset = 0
+        for _ in 0..<answerCount {
+            var bytes: UnsafeRawPointer?
+            let result = clinux_answer_at(answers, &offset, &bytes)
+            readings.append(
+                result < 0
+                    ? .failed(errno: -result)
+                    : .bytes(Array(UnsafeRawBufferPointer(start: bytes, count: Int(result)))))
+        }
     }
 
     /// Stops the child, whatever it is doing.
@@ -91,41 +114,7 @@ private final class Worker {
         close(pipe)
         _ = clinux_kill_worker(pid)
         if clinux_reap_worker(pid) == 0 { Self.leftBehind.append(pid) }
-    }
-}
-
-/// The bytes of a pipe, cut into answers.
-private struct AnswerStream {
-    enum Progress: Equatable {
-        case more, nothingYet, end
-    }
-
-    private var buffer: [UInt8] = []
-
-    mutating func fill(from pipe: Int32) -> Progress {
-        var chunk = [UInt8](repeating: 0, count: 16384)
-        while true {
-            let n = Glibc.read(pipe, &chunk, chunk.count)
-            if n > 0 {
-                buffer += chunk[..<n]
-                return .more
-            }
-            if n == 0 { return .end }
-            if errno == EINTR { continue }
-            return errno == EAGAIN ? .nothingYet : .end
-        }
-    }
-
-    mutating func next() -> LockedReading? {
-        let headerSize = MemoryLayout<clinux_attribute_header>.size
-        guard buffer.count >= headerSize else { return nil }
-        let result = buffer.withUnsafeBytes { $0.loadUnaligned(as: clinux_attribute_header.self).result }
-        let length = max(0, Int(result))
-        guard buffer.count >= headerSize + length else { return nil }
-        let answer: LockedReading =
-            result < 0 ? .failed(errno: -result) : .bytes(Array(buffer[headerSize..<(headerSize + length)]))
-        buffer.removeFirst(headerSize + length)
-        return answer
+        clinux_free_answers(answers)
     }
 }
 

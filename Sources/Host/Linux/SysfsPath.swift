@@ -10,19 +10,20 @@ struct SysfsPath: Equatable, Sendable {
     /// absolute outside of /sys.
     init?(target: String, from folder: [String]) {
         var result: [String]
-        var rest = target[...]
-        if rest.hasPrefix("/") {
-            guard rest.hasPrefix("/sys/") else { return nil }
+        // By bytes, not characters: a scan follows a link of every device and every member of a group.
+        var rest = target.utf8[...]
+        if rest.first == UInt8(ascii: "/") {
+            guard rest.starts(with: "/sys/".utf8) else { return nil }
             rest = rest.dropFirst(5)
             result = []
         } else {
             result = folder
         }
-        for part in rest.split(separator: "/") where part != "." {
-            if part == ".." {
+        for part in rest.split(separator: UInt8(ascii: "/")) where !part.elementsEqual(".".utf8) {
+            if part.elementsEqual("..".utf8) {
                 guard result.popLast() != nil else { return nil }
             } else {
-                result.append(String(part))
+                result.append(String(Substring(part)))
             }
         }
         components = result

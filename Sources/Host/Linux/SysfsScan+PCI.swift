@@ -28,7 +28,7 @@ extension SysfsScan {
     private mutating func scanFunction(
         _ address: PCIAddress, _ folder: borrowing Directory, _ position: Position, lenient: Bool
     ) throws(Vanished) {
-        guard seen.insert(.pci(address)).inserted else { return }
+        guard !seen.contains(.pci(address)) else { return }
         guard let contents = try? FunctionFolder(folder) else { throw Vanished() }
         var reader = AttributeReader(attributes: contents.attributes, lenient: lenient)
         let path = position.path + [address.description]
@@ -56,6 +56,7 @@ extension SysfsScan {
                 function.identification.classCode?.isBridgeWithBus ?? !contents.functions.isEmpty
             }
         device.kind = .pci(function)
+        seen.insert(device.address)
         devices.append(device)
         if keepsFolders { functionFolders[device.address] = path }
         self.remembered[address] = remembered

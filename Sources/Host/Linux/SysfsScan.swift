@@ -35,7 +35,8 @@ struct SysfsScan {
     var kernelGroups: [KernelGroup] = []
     var warnings: [InventoryWarning] = []
     var lockedAttributes: [LockedAttribute] = []
-    /// The folders found to hold PCI functions, so that a second way to the same function is not taken.
+    /// The addresses of `devices`, so that a second way to the same one is not taken. Kept beside them, and not copied
+    /// into marks: a mark a function would make a scan take the square of its devices' number.
     var seen = Set<DeviceAddress>()
     var remembered: [PCIAddress: Remembered] = [:]
     /// Where the folders lie, below the sysfs root.
@@ -149,15 +150,14 @@ extension SysfsScan {
     /// The state of the scan before a subtree, for reading that subtree again.
     func mark() -> Mark {
         Mark(
-            devices: devices.count, warnings: warnings.count, locked: lockedAttributes.count, seen: seen,
-            hostBridges: hostBridges)
+            devices: devices.count, warnings: warnings.count, locked: lockedAttributes.count, hostBridges: hostBridges)
     }
 
     mutating func rewind(to mark: Mark) {
+        for device in devices[mark.devices...] { seen.remove(device.address) }
         devices.removeSubrange(mark.devices...)
         warnings.removeSubrange(mark.warnings...)
         lockedAttributes.removeSubrange(mark.locked...)
-        seen = mark.seen
         hostBridges = mark.hostBridges
     }
 
@@ -165,7 +165,6 @@ extension SysfsScan {
         var devices: Int
         var warnings: Int
         var locked: Int
-        var seen: Set<DeviceAddress>
         var hostBridges: [HostBridgeID: HostBridge]
     }
 
