@@ -123,6 +123,29 @@ struct LinuxHostTests {
         #expect(device.identification.deviceID == 0x10d3)
     }
 
+    @Test("a tree deeper than any hierarchy ends with a warning")
+    @LoopActor func tooDeep() async throws {
+        var parent = "pci0000:00"
+        for bus in 0..<320 {
+            let address = "\(hexadecimal(UInt32(bus / 256), width: 4)):\(hexadecimal(UInt32(bus % 256), width: 2)):00.0"
+            sysfs.add(address, below: parent, driverOverride: nil)
+            parent = address
+        }
+        let inventory = try await read()
+        #expect(inventory.devices.count < 320)
+        #expect(inventory.warnings.contains { $0.message.contains("deeper than any bus") })
+    }
+
+    @Test("functions that only bus/pci/devices has sit below the lowest bus of their domain")
+    @LoopActor func flatCapture() async throws {
+        for address in ["0000:00:01.0", "0000:03:00.0", "0001:02:00.0"] {
+            sysfs.folder.write("sys/bus/pci/devices/\(address)/vendor", "0x8086\n")
+        }
+        let inventory = try await read()
+        #expect(inventory.devices.map { $0.pci?.hostBridge.description } == ["pci0000:00", "pci0000:00", "pci0001:02"])
+        #expect(inventory.hostBridges.count == 2)
+    }
+
     @Test("a function that only a kernel group names is a device with everything unknown")
     @LoopActor func onlyListed() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00", kernelGroup: 3)

@@ -7,6 +7,11 @@ extension SysfsScan {
     /// Reads a function and what lies below it, again when it changes meanwhile. A function that is gone is no error;
     /// one that keeps changing is taken as it is, with what vanishes unknown.
     mutating func scanSubtree(_ address: PCIAddress, _ above: borrowing Directory, _ position: Position) {
+        // A domain has 256 buses; only a tree that was made up goes deeper, and would exhaust the stack.
+        guard position.path.count <= 300 else {
+            warn("it lies deeper than any bus can, and is left out with all below it", device: .pci(address))
+            return
+        }
         let name = address.description
         for attempt in 1...Self.attempts {
             let folder: Directory

@@ -139,12 +139,20 @@ extension SysfsScan {
         }
         guard let unknown, let address = PCIAddress(path[unknown]) else { return }
         let above = Array(path[..<unknown])
-        let id =
-            above.lazy.compactMap { HostBridgeID($0) }.last ?? HostBridgeID(domain: stray.domain, bus: stray.bus)
+        let id = above.lazy.compactMap { HostBridgeID($0) }.last ?? lowestRoot(ofDomain: stray.domain, sys)
         let position = Position(hostBridge: id, parent: above.last.flatMap { PCIAddress($0) }, path: above)
         guard let folder = try? Directory(above.joined(separator: "/"), below: sys) else { return }
         scanSubtree(address, folder, position)
         if seen.contains(.pci(address)), hostBridges[id] == nil { hostBridges[id] = HostBridge(id: id) }
+    }
+
+    /// What a function sits below when no path tells: of the buses that its domain is known to have, the lowest must be
+    /// a root, and taking no other for one keeps together what may belong together.
+    private func lowestRoot(ofDomain domain: UInt32, _ sys: borrowing Directory) -> HostBridgeID {
+        if let known = hostBridges.keys.filter({ $0.domain == domain }).min() { return known }
+        let names = (try? Directory("bus/pci/devices", below: sys).names()) ?? []
+        let buses = names.compactMap { PCIAddress($0) }.filter { $0.domain == domain }.map(\.bus)
+        return HostBridgeID(domain: domain, bus: buses.min() ?? 0)
     }
 
     /// The state of the scan before a subtree, for reading that subtree again.
