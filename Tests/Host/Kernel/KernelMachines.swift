@@ -45,8 +45,8 @@ struct Unexpected: Error {
 }
 
 extension SimulatedKernel {
-    func driver(_ address: DeviceAddress) -> String? { inventory[address]?.driver }
-    func group(_ address: DeviceAddress) -> Int? { inventory[address]?.kernelGroup }
+    func driver(_ address: DeviceAddress) -> String? { self[address]?.driver }
+    func group(_ address: DeviceAddress) -> Int? { self[address]?.kernelGroup }
 
     mutating func done(_ access: Access) throws {
         let outcome = write(access)

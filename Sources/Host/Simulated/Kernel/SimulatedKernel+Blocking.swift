@@ -49,8 +49,7 @@ extension SimulatedKernel {
         guard let index = pending.firstIndex(where: { $0.operation == operation && $0.wait == .released }) else {
             return
         }
-        let call = pending.remove(at: index)
-        finish(call)
+        goOn(pending.remove(at: index))
         resumePending()
     }
 
@@ -59,7 +58,7 @@ extension SimulatedKernel {
         for call in pending { if case .holders(let address) = call.wait { request(address) } }
     }
 
-    func isLocked(_ lock: Lock) -> Bool { pending.contains { $0.held.contains(lock) } }
+    func isLocked(_ lock: Lock) -> Bool { heldLocks.contains(lock) }
 
     mutating func park(
         _ access: Access?, until wait: PendingCall.Wait, then rest: [WorkStep], _ held: Set<Lock> = [],
@@ -67,6 +66,7 @@ extension SimulatedKernel {
     ) -> Operation {
         let operation = operation ?? Operation(number: nextNumber())
         pending.append(PendingCall(operation: operation, access: access, wait: wait, rest: rest, held: held))
+        heldLocks.formUnion(held)
         return operation
     }
 
@@ -99,7 +99,7 @@ extension SimulatedKernel {
 
     /// Lets every call go on whose wait is over, until none is.
     mutating func resumePending() {
-        while let index = pending.firstIndex(where: { isOver($0.wait) }) { finish(pending.remove(at: index)) }
+        while let index = pending.firstIndex(where: { isOver($0.wait) }) { goOn(pending.remove(at: index)) }
     }
 
     private func isOver(_ wait: PendingCall.Wait) -> Bool {
@@ -110,7 +110,9 @@ extension SimulatedKernel {
         }
     }
 
-    private mutating func finish(_ call: PendingCall) {
+    private mutating func goOn(_ call: PendingCall) {
+        // If it has to wait again, it takes them again.
+        heldLocks.subtract(call.held)
         let outcome: Outcome
         switch (call.wait, call.access) {
         case (.locks(let locks), let access?): outcome = start(access, locks, as: call.operation)

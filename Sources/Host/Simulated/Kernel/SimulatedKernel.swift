@@ -82,6 +82,8 @@ public struct SimulatedKernel: Sendable {
     var files: [File: OpenFile] = [:]
     var nodes: [Node: DeviceNumber] = [:]
     var pending: [PendingCall] = []
+    /// The locks of all pending calls.
+    var heldLocks: Set<Lock> = []
     var outcomes: [Operation: Outcome] = [:]
     var faults: [SimulatedFault] = []
     var counter = 0
@@ -124,6 +126,9 @@ public struct SimulatedKernel: Sendable {
             kernel: release, hostBridges: hostBridges, devices: devices.values.map(visible),
             kernelGroups: groups.values.filter(\.isListed).map(\.attributes), warnings: warnings)
     }
+
+    /// The device as a scan sees it now.
+    public subscript(_ address: DeviceAddress) -> Device? { devices[address].map(visible) }
 
     private func visible(_ state: SimulatedDevice) -> Device {
         var device = state.device
