@@ -123,6 +123,7 @@ struct KernelGroupTests {
         #expect(refusal { () throws(Refusal) in try kernel.unsetContainer(group) } == .ebusy)
         try kernel.close(group)
         #expect(kernel.isOwned(1))
+        #expect(refusal { () throws(Refusal) in try kernel.groupStatus(group) } == .ebadf)
         #expect(refusal { () throws(Refusal) in try kernel.openGroup(1) } == .ebusy)
         try kernel.close(device)
         #expect(!kernel.isOwned(1))

@@ -6,7 +6,8 @@ public struct SimulatedFault: Equatable, Sendable {
     public enum Step: String, CaseIterable, Sendable {
         case readDriverOverride, writeDriverOverride, bind, unbind, driversProbe, remove, setNumVFs, reset
         case setPowerControl, setD3coldAllowed
-        /// The probe function of whatever driver is tried: unlike a failed write, drivers_probe hides this one.
+        /// The probe function of whatever driver is tried: unlike a failed write, drivers_probe hides this one. It can only fail;
+        /// a probe that never returns is a `bind` or `driversProbe` that does not.
         case probe
         case openGroup, groupStatus, setContainer, unsetContainer, setIOMMU, getDevice
         case openCdev, bindIOMMUFD, attach, detach, deviceReset

@@ -20,7 +20,7 @@ extension SimulatedKernel {
     }
 
     private func cdev(_ file: File) throws(Refusal) -> (address: DeviceAddress, state: CdevState) {
-        guard let kind = files[file]?.kind else { throw .failed(.ebadf) }
+        guard let kind = kind(file) else { throw .failed(.ebadf) }
         guard case .cdev(let address, let state) = kind else { throw .failed(.enotty) }
         return (address, state)
     }
@@ -28,7 +28,7 @@ extension SimulatedKernel {
     /// VFIO_DEVICE_BIND_IOMMUFD: from here on the group is owned.
     public mutating func bindIOMMUFD(_ file: File, _ iommufd: File) throws(Refusal) {
         let (address, state) = try cdev(file)
-        guard case .iommufd? = files[iommufd]?.kind else { throw .failed(.ebadf) }
+        guard case .iommufd? = kind(iommufd) else { throw .failed(.ebadf) }
         try meetFault(.bindIOMMUFD, [address])
         guard let device = devices[address], device.vfio != nil, let number = device.device.kernelGroup else {
             throw .failed(.enodev)

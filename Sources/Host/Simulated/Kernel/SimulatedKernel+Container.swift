@@ -30,7 +30,7 @@ extension SimulatedKernel {
 
     /// The number of the group behind an open file; ENODEV once its last device was unbound.
     private func group(_ file: File) throws(Refusal) -> Int {
-        guard let kind = files[file]?.kind else { throw .failed(.ebadf) }
+        guard let kind = kind(file) else { throw .failed(.ebadf) }
         guard case .group(let number, let deviceNumber) = kind else { throw .failed(.enotty) }
         guard groups[number]?.vfio == deviceNumber else { throw .failed(.enodev) }
         return number
@@ -51,7 +51,7 @@ extension SimulatedKernel {
     /// VFIO_GROUP_SET_CONTAINER: from here on the group is owned.
     public mutating func setContainer(_ file: File, _ container: File) throws(Refusal) {
         let number = try group(file)
-        guard case .container? = files[container]?.kind else { throw .failed(.einval) }
+        guard case .container? = kind(container) else { throw .failed(.einval) }
         try meetFault(.setContainer, members(ofGroup: number))
         guard self.container(ofGroup: number) == nil else { throw .failed(.einval) }
         guard isViable(number) else { throw .failed(.eperm) }
@@ -85,7 +85,7 @@ extension SimulatedKernel {
 
     /// VFIO_SET_IOMMU of type 1: EINVAL without a group.
     public mutating func setIOMMU(_ container: File) throws(Refusal) {
-        guard case .container(let hasIOMMU)? = files[container]?.kind else { throw .failed(.ebadf) }
+        guard case .container(let hasIOMMU)? = kind(container) else { throw .failed(.ebadf) }
         let groups = groups(in: container)
         try meetFault(.setIOMMU, groups.flatMap(members))
         guard !groups.isEmpty, !hasIOMMU else { throw .failed(.einval) }
@@ -108,7 +108,7 @@ extension SimulatedKernel {
     /// VFIO_DEVICE_RESET of a device descriptor or a bound cdev: EINVAL without a method.
     public mutating func resetDevice(_ file: File) throws(Refusal) {
         let address: DeviceAddress
-        switch files[file]?.kind {
+        switch kind(file) {
         case .device(let found, _), .cdev(let found, .bound): address = found
         case nil: throw .failed(.ebadf)
         default: throw .failed(.einval)
@@ -124,7 +124,7 @@ extension SimulatedKernel {
 
     /// The groups whose reserved regions bind a container with an IOMMU, or an iommufd with attached devices.
     private func groups(attachedTo file: File) -> [Int]? {
-        switch files[file]?.kind {
+        switch kind(file) {
         case .container(hasIOMMU: true): return groups(in: file)
         case .iommufd:
             let attached = files.values.compactMap { other -> Int? in

@@ -40,6 +40,9 @@ extension SimulatedKernel {
     /// Whether a descriptor of it is open somewhere.
     public func isOpen(_ file: File) -> Bool { files[file].map { $0.descriptors > 0 } ?? false }
 
+    /// What an open descriptor is of; a file without one may live on, because other files keep it.
+    func kind(_ file: File) -> OpenKind? { isOpen(file) ? files[file]?.kind : nil }
+
     /// A copy of a descriptor: dup, fork, or SCM_RIGHTS.
     public mutating func copy(_ file: File) throws(Refusal) {
         guard isOpen(file) else { throw .failed(.ebadf) }

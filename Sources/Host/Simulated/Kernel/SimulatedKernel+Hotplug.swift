@@ -19,6 +19,7 @@ extension SimulatedKernel {
         guard devices[device.address] == nil else { throw .einval }
         var state = SimulatedDevice(device)
         state.device.driver = nil
+        state.device.driverOverride = .absent
         switch place {
         case .group(let number):
             guard let group = groups[number] else { throw .enodev }
