@@ -6,11 +6,25 @@ import EventLoop
 import Glibc
 
 /// A uevent, as far as it matters here.
-struct Uevent: Equatable, Sendable {
+public struct Uevent: Equatable, Sendable {
     /// add, remove, bind, unbind, change, ...
-    var action: String
+    public var action: String
     /// The bus or class of the device.
-    var subsystem: String
+    public var subsystem: String
+    /// The last part of DEVPATH: an address, or the N of vfio/N.
+    public var name: String
+    /// DRIVER, as in `bind`.
+    public var driver: String?
+    /// DEVNAME, below /dev, where there is a node.
+    public var node: String?
+
+    init(action: String, subsystem: String, name: String, driver: String? = nil, node: String? = nil) {
+        self.action = action
+        self.subsystem = subsystem
+        self.name = name
+        self.driver = driver
+        self.node = node
+    }
 
     /// Reads `ACTION@DEVPATH`, NUL, and `KEY=VALUE` strings ended by NUL (lib/kobject_uevent.c); nil for anything else.
     init?(_ message: some Sequence<UInt8>) {
@@ -23,8 +37,11 @@ struct Uevent: Equatable, Sendable {
                 String(decoding: field[(equals + 1)...], as: UTF8.self)
         }
         guard let action = values["ACTION"], let subsystem = values["SUBSYSTEM"] else { return nil }
-        self.action = action
-        self.subsystem = subsystem
+        let path = head[head.index(after: head.firstIndex(of: UInt8(ascii: "@")) ?? head.startIndex)...]
+        self.init(
+            action: action, subsystem: subsystem,
+            name: path.split(separator: UInt8(ascii: "/")).last.map { String(decoding: $0, as: UTF8.self) } ?? "",
+            driver: values["DRIVER"], node: values["DEVNAME"])
     }
 
     /// Whether the inventory may be different after it: the bus is one whose devices may be in groups.

@@ -1,4 +1,4 @@
-// A machine that exists only as a snapshot. Nothing it shows can be claimed for real.
+// A machine that exists only as a snapshot, with a simulated kernel. Nothing it shows can be claimed for real.
 
 import CLinux
 import EventLoop
@@ -11,12 +11,21 @@ import Varlink
 @LoopActor
 public final class SimulatedHost: Host {
     public nonisolated let name: String
-    private let inventory: Inventory
+    /// Its kernel, as it is now.
+    public private(set) var kernel: SimulatedKernel
+    private var hasChanged = false
+    private var naps: [Int: Task<Void, Never>] = [:]
+    private var napNumber = 0
+
+    /// A host with this kernel. One that outlives the daemon is kept as a value and given to the next host.
+    public nonisolated init(name: String, kernel: SimulatedKernel) {
+        self.name = name
+        self.kernel = kernel
+    }
 
     /// A host with this inventory.
-    public nonisolated init(name: String, inventory: Inventory) {
-        self.name = name
-        self.inventory = inventory
+    public nonisolated convenience init(name: String, inventory: Inventory) {
+        self.init(name: name, kernel: SimulatedKernel(inventory))
     }
 
     /// A host from a snapshot in its JSON form.
@@ -61,10 +70,39 @@ public final class SimulatedHost: Host {
         try SimulatedHost(name: "the built-in demo machine", snapshot: PackageResources.demo_json)
     }
 
-    public func readInventory() async throws(HostError) -> Inventory { inventory }
+    public func readInventory() async throws(HostError) -> Inventory { kernel.inventory }
+
+    /// Lets the kernel do something; who awaits a change is woken if anything that is seen of it is different then.
+    public func perform<Value, Failure>(_ body: (inout SimulatedKernel) throws(Failure) -> Value) throws(Failure)
+        -> Value
+    {
+        let before = (events: kernel.uevents.count, inventory: kernel.inventory)
+        defer {
+            if before != (kernel.uevents.count, kernel.inventory) {
+                hasChanged = true
+                for nap in naps.values { nap.cancel() }
+            }
+        }
+        return try body(&kernel)
+    }
 
     public func awaitChange() async throws(LoopError) {
-        try await EventLoop.main.sleep(until: MonotonicTime(nanoseconds: .max))
+        if !hasChanged { try await sleepUntilChange() }
+        hasChanged = false
+    }
+
+    private func sleepUntilChange() async throws(LoopError) {
+        let nap = EventLoop.main.spawn { _ = try? await EventLoop.main.sleep(until: MonotonicTime(nanoseconds: .max)) }
+        napNumber += 1
+        let number = napNumber
+        naps[number] = nap
+        await withTaskCancellationHandler {
+            await nap.value
+        } onCancel: {
+            nap.cancel()
+        }
+        naps[number] = nil
+        if Task.isCancelled { throw .cancelled }
     }
 }
 
