@@ -47,7 +47,9 @@ let package = Package(
         room("Varlink", ["CLinux", "EventLoop", "JSON"], exclude: ["Service/org.varlink.service.varlink"]),
         room(
             "GroupAPI", ["JSON", "Varlink"],
-            exclude: ["io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink"]),
+            exclude: [
+                "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink", "io.vfiogroupd.Simulation.varlink",
+            ]),
         room(
             "Host", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI"],
             resources: [.embedInCode("Simulated/Resources/demo.json")]),

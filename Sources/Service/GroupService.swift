@@ -24,7 +24,8 @@ public final class GroupService {
     }
 
     let identity: Identity
-    let host: any Host
+    /// The machine that is served.
+    public let host: any Host
     let monitors = Monitors()
     let cache = ReplyCache()
     private var registry: Registry

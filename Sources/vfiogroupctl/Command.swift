@@ -11,7 +11,7 @@ struct Command: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
-            StatusCommand.self,
+            StatusCommand.self, SimulateCommand.self,
         ])
 
     /// Options may stand before the subcommand too.

@@ -128,6 +128,19 @@ private func explain(_ error: ClientError) -> String {
         case .deviceInNoGroup(let device, let reason): return "\(device.name) is in no group: \(reason)"
         }
     }
+    if let failure: Simulation.Failure = error.failure() {
+        switch failure {
+        case .noSuchDevice(let device):
+            return "there is no device \(device.name) on the bus \(device.bus); vfiogroupctl devices shows them all"
+        case .refused(let errnoName): return "the simulated kernel refused: \(errnoName)"
+        case .blocked: return "the simulated kernel's call has not returned: somebody has the device open"
+        }
+    }
+    if case .reply("org.varlink.service.InterfaceNotFound", let parameters) = error {
+        return parameters["interface"] == .string(Simulation.interface.name)
+            ? "this daemon serves a real machine, which is not simulated; start one with vfiogroupd --simulate demo"
+            : "the daemon does not have this interface; is it of another version?"
+    }
     return "\(error)"
 }
 

@@ -36,6 +36,7 @@ struct Daemon {
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
             service.register(on: server)
+            if let machine = service.host as? SimulatedHost { service.registerSimulation(of: machine, on: server) }
             watchIncidents(server)
             let links = try listen(server, configuration)
             announce(service)
@@ -78,7 +79,7 @@ extension Daemon {
                 switch options.simulate {
                 case nil: LinuxHost(root: "/")
                 case "demo": try SimulatedHost.demo()
-                case let path?: try SimulatedHost(snapshotFile: path) ?? LinuxHost(root: path)
+                case let path?: try await machine(at: path)
                 }
             let service = try await GroupService(
                 .init(version: Version.text, isSimulated: options.simulate != nil), host: host,
@@ -94,6 +95,12 @@ extension Daemon {
         } catch {
             throw Failure(message: error.description)
         }
+    }
+
+    /// The machine that was captured in a snapshot or a folder.
+    private func machine(at path: String) async throws(HostError) -> SimulatedHost {
+        if let machine = try SimulatedHost(snapshotFile: path) { return machine }
+        return SimulatedHost(name: path, inventory: try await LinuxHost(root: path).readInventory())
     }
 
     /// The parameters of a ListGroups reply as one JSON object on stdout.

@@ -107,3 +107,35 @@ struct ControlTests {
         try await daemon.stop()
     }
 }
+
+@Suite("vfiogroupctl simulate", .timeLimit(.minutes(5)))
+struct SimulateCommandTests {
+    @Test("changes the simulated machine, and monitor shows it")
+    func bind() async throws {
+        let daemon = try await RunningDaemon()
+        let monitor = try Program("vfiogroupctl", ["--socket", daemon.socket, "monitor"])
+        #expect(await eventually(within: 60) { monitor.printed.contains("ready") })
+        let bound = try await daemon.control("simulate", "bind", "01:00.0", "vfio-pci")
+        #expect(bound.output == "01:00.0 has the driver vfio-pci now\n")
+        #expect(await eventually(within: 60) { monitor.printed.contains("nouveau before, vfio-pci now") })
+        let refused = try await daemon.control("simulate", "unbind", "84:00.0")
+        #expect(refused.code == 1)
+        #expect(refused.errors.contains("ENODEV"))
+        let unknown = try await daemon.control("simulate", "remove", "77:00.0")
+        #expect(unknown.errors.contains("there is no device 0000:77:00.0"))
+        try await daemon.stop()
+    }
+
+    @Test("a captured machine can be changed too, and its files are not")
+    func capture() async throws {
+        let capture = try #require(Capture.named("q35-nvme-sriov"))
+        let daemon = try await RunningDaemon(simulate: capture.root)
+        #expect(try await daemon.control("simulate", "vfs", "01:00.0", "0").code == 0)
+        // The registry follows a moment later.
+        var shown = try await daemon.control("show", "0000:01:00.1")
+        for _ in 0..<100 where shown.code == 0 { shown = try await daemon.control("show", "0000:01:00.1") }
+        #expect(shown.errors.contains("there is no device 0000:01:00.1"))
+        #expect(capture.kernelGroups.count == 8)
+        try await daemon.stop()
+    }
+}
