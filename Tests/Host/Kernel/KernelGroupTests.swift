@@ -192,6 +192,23 @@ struct KernelGroupTests {
         #expect(try other.iovaRanges(iommufd) == [0...0xfedf_ffff, 0xfef0_0000...0x7f_ffff_ffff])
     }
 
+    @Test("a direct-relaxable region may be mapped over, a direct one not")
+    func relaxable() throws {
+        func ranges(_ kind: ReservedRegion.Kind) throws -> [ClosedRange<UInt64>] {
+            var kernel = SimulatedKernel(
+                Inventory(
+                    devices: [pciDevice("0000:01:00.0", group: 1, driver: "vfio-pci")],
+                    kernelGroups: [
+                        KernelGroup(
+                            number: 1, reservedRegions: [ReservedRegion(start: 0x1000, last: 0x1fff, kind: kind)])
+                    ]))
+            let (_, container) = try kernel.openOwned(1)
+            return try kernel.iovaRanges(container)
+        }
+        #expect(try ranges(.directRelaxable) == [0...0x7f_ffff_ffff])
+        #expect(try ranges(.direct) == [0...0xfff, 0x2000...0x7f_ffff_ffff])
+    }
+
     @Test("nodes appear asynchronously and can be stale: st_rdev is not sysfs dev then, and the open fails")
     func nodes() throws {
         var kernel = kernel()
