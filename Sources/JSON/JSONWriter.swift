@@ -63,6 +63,7 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
 }
 
 extension JSONWriter {
+    @inlinable
     public mutating func object<Failure: Error>(
         _ members: (inout JSONWriter) throws(Failure) -> Void
     ) throws(Failure) {
@@ -71,6 +72,7 @@ extension JSONWriter {
         close(UInt8(ascii: "}"))
     }
 
+    @inlinable
     public mutating func array<Failure: Error>(
         _ elements: (inout JSONWriter) throws(Failure) -> Void
     ) throws(Failure) {
@@ -90,6 +92,7 @@ extension JSONWriter {
         needsComma = false
     }
 
+    @_disfavoredOverload  // A literal is a StaticString, which needs no look for what to escape.
     public mutating func key(_ name: String) {
         value(name)
         byte(UInt8(ascii: ":"))
@@ -213,13 +216,15 @@ extension JSONWriter {
         raw(text)
     }
 
-    private mutating func open(_ bracket: UInt8) {
+    @usableFromInline
+    mutating func open(_ bracket: UInt8) {
         separate()
         byte(bracket)
         needsComma = false
     }
 
-    private mutating func close(_ bracket: UInt8) {
+    @usableFromInline
+    mutating func close(_ bracket: UInt8) {
         byte(bracket)
         needsComma = true
     }

@@ -21,8 +21,7 @@ extension GroupService {
             }
         }
         server.answer(Groups.GetGroup.self) { [self] (call) throws(ErrorReply) in
-            let record = try group(call.parameters)
-            let bytes = cache.bytes(of: record, generation: snapshot.generation)
+            let bytes = try encodedGroup(call.parameters)
             return Answer(writing: { writer in
                 writer.object { writer in
                     writer.key("group")
@@ -46,6 +45,16 @@ extension GroupService {
         guard call.wantsMore else { return reply(elements) }
         for element in elements.dropLast() { try await call.send(reply([element])) }
         return reply(Array(elements.suffix(1)))
+    }
+
+    private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
+        let generation = snapshot.generation
+        if let id = parameters.id, parameters.device == nil, parameters.kernelGroup == nil,
+            let bytes = cache.bytes(of: id, generation: generation)
+        {
+            return bytes
+        }
+        return cache.bytes(of: try group(parameters), generation: generation)
     }
 
     private func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {

@@ -18,6 +18,7 @@ extension Connection {
         var waiters: [Waiter] = []
     }
 
+    @usableFromInline
     typealias Body = (inout JSONWriter) -> Void
 
     /// Writes the last reply of the current call, which brings no descriptors.
