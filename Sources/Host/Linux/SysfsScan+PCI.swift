@@ -133,7 +133,8 @@ extension SysfsScan {
             }
         }
         for index in devices.indices {
-            guard var function = devices[index].pci, let address = devices[index].address.pci else { continue }
+            guard let before = devices[index].pci, let address = devices[index].address.pci else { continue }
+            var function = before
             if let origin = function.virtualFunction?.physicalFunction {
                 let siblings = unnumbered[origin, default: []].sorted()
                 function.virtualFunction?.index = numbers[address] ?? siblings.firstIndex(of: address) ?? 0
@@ -144,7 +145,8 @@ extension SysfsScan {
             if function.virtualFunctions.isEmpty, let found = unnumbered[address] {
                 function.virtualFunctions = found.sorted()
             }
-            devices[index].kind = .pci(function)
+            // Most are as they were, and writing one makes a new copy of it.
+            if function != before { devices[index].kind = .pci(function) }
         }
     }
 }

@@ -18,6 +18,9 @@ extension Connection {
         var waiters: [Waiter] = []
     }
 
+    /// How many bytes of a stream's replies are sent together.
+    private static let streamed = 16 * 1024
+
     @usableFromInline
     typealias Body = (inout JSONWriter) -> Void
 
@@ -36,8 +39,10 @@ extension Connection {
     func send(_ ticket: Ticket, _ body: Body) async throws(ErrorReply) {
         guard current?.ticket == ticket else { throw .clientGone }
         try await write(continues: true, body)
+        // A stream to every client at once holds this much for each of them, even when all of them read.
+        if output.unsent > Self.streamed { flush() } else { flushAtEndOfTurn() }
         let highWater = server.limits.outputHighWater
-        if output.unsent > highWater { await drained(below: highWater / 2) } else { flushAtEndOfTurn() }
+        if output.unsent > highWater { await drained(below: highWater / 2) }
         if slice.step() { await giveWay() }
         guard isHeard else { throw .clientGone }
     }
