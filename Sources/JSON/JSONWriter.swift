@@ -1,3 +1,5 @@
+import Glibc
+
 /// Writes JSON texts into one growing buffer of its own, without white space and without building a tree.
 ///
 /// The caller keeps to JSON's grammar (a key before each member, one value after it); the writer puts the commas.
@@ -13,7 +15,7 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
     /// An empty writer; it takes memory when it is first written to.
     public init() {}
 
-    deinit { base?.deallocate() }
+    deinit { free(base) }
 
     /// What was written.
     public var bytes: [UInt8] { Array(buffer) }
@@ -49,10 +51,16 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
         count = 0
         needsComma = false
         if capacity > retained {
-            base?.deallocate()
+            free(base)
             base = nil
             capacity = 0
         }
+    }
+
+    /// Ends a line: the next value stands on its own.
+    public mutating func endLine() {
+        byte(0x0A)
+        needsComma = false
     }
 
     /// Ends a Varlink message: the next value stands on its own.
@@ -275,12 +283,9 @@ extension JSONWriter {
     @inline(never)
     private mutating func grow(_ more: Int) {
         let larger = max(capacity * 2, count + more, 1024)
-        let new = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
-        if let base {
-            new.update(from: base, count: count)
-            base.deallocate()
-        }
-        base = new
+        // A long text is moved by its pages then: twice its memory would be taken for the moment of a copy.
+        guard let new = realloc(base, larger) else { preconditionFailure("out of memory") }
+        base = new.bindMemory(to: UInt8.self, capacity: larger)
         capacity = larger
     }
 }

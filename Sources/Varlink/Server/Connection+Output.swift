@@ -19,7 +19,7 @@ extension Connection {
     }
 
     /// How many bytes of a stream's replies are sent together.
-    private static let streamed = 16 * 1024
+    private static let streamed = 8 * 1024
 
     @usableFromInline
     typealias Body = (inout JSONWriter) -> Void
@@ -39,10 +39,8 @@ extension Connection {
     func send(_ ticket: Ticket, _ body: Body) async throws(ErrorReply) {
         guard current?.ticket == ticket else { throw .clientGone }
         try await write(continues: true, body)
-        // A stream to every client at once holds this much for each of them, even when all of them read.
-        if output.unsent > Self.streamed { flush() } else { flushAtEndOfTurn() }
-        let highWater = server.limits.outputHighWater
-        if output.unsent > highWater { await drained(below: highWater / 2) }
+        // What the kernel holds keeps the client busy: more would be this much of memory for every client of a stream.
+        if output.unsent > Self.streamed { await drained(below: 1) } else { flushAtEndOfTurn() }
         if slice.step() { await giveWay() }
         guard isHeard else { throw .clientGone }
     }

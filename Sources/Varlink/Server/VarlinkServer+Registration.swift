@@ -30,6 +30,17 @@ extension VarlinkServer {
         }
     }
 
+    /// The same for a handler that writes its last reply itself, as one that is too long to be made of values first.
+    @inlinable
+    public func handleWriting<Method: VarlinkMethod>(
+        _ method: Method.Type,
+        _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Answer<Method>
+    ) {
+        methods[Method.name] = .suspending { (message, connection) async throws(ErrorReply) in
+            try await handler(try Call(message, on: connection)).write
+        }
+    }
+
     /// Has `handler` answer a method at once, without ever suspending: the quick way, for what is encoded already. It
     /// cannot attach descriptors, for these may have to wait for their turn.
     @inlinable
