@@ -28,6 +28,15 @@ extension EventLoop {
         try reactor.watchHangUp(descriptor, call)
     }
 
+    /// Has `call` called whenever there is input for a task that waits for it in `readable`, before the task is woken:
+    /// for what can be done at once, since waking a task costs as much as answering a small call. The task goes on
+    /// waiting when it returns true. Until `forget`.
+    @LoopActor public func onInput(
+        _ descriptor: Int32, _ call: @escaping @LoopActor () -> Bool
+    ) throws(LoopError) {
+        try reactor.watchInput(descriptor, call)
+    }
+
     /// Ends all waits on `descriptor` with `LoopError.forgotten`. Call it before closing a descriptor that was ever
     /// waited on: the number may be another's a moment later.
     @LoopActor public func forget(_ descriptor: Int32) { reactor.forget(descriptor) }

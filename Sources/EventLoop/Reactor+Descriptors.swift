@@ -38,6 +38,12 @@ extension Reactor {
         watches[Int(descriptor)].onHangUp = call
     }
 
+    /// Has `call` called whenever there is input for a task that waits for it.
+    func watchInput(_ descriptor: Int32, _ call: @escaping @LoopActor () -> Bool) throws(LoopError) {
+        try register(descriptor, 0)
+        watches[Int(descriptor)].onInput = call
+    }
+
     /// Ends the waits on a descriptor and takes it out of epoll; to be called before it is closed.
     func forget(_ descriptor: Int32) {
         guard watches.indices.contains(Int(descriptor)) else { return }
@@ -52,8 +58,13 @@ extension Reactor {
         let index = Int(descriptor)
         guard watches.indices.contains(index), watches[index].generation == generation else { return }
         let broken = mask & (CLINUX_EPOLLHUP | CLINUX_EPOLLERR) != 0
-        let readable = broken || mask & (CLINUX_EPOLLIN | CLINUX_EPOLLRDHUP) != 0
+        var readable = broken || mask & (CLINUX_EPOLLIN | CLINUX_EPOLLRDHUP) != 0
         let writable = broken || mask & CLINUX_EPOLLOUT != 0
+        if !broken, readable, watches[index].reader != nil, let handle = watches[index].onInput, handle() {
+            readable = false
+            // What was called may have closed the descriptor.
+            guard writable, watches[index].generation == generation else { return }
+        }
         let reader = readable ? watches[index].reader.take() : nil
         let writer = writable ? watches[index].writer.take() : nil
         if broken, reader == nil, writer == nil {

@@ -7,7 +7,8 @@ final class Reactor {
     typealias Call = @LoopActor () -> Void
 
     /// The watches of descriptors, by descriptor: the kernel hands out the lowest free number, so it stays dense.
-    var watches: [Watch] = []
+    /// Unchecked: one thread has them, and no access spans a call that could come back here.
+    @exclusivity(unchecked) var watches: [Watch] = []
     var timers = TimerHeap<Call>()
     /// Set to end the loop.
     var exitCode: Int32?

@@ -32,6 +32,8 @@ struct Watch {
     var reader: Waiter?
     var writer: Waiter?
     var onHangUp: Reactor.Call?
+    /// Called before a waiting reader is woken; true when there is nothing left to wake it for.
+    var onInput: (@LoopActor () -> Bool)?
 
     subscript(direction: Direction) -> Waiter? {
         get { direction == .reading ? reader : writer }

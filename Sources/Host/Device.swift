@@ -6,38 +6,82 @@ import PCI
 public struct Device: Equatable, Sendable {
     /// What the device is on its bus.
     public enum Kind: Equatable, Sendable {
-        /// A PCI function. Indirect, so that the copies of a device (in a group, in an earlier inventory) share it.
-        indirect case pci(PCIFunction)
+        /// A PCI function.
+        case pci(PCIFunction)
         /// A device of another bus, known by its address alone.
         case other
     }
 
-    /// Its address.
-    public var address: DeviceAddress
-    /// What it is.
-    public var kind: Kind
-    /// The driver it is bound to, as the `driver` link names it; nil when there is none.
-    public var driver: String?
-    /// The `driver_override` attribute: absent where none is set or the bus has none.
-    public var driverOverride: Reading<String>
-    /// The IOMMU instance that translates for it (`iommu` link): dmar0, ivhd0, smmu3.0x...; nil where none is shown.
-    public var iommu: String?
-    /// The number of its kernel group; nil when the kernel put it in none.
-    public var kernelGroup: Int?
-    /// The NUMA node; nil when the kernel knows none (-1).
-    public var numaNode: Int?
+    private struct Fields: Equatable, Sendable {
+        var address: DeviceAddress
+        var kind: Kind
+        var driver: String?
+        var driverOverride: Reading<String>
+        var iommu: String?
+        var kernelGroup: Int?
+        var numaNode: Int?
+    }
+
+    /// Fields behind a reference, so that the copies of a device (in its group, in the inventory before) share them.
+    private indirect enum Box: Equatable, Sendable {
+        case fields(Fields)
+    }
+
+    private var box: Box
+
+    private var fields: Fields {
+        get {
+            switch box {
+            case .fields(let fields): fields
+            }
+        }
+        set { box = .fields(newValue) }
+    }
 
     public init(
         address: DeviceAddress, kind: Kind, driver: String? = nil, driverOverride: Reading<String> = .absent,
         iommu: String? = nil, kernelGroup: Int? = nil, numaNode: Int? = nil
     ) {
-        self.address = address
-        self.kind = kind
-        self.driver = driver
-        self.driverOverride = driverOverride
-        self.iommu = iommu
-        self.kernelGroup = kernelGroup
-        self.numaNode = numaNode
+        box = .fields(
+            Fields(
+                address: address, kind: kind, driver: driver, driverOverride: driverOverride, iommu: iommu,
+                kernelGroup: kernelGroup, numaNode: numaNode))
+    }
+
+    /// Its address.
+    public var address: DeviceAddress {
+        get { fields.address }
+        set { fields.address = newValue }
+    }
+    /// What it is.
+    public var kind: Kind {
+        get { fields.kind }
+        set { fields.kind = newValue }
+    }
+    /// The driver it is bound to, as the `driver` link names it; nil when there is none.
+    public var driver: String? {
+        get { fields.driver }
+        set { fields.driver = newValue }
+    }
+    /// The `driver_override` attribute: absent where none is set or the bus has none.
+    public var driverOverride: Reading<String> {
+        get { fields.driverOverride }
+        set { fields.driverOverride = newValue }
+    }
+    /// The IOMMU instance that translates for it (`iommu` link): dmar0, ivhd0, smmu3.0x...; nil where none is shown.
+    public var iommu: String? {
+        get { fields.iommu }
+        set { fields.iommu = newValue }
+    }
+    /// The number of its kernel group; nil when the kernel put it in none.
+    public var kernelGroup: Int? {
+        get { fields.kernelGroup }
+        set { fields.kernelGroup = newValue }
+    }
+    /// The NUMA node; nil when the kernel knows none (-1).
+    public var numaNode: Int? {
+        get { fields.numaNode }
+        set { fields.numaNode = newValue }
     }
 
     /// The PCI side of it, if it is a PCI function.

@@ -4,12 +4,15 @@ extension JSONParser {
         offset += 1
         let start = offset
         var union: UInt8 = 0
-        while offset < bytes.count, case let c = bytes[offset],
+        // Local: through `self` every byte would be a store.
+        var end = start
+        while end < bytes.count, case let c = bytes[end],
             c != UInt8(ascii: "\""), c != UInt8(ascii: "\\"), c >= 0x20
         {
             union |= c
-            offset += 1
+            end += 1
         }
+        offset = end
         guard next == UInt8(ascii: "\"") else { return try escapedString(from: start) }
         let text = UnsafeBufferPointer(rebasing: bytes[start..<offset])
         offset += 1

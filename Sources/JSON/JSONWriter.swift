@@ -1,3 +1,5 @@
+import Glibc
+
 /// Writes JSON texts into one growing buffer of its own, without white space and without building a tree.
 ///
 /// The caller keeps to JSON's grammar (a key before each member, one value after it); the writer puts the commas.
@@ -13,7 +15,7 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
     /// An empty writer; it takes memory when it is first written to.
     public init() {}
 
-    deinit { base?.deallocate() }
+    deinit { free(base) }
 
     /// What was written.
     public var bytes: [UInt8] { Array(buffer) }
@@ -49,10 +51,16 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
         count = 0
         needsComma = false
         if capacity > retained {
-            base?.deallocate()
+            free(base)
             base = nil
             capacity = 0
         }
+    }
+
+    /// Ends a line: the next value stands on its own.
+    public mutating func endLine() {
+        byte(0x0A)
+        needsComma = false
     }
 
     /// Ends a Varlink message: the next value stands on its own.
@@ -63,6 +71,7 @@ public struct JSONWriter: ~Copyable, @unchecked Sendable {
 }
 
 extension JSONWriter {
+    @inlinable
     public mutating func object<Failure: Error>(
         _ members: (inout JSONWriter) throws(Failure) -> Void
     ) throws(Failure) {
@@ -71,6 +80,7 @@ extension JSONWriter {
         close(UInt8(ascii: "}"))
     }
 
+    @inlinable
     public mutating func array<Failure: Error>(
         _ elements: (inout JSONWriter) throws(Failure) -> Void
     ) throws(Failure) {
@@ -90,6 +100,7 @@ extension JSONWriter {
         needsComma = false
     }
 
+    @_disfavoredOverload  // A literal is a StaticString, which needs no look for what to escape.
     public mutating func key(_ name: String) {
         value(name)
         byte(UInt8(ascii: ":"))
@@ -213,13 +224,15 @@ extension JSONWriter {
         raw(text)
     }
 
-    private mutating func open(_ bracket: UInt8) {
+    @usableFromInline
+    mutating func open(_ bracket: UInt8) {
         separate()
         byte(bracket)
         needsComma = false
     }
 
-    private mutating func close(_ bracket: UInt8) {
+    @usableFromInline
+    mutating func close(_ bracket: UInt8) {
         byte(bracket)
         needsComma = true
     }
@@ -270,12 +283,9 @@ extension JSONWriter {
     @inline(never)
     private mutating func grow(_ more: Int) {
         let larger = max(capacity * 2, count + more, 1024)
-        let new = UnsafeMutablePointer<UInt8>.allocate(capacity: larger)
-        if let base {
-            new.update(from: base, count: count)
-            base.deallocate()
-        }
-        base = new
+        // A long text is moved by its pages then: twice its memory would be taken for the moment of a copy.
+        guard let new = realloc(base, larger) else { preconditionFailure("out of memory") }
+        base = new.bindMemory(to: UInt8.self, capacity: larger)
         capacity = larger
     }
 }

@@ -12,10 +12,9 @@ public struct Blocker: Equatable, Sendable {
     public var classCode: ClassCode?
     /// The driver that has it.
     public var driver: String
-    /// Why that is in the way, in words.
-    public var reason: String
-    /// What would move it, in words.
-    public var remedy: String
+    /// Whether it is a bridge. The sentences are made of this when they are asked for: kept, they would be most of what a
+    /// large host's groups take.
+    var isBridge: Bool
 }
 
 extension Blocker {
@@ -25,19 +24,24 @@ extension Blocker {
         self.device = device.address
         classCode = device.pci?.identification.classCode
         self.driver = driver
-        if device.isBridge {
-            reason =
-                "the bridge is bound to \(driver), which may do DMA of its own, so the kernel counts the group as "
+        isBridge = device.isBridge
+    }
+
+    /// Why that is in the way, in words.
+    public var reason: String {
+        isBridge
+            ? "the bridge is bound to \(driver), which may do DMA of its own, so the kernel counts the group as "
                 + "in use by the host"
-            remedy =
-                "unbind it from \(driver), or bind it to pci-stub; a bridge cannot be bound to vfio-pci and does "
+            : "the host driver \(driver) has it and may do DMA"
+    }
+
+    /// What would move it, in words.
+    public var remedy: String {
+        if isBridge {
+            return "unbind it from \(driver), or bind it to pci-stub; a bridge cannot be bound to vfio-pci and does "
                 + "not need to be"
-        } else if device.pci != nil {
-            reason = "the host driver \(driver) has it and may do DMA"
-            remedy = "take it from \(driver): unbind it, or bind it to vfio-pci"
-        } else {
-            reason = "the host driver \(driver) has it and may do DMA"
-            remedy = "take it from \(driver): unbind it, or bind it to the vfio driver of the bus \(device.address.bus)"
         }
+        let target = device.pci != nil ? "vfio-pci" : "the vfio driver of the bus \(device.bus)"
+        return "take it from \(driver): unbind it, or bind it to \(target)"
     }
 }

@@ -7,10 +7,10 @@ import Host
 public struct Member: Equatable, Sendable {
     /// The device.
     public var device: Device
-    /// In whose hands it is.
-    public var state: MemberState
     /// The number of its partitionable endpoint, where the platform has them.
     public var partitionableEndpoint: Int?
+    /// In whose hands it is.
+    public var state: MemberState
 }
 
 /// What can be done with a group now.
@@ -52,8 +52,8 @@ public struct GroupRecord: Equatable, Sendable {
         self.group = group
         members = group.members.compactMap { inventory[$0] }.map {
             Member(
-                device: $0, state: MemberState(of: $0, kernel: inventory.kernel),
-                partitionableEndpoint: endpoints[$0.address])
+                device: $0, partitionableEndpoint: endpoints[$0.address],
+                state: MemberState(of: $0, kernel: inventory.kernel))
         }
         blockers = members.compactMap { Blocker($0.device, state: $0.state) }
         if let reason = group.claimability.reason {

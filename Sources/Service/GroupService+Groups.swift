@@ -11,18 +11,15 @@ import Varlink
 extension GroupService {
     func registerGroups(on server: VarlinkServer) {
         server.add(Groups.interface)
-        server.handle(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            try await list(snapshot.groups, call) { .init(groups: $0.map(Groups.Group.init)) }
+        server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
+            try await list(snapshot.groups, as: "groups", call) { Groups.Group($0) }
         }
-        server.handle(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
+        server.handleWriting(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
             let snapshot = snapshot
-            return try await list(snapshot.inventory.devices, call) {
-                .init(devices: $0.map { Groups.Device($0, in: snapshot) })
-            }
+            return try await list(snapshot.inventory.devices, as: "devices", call) { Groups.Device($0, in: snapshot) }
         }
         server.answer(Groups.GetGroup.self) { [self] (call) throws(ErrorReply) in
-            let record = try group(call.parameters)
-            let bytes = cache.bytes(of: record, generation: snapshot.generation)
+            let bytes = try encodedGroup(call.parameters)
             return Answer(writing: { writer in
                 writer.object { writer in
                     writer.key("group")
@@ -40,12 +37,26 @@ extension GroupService {
 
     /// One element a reply with `more`, all in one reply without; the server replies ExpectedMore where that is longer
     /// than a reply may be.
-    private func list<Method: VarlinkMethod, Element>(
-        _ elements: [Element], _ call: Call<Method>, _ reply: ([Element]) -> Method.Reply
-    ) async throws(ErrorReply) -> Method.Reply {
-        guard call.wantsMore else { return reply(elements) }
-        for element in elements.dropLast() { try await call.send(reply([element])) }
-        return reply(Array(elements.suffix(1)))
+    private func list<Method: VarlinkMethod, Element: Sendable>(
+        _ elements: [Element], as name: StaticString, _ call: Call<Method>,
+        _ value: @escaping @Sendable (Element) -> some VarlinkValue
+    ) async throws(ErrorReply) -> Answer<Method> {
+        func reply(_ elements: ArraySlice<Element>) -> Answer<Method> {
+            Answer(writing: { writer in writer.list(elements.lazy.map(value), as: name) })
+        }
+        guard call.wantsMore else { return reply(elements[...]) }
+        for index in elements.indices.dropLast() { try await call.send(reply(elements[index...index])) }
+        return reply(elements.suffix(1))
+    }
+
+    private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
+        let generation = snapshot.generation
+        if let id = parameters.id, parameters.device == nil, parameters.kernelGroup == nil,
+            let bytes = cache.bytes(of: id, generation: generation)
+        {
+            return bytes
+        }
+        return cache.bytes(of: try group(parameters), generation: generation)
     }
 
     private func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {
@@ -121,6 +132,17 @@ extension Groups.EventKind {
         case .groupStateChanged: self = .groupStateChanged
         case .deviceAdded: self = .deviceAdded
         case .deviceRemoved: self = .deviceRemoved
+        }
+    }
+}
+
+extension JSONWriter {
+    /// Writes a reply whose one field is an array, an element at a time: all of them as values would be several times
+    /// what is written.
+    mutating func list(_ elements: some Sequence<some VarlinkValue>, as name: StaticString) {
+        object { writer in
+            writer.key(name)
+            writer.array { writer in for element in elements { element.write(to: &writer) } }
         }
     }
 }

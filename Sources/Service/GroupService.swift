@@ -4,6 +4,7 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import JSON
 import Registry
 import Varlink
 
@@ -43,8 +44,10 @@ public final class GroupService {
     /// What is known now.
     public var snapshot: Snapshot { registry.snapshot }
 
-    /// All groups, as a ListGroups call without `more` is answered.
-    public var allGroups: Groups.ListGroups.Reply { .init(groups: snapshot.groups.map(Groups.Group.init)) }
+    /// Writes all groups, as a ListGroups call without `more` is answered.
+    public func writeAllGroups(to writer: inout JSONWriter) {
+        writer.list(snapshot.groups.lazy.map(Groups.Group.init), as: "groups")
+    }
 
     /// Has `server` answer the interfaces.
     public func register(on server: VarlinkServer) {

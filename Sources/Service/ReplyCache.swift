@@ -13,8 +13,13 @@ final class ReplyCache {
     private static let capacity = 1 << 20
 
     private var generation = 0
-    private var encoded: [GroupID: [UInt8]] = [:]
+    private var encoded: [String: [UInt8]] = [:]
     private var size = 0
+
+    /// The encoding of the group of this identity, where it is kept and still true: a name that is no group's is not.
+    func bytes(of id: String, generation: Int) -> [UInt8]? {
+        generation == self.generation ? encoded[id] : nil
+    }
 
     /// The encoding of a group of the snapshot of this generation.
     func bytes(of record: GroupRecord, generation: Int) -> [UInt8] {
@@ -23,11 +28,11 @@ final class ReplyCache {
             size = 0
             self.generation = generation
         }
-        if let bytes = encoded[record.id] { return bytes }
+        if let bytes = encoded[record.id.text] { return bytes }
         var writer = JSONWriter()
         Groups.Group(record).write(to: &writer)
         let bytes = writer.bytes
-        encoded[record.id] = bytes
+        encoded[record.id.text] = bytes
         size += bytes.count
         return bytes
     }

@@ -24,7 +24,7 @@ struct DeviceTree: ~Copyable {
     }
 
     /// The names of the nodes directly below the root.
-    var topNodes: [String] { ((try? root.names()) ?? []).filter { $0.contains("@") } }
+    var topNodes: [String] { ((try? root.names()) ?? []).filter { $0.utf8.contains(UInt8(ascii: "@")) } }
 
     /// A node by its path (`/pciex@600c3c0300000/pci@0`).
     func node(_ path: String) -> Directory? {
@@ -56,7 +56,7 @@ extension Partitioning {
         let compatible = node.strings("compatible")
         if compatible.contains("ibm,p7ioc-pciex") {
             self = .p7ioc
-        } else if compatible.contains(where: { $0.contains("npu") }) {
+        } else if compatible.contains(where: { $0.withCString { strstr($0, "npu") != nil } }) {
             // NVLink and OpenCAPI bridges make one PE for a link or a function, when it is enabled: not derivable.
             return nil
         } else if compatible.contains("IBM,Logical_PHB") {

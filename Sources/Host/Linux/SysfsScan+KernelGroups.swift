@@ -34,18 +34,27 @@ extension SysfsScan {
         var group = KernelGroup(number: number)
         group.name = (try? folder.text("name")).flatMap { $0.isEmpty ? nil : $0 }
         group.type = (try? folder.text("type")).flatMap { $0.isEmpty ? nil : $0 }
-        group.reservedRegions = reservedRegions((try? folder.text("reserved_regions")) ?? "", of: number)
+        let regions = reservedRegions((try? folder.text("reserved_regions")) ?? "", of: number)
+        // Groups behind one IOMMU have the same, and share them.
+        group.reservedRegions =
+            kernelGroups.last.flatMap { $0.reservedRegions == regions ? $0.reservedRegions : nil } ?? regions
         kernelGroups.append(group)
         guard let members = try? Directory("devices", below: folder) else { return }
         for name in (try? members.names()) ?? [] {
-            let target = (try? members.link(name)).flatMap {
+            let link = try? members.link(name)
+            // Two devices of one name get a suffix in the list (iommu_group_alloc_device), so the target has the name.
+            let deviceName =
+                link.flatMap { $0.utf8.split(separator: UInt8(ascii: "/")).last }.map { String(Substring($0)) } ?? name
+            let address = PCIAddress(deviceName)
+            if let address {
+                listed[.pci(address)] = number
+                guard !seen.contains(.pci(address)) else { continue }
+            }
+            let target = link.flatMap {
                 SysfsPath(target: $0, from: ["kernel", "iommu_groups", String(number), "devices"])
             }
-            // Two devices of one name get a suffix in the list (iommu_group_alloc_device), so the target has the name.
-            let deviceName = target?.components.last ?? name
-            if let address = PCIAddress(deviceName) {
-                listed[.pci(address)] = number
-                guard seen.insert(.pci(address)).inserted else { continue }
+            if let address {
+                seen.insert(.pci(address))
                 addUnreadableFunction(address, target, inKernelGroup: number)
             } else {
                 scanOtherDevice(deviceName, at: target?.components, inKernelGroup: number, sys)
@@ -70,8 +79,9 @@ extension SysfsScan {
     }
 
     private mutating func reservedRegions(_ text: String, of group: Int) -> [ReservedRegion] {
+        // By bytes: what white space is among all characters is a long question.
         text.split(separator: "\n").compactMap { line in
-            let words = line.split(whereSeparator: \.isWhitespace)
+            let words = line.utf8.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }.map { Substring($0) }
             guard words.count == 3, let start = address(words[0]), let last = address(words[1]), start <= last else {
                 warn("kernel group \(group): the line \"\(line.prefix(80))\" of reserved_regions cannot be read")
                 return nil

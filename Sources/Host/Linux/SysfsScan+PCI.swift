@@ -45,8 +45,8 @@ extension SysfsScan {
         device.numaNode = try reader.text("numa_node", .numaNode, folder).flatMap(decimal)
         var function = PCIFunction(
             hostBridge: position.hostBridge, parent: position.parent,
-            identification: try identification(folder, &reader, remembered.configIdentification),
-            capabilities: remembered.capabilities, isBridge: false)
+            identification: try identification(folder, &reader, remembered.config.identification),
+            capabilities: remembered.config.capabilities, isBridge: false)
         if let physical = try reader.linkName("physfn", .physicalFunction, folder).flatMap({ PCIAddress($0) }) {
             function.virtualFunction = .init(physicalFunction: physical, index: -1)
         }
@@ -65,7 +65,7 @@ extension SysfsScan {
         devices.append(device)
         if keepsFolders { functionFolders[device.address] = path }
         self.remembered[address] = remembered
-        for warning in remembered.warnings {
+        for warning in remembered.config.warnings {
             warn(warning.message, device: .pci(address), offset: warning.offset)
         }
         if contents.attributes.contains(.driverOverride) {
@@ -96,9 +96,16 @@ extension SysfsScan {
         let capabilities =
             bytes == nil && reader.attributes.contains(.config)
             ? FunctionCapabilities(unknown: .unreadable) : FunctionCapabilities(config, warnings: &warnings)
-        return Remembered(
-            inode: UInt64(status.st_ino), capabilities: capabilities,
-            configIdentification: PCIFunction.Identification(config), warnings: warnings)
+        let reading = shared(ConfigReading(config, capabilities: capabilities, warnings: warnings))
+        return Remembered(inode: UInt64(status.st_ino), config: reading)
+    }
+
+    /// An earlier reading that says the same, if there is one among the last.
+    private mutating func shared(_ reading: ConfigReading) -> ConfigReading {
+        if let same = recentConfigs.last(where: { $0.says(the: reading) }) { return same }
+        if recentConfigs.count >= 32 { recentConfigs.removeFirst() }
+        recentConfigs.append(reading)
+        return reading
     }
 
     /// The IDs as sysfs tells them (a VF's configuration space has none), and where it does not, the configuration
@@ -133,7 +140,8 @@ extension SysfsScan {
             }
         }
         for index in devices.indices {
-            guard var function = devices[index].pci, let address = devices[index].address.pci else { continue }
+            guard let before = devices[index].pci, let address = devices[index].address.pci else { continue }
+            var function = before
             if let origin = function.virtualFunction?.physicalFunction {
                 let siblings = unnumbered[origin, default: []].sorted()
                 function.virtualFunction?.index = numbers[address] ?? siblings.firstIndex(of: address) ?? 0
@@ -144,7 +152,8 @@ extension SysfsScan {
             if function.virtualFunctions.isEmpty, let found = unnumbered[address] {
                 function.virtualFunctions = found.sorted()
             }
-            devices[index].kind = .pci(function)
+            // Most are as they were, and writing one makes a new copy of it.
+            if function != before { devices[index].kind = .pci(function) }
         }
     }
 }

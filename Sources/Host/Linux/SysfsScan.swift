@@ -22,9 +22,24 @@ struct SysfsScan {
     struct Remembered {
         /// The folder's inode: sysfs never gives a removed device's to its successor while it runs.
         var inode: UInt64
-        var capabilities: FunctionCapabilities
-        var configIdentification: PCIFunction.Identification
-        var warnings: [ConfigWarning]
+        var config: ConfigReading
+    }
+
+    /// What a configuration space said. Functions of a kind say the same, and share one.
+    final class ConfigReading: Sendable {
+        let capabilities: FunctionCapabilities
+        let identification: PCIFunction.Identification
+        let warnings: [ConfigWarning]
+
+        init(_ config: ConfigSpace, capabilities: FunctionCapabilities, warnings: [ConfigWarning]) {
+            self.capabilities = capabilities
+            identification = PCIFunction.Identification(config)
+            self.warnings = warnings
+        }
+
+        func says(the same: ConfigReading) -> Bool {
+            capabilities == same.capabilities && identification == same.identification && warnings == same.warnings
+        }
     }
 
     /// How often a subtree that keeps changing is read again before it is taken as it is.
@@ -39,6 +54,8 @@ struct SysfsScan {
     /// into marks: a mark a function would make a scan take the square of its devices' number.
     var seen = Set<DeviceAddress>()
     var remembered: [PCIAddress: Remembered] = [:]
+    /// The last different ones, to be shared.
+    var recentConfigs: [ConfigReading] = []
     /// Where the folders lie, below the sysfs root.
     var hostBridgeFolders: [HostBridgeID: [String]] = [:]
     var functionFolders: [DeviceAddress: [String]] = [:]

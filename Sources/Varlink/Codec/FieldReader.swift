@@ -2,12 +2,14 @@ public import JSON
 
 /// Takes the declared fields out of an object one by one; what is left at the end was not declared.
 public struct FieldReader {
-    private let members: [JSONObject.Member]
-    private let mode: ReadingMode
+    @usableFromInline let members: [JSONObject.Member]
+    @usableFromInline let mode: ReadingMode
     /// Senders mostly keep to the order of the declaration: where the next field is looked for first.
-    private var expected = 0
-    private var declared: [StaticString] = []
-    private var taken = 0
+    @usableFromInline var expected = 0
+    /// How many members were taken, and which: the first 64 by bit, a call has seldom more.
+    @usableFromInline var taken = 0
+    @usableFromInline var takenFirst: UInt64 = 0
+    @usableFromInline var takenLater: Set<Int> = []
 
     public init(_ value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
         guard case .object(let object) = value else { throw InvalidParameter() }
@@ -16,6 +18,7 @@ public struct FieldReader {
     }
 
     /// A field that must be there. A `?` type within an array or map is read by the element itself.
+    @inlinable
     public mutating func required<Value: VarlinkValue>(
         _ name: StaticString
     ) throws(InvalidParameter) -> Value {
@@ -24,37 +27,40 @@ public struct FieldReader {
     }
 
     /// A field of a `?` type: absent and null are the same.
+    @inlinable
     public mutating func optional<Value: VarlinkValue>(
         _ name: StaticString
     ) throws(InvalidParameter) -> Value? {
-        guard let value = take(name), value != .null else { return nil }
+        guard let value = take(name) else { return nil }
+        if case .null = value { return nil }
         return try read(name, value)
     }
 
     /// Refuses members that were not asked for, and those that are there twice, when reading a call.
     public func finish() throws(InvalidParameter) {
         guard mode == .call, taken < members.count else { return }
-        var seen: Set<String> = []
-        for member in members {
-            let isDeclared = declared.contains { $0.description == member.key }
-            guard isDeclared, seen.insert(member.key).inserted else { throw InvalidParameter(member.key) }
+        for (index, member) in members.enumerated() {
+            let isTaken = index < 64 ? takenFirst & (1 << index) != 0 : takenLater.contains(index)
+            guard isTaken else { throw InvalidParameter(member.key) }
         }
     }
 
-    private mutating func take(_ name: StaticString) -> JSONValue? {
-        declared.append(name)
-        if expected < members.count, members[expected].key == name {
-            defer { expected += 1 }
-            taken += 1
-            return members[expected].value
+    @usableFromInline
+    mutating func take(_ name: StaticString) -> JSONValue? {
+        guard taken < members.count else { return nil }
+        var index = expected
+        if index >= members.count || !(members[index].key == name) {
+            guard let found = members.firstIndex(where: { $0.key == name }) else { return nil }
+            index = found
         }
-        guard let index = members.firstIndex(where: { $0.key == name }) else { return nil }
         taken += 1
         expected = index + 1
+        if index < 64 { takenFirst |= 1 << index } else { takenLater.insert(index) }
         return members[index].value
     }
 
-    private func read<Value: VarlinkValue>(
+    @inlinable
+    func read<Value: VarlinkValue>(
         _ name: StaticString, _ value: JSONValue
     ) throws(InvalidParameter) -> Value {
         do {

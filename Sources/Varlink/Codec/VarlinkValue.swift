@@ -24,6 +24,7 @@ public struct InvalidParameter: Error, Equatable, Sendable {
     public init(_ path: String = "") { self.path = path.clipped() }
 
     /// The same fault, seen from outside of the field or element `name`.
+    @usableFromInline
     func inside(_ name: String) -> InvalidParameter {
         InvalidParameter(path.isEmpty || path.hasPrefix("[") ? name + path : name + "." + path)
     }

@@ -21,6 +21,15 @@ struct MessageFramer {
 
     mutating func append(_ input: UnsafeRawBufferPointer) { bytes.append(contentsOf: input) }
 
+    /// Takes input that is one complete message and nothing else, as most is, without holding it: the message. Nil for
+    /// any other, which is to be appended.
+    func whole(_ input: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard isEmpty, let base = input.baseAddress, input.count <= limit,
+            let found = memchr(base, 0, input.count), UnsafeRawPointer(found) - base == input.count - 1
+        else { return nil }
+        return UnsafeRawBufferPointer(rebasing: input.dropLast())
+    }
+
     /// Reads the next complete message with `parse`; nil when there is none.
     mutating func next<Message>(
         _ parse: (UnsafeRawBufferPointer) throws(CloseReason) -> Message

@@ -4,11 +4,12 @@ public import JSON
 /// One call of a method, as its handler sees it.
 public struct Call<Method: VarlinkMethod>: Sendable {
     public let parameters: Method.Parameters
-    private let connection: Connection
-    private let ticket: Connection.Ticket
-    private let mode: CallMessage.Mode
+    @usableFromInline let connection: Connection
+    @usableFromInline let ticket: Connection.Ticket
+    @usableFromInline let mode: CallMessage.Mode
 
     @LoopActor
+    @inlinable
     init(_ message: CallMessage, on connection: Connection) throws(ErrorReply) {
         do {
             parameters = try Method.Parameters(reading: .object(message.parameters), .call)
@@ -70,13 +71,15 @@ public struct Call<Method: VarlinkMethod>: Sendable {
 
 /// A reply's parameters, as a value or as bytes that were encoded earlier.
 public struct Answer<Method: VarlinkMethod>: Sendable {
-    let write: @Sendable (inout JSONWriter) -> Void
+    @usableFromInline let write: @Sendable (inout JSONWriter) -> Void
 
+    @inlinable
     public init(_ reply: Method.Reply) { write = { reply.write(to: &$0) } }
 
     /// `bytes` are one JSON object of the shape of `Method.Reply`.
     public init(encoded bytes: [UInt8]) { write = { $0.encoded(bytes) } }
 
     /// `body` writes one JSON object of the shape of `Method.Reply`.
+    @inlinable
     public init(writing body: @escaping @Sendable (inout JSONWriter) -> Void) { write = body }
 }

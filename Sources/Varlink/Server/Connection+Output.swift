@@ -18,6 +18,10 @@ extension Connection {
         var waiters: [Waiter] = []
     }
 
+    /// How many bytes of a stream's replies are sent together.
+    private static let streamed = 8 * 1024
+
+    @usableFromInline
     typealias Body = (inout JSONWriter) -> Void
 
     /// Writes the last reply of the current call, which brings no descriptors.
@@ -35,8 +39,8 @@ extension Connection {
     func send(_ ticket: Ticket, _ body: Body) async throws(ErrorReply) {
         guard current?.ticket == ticket else { throw .clientGone }
         try await write(continues: true, body)
-        let highWater = server.limits.outputHighWater
-        if output.unsent > highWater { await drained(below: highWater / 2) } else { flushAtEndOfTurn() }
+        // What the kernel holds keeps the client busy: more would be this much of memory for every client of a stream.
+        if output.unsent > Self.streamed { await drained(below: 1) } else { flushAtEndOfTurn() }
         if slice.step() { await giveWay() }
         guard isHeard else { throw .clientGone }
     }

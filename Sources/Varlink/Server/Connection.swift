@@ -5,8 +5,10 @@ import JSON
 
 /// A client's connection: reads its calls, has them answered in their order, and notices when it is gone.
 ///
-/// One task serves it, from accept to close. This file is the way of a call; output is in `Connection+Output.swift`.
+/// One task serves it, from accept to close. This file is the way of a call; output is in `Connection+Output.swift`,
+/// what is answered without waking the task in `Connection+AtOnce.swift`.
 @LoopActor
+@usableFromInline
 final class Connection {
     /// What the connection is still good for.
     enum Phase: Equatable {
@@ -19,6 +21,7 @@ final class Connection {
     }
 
     /// Tells a call from others on the same connection, so that one that is over cannot speak any more.
+    @usableFromInline
     typealias Ticket = UInt64
 
     /// The call that is being answered.
@@ -33,16 +36,22 @@ final class Connection {
     let descriptor: Int32
     nonisolated let peer: Peer
     let server: VarlinkServer
-    var phase = Phase.open
-    var current: Current?
-    var output = OutputBuffer()
+    // Unchecked where every call comes by: one thread has them, no access lasts longer than the function that it is in,
+    // and the checks would be a tenth of what a call costs.
+    @exclusivity(unchecked) var phase = Phase.open
+    @exclusivity(unchecked) var current: Current?
+    @exclusivity(unchecked) var output = OutputBuffer()
     var drain = Drain()
-    var slice = TimeSlice()
+    @exclusivity(unchecked) var slice = TimeSlice()
     /// Descriptors that were sent and that the client may not have received.
     var unreadDescriptors = 0
     var isWatchingDescriptors = false
-    private(set) var ticket: Ticket = 0
-    private var framer: MessageFramer
+    @exclusivity(unchecked) @usableFromInline private(set) var ticket: Ticket = 0
+    @exclusivity(unchecked) var framer: MessageFramer
+    /// What `answerAtOnce` has taken of the input and left to the task.
+    @exclusivity(unchecked) var leftover: Leftover?
+    /// The method called last: most clients call one again and again.
+    @exclusivity(unchecked) private var last: (method: String, handler: VarlinkServer.Handler)?
     private var task: Task<Void, Never>?
 
     init(_ descriptor: Int32, _ peer: Peer, of server: VarlinkServer) {
@@ -56,6 +65,7 @@ final class Connection {
         task = EventLoop.main.spawn { [self] in
             do throws(LoopError) {
                 try EventLoop.main.onHangUp(descriptor) { [self] in peerIsGone() }
+                try EventLoop.main.onInput(descriptor) { [self] in answerAtOnce() }
                 try await serve()
             } catch {}
             close()
@@ -107,7 +117,8 @@ final class Connection {
         await drained(below: 1)
     }
 
-    /// Suspends until there is input and takes it; 0 at its end, nil when the wait or the connection has ended.
+    /// Suspends until there is input and takes it; 0 at its end, nil when the wait or the connection has ended. What was
+    /// taken already counts as input.
     private func receive() async -> Int? {
         while true {
             // Whoever cancels this task also ends the wait, by `forget` or `endReading`: heeding the cancellation as
@@ -115,6 +126,7 @@ final class Connection {
             do {
                 try await EventLoop.main.readable(descriptor, heedingCancellation: false)
             } catch { return nil }
+            if leftover != nil { return 1 }
             let chunk = server.receiveChunk
             let count = clinux_receive(descriptor, chunk.baseAddress, chunk.count)
             if count > 0 { framer.append(UnsafeRawBufferPointer(rebasing: chunk[..<count])) }
@@ -133,6 +145,11 @@ final class Connection {
     private func answerAll() async throws(CloseReason) {
         slice.restart()
         let limits = server.limits
+        switch leftover.take() {
+        case .call(let call, let handle): await answer(call, handle)
+        case .fault(let reason): throw reason
+        case .messages, nil: break
+        }
         while isListening {
             let next = try framer.next { (bytes) throws(CloseReason) in
                 try CallMessage(parsing: bytes, limits: limits.callContent)
@@ -152,11 +169,11 @@ final class Connection {
     }
 
     /// The handler of the call at hand; nil when it was replied to with an error because there is none.
-    private func begin(_ call: CallMessage) -> VarlinkServer.Handler? {
+    func begin(_ call: CallMessage) -> VarlinkServer.Handler? {
         ticket += 1
         current = Current(ticket: ticket, mode: call.mode)
         do throws(ErrorReply) {
-            let handler = try server.handler(of: call.method)
+            let handler = try handler(of: call.method)
             // Any reply but an error would tell the client that the connection is no longer Varlink.
             guard call.mode != .upgrade else {
                 throw ErrorReply(VarlinkService.Failure.methodNotImplemented(method: call.method))
@@ -169,7 +186,14 @@ final class Connection {
         }
     }
 
-    private func answerAtOnce(_ call: CallMessage, _ handle: VarlinkServer.Handler.Immediate) {
+    private func handler(of method: String) throws(ErrorReply) -> VarlinkServer.Handler {
+        if let last, last.method == method { return last.handler }
+        let handler = try server.handler(of: method)
+        last = (method, handler)
+        return handler
+    }
+
+    func answerAtOnce(_ call: CallMessage, _ handle: VarlinkServer.Handler.Immediate) {
         do throws(ErrorReply) {
             try replyAtOnce(handle(call, self))
         } catch {

@@ -14,8 +14,8 @@ public struct ServerLimits: Sendable {
     public var connectionsPerUser = 128
     /// How many of `connections` are kept free for root.
     public var rootReserve = 64
-    /// How many bytes of replies wait for one client before its calls, and its streams, wait for it.
-    public var outputHighWater = 256 * 1024
+    /// How many bytes of replies wait for one client before its further calls wait for it.
+    public var outputHighWater = 64 * 1024
     /// How many descriptors one connection may have been sent and not have received.
     public var unreadDescriptors = 253
     /// The same of all connections of one user.

@@ -4,8 +4,11 @@ import JSON
 /// Registering what a service answers, and finding it again.
 extension VarlinkServer {
     /// What answers a method: writes the parameters of the reply, or throws the error.
+    @usableFromInline
     enum Handler {
+        @usableFromInline
         typealias Immediate = @LoopActor (CallMessage, Connection) throws(ErrorReply) -> Connection.Body
+        @usableFromInline
         typealias Suspending = @LoopActor (CallMessage, Connection) async throws(ErrorReply) -> Connection.Body
 
         case immediate(Immediate)
@@ -16,6 +19,7 @@ extension VarlinkServer {
     public func add(_ interface: VarlinkInterface) { interfaces[interface.name] = interface }
 
     /// Has `handler` answer a method. The task it runs in is cancelled when the client is gone.
+    @inlinable
     public func handle<Method: VarlinkMethod>(
         _ method: Method.Type,
         _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Method.Reply
@@ -26,8 +30,20 @@ extension VarlinkServer {
         }
     }
 
+    /// The same for a handler that writes its last reply itself, as one that is too long to be made of values first.
+    @inlinable
+    public func handleWriting<Method: VarlinkMethod>(
+        _ method: Method.Type,
+        _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Answer<Method>
+    ) {
+        methods[Method.name] = .suspending { (message, connection) async throws(ErrorReply) in
+            try await handler(try Call(message, on: connection)).write
+        }
+    }
+
     /// Has `handler` answer a method at once, without ever suspending: the quick way, for what is encoded already. It
     /// cannot attach descriptors, for these may have to wait for their turn.
+    @inlinable
     public func answer<Method: VarlinkMethod>(
         _ method: Method.Type,
         _ handler: @escaping @LoopActor (Call<Method>) throws(ErrorReply) -> Answer<Method>

@@ -36,7 +36,7 @@ public final class VarlinkServer {
     /// Called for each incident, on the loop.
     public var onIncident: (@LoopActor (Incident) -> Void)?
 
-    var methods: [String: Handler] = [:]
+    @usableFromInline var methods: [String: Handler] = [:]
     var interfaces: [String: VarlinkInterface] = [:]
     var listeners: [Listener] = []
     var connections: [ObjectIdentifier: Connection] = [:]
