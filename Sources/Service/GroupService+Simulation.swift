@@ -17,13 +17,13 @@ extension GroupService {
                 throw .invalidParameter("driver")
             }
             try machine.write(.driverOverride(address, driver + "\n"))
-            if let bound = machine.kernel.driver(of: address) { try machine.write(.unbind(address, from: bound)) }
+            if let bound = machine[address]?.driver { try machine.write(.unbind(address, from: bound)) }
             try machine.write(.driversProbe(address))
-            return Answer(.init(driver: machine.kernel.driver(of: address)))
+            return Answer(.init(driver: machine[address]?.driver))
         }
         server.answer(Simulation.Unbind.self) { (call) throws(ErrorReply) in
             let address = try machine.address(call.parameters.device)
-            guard let bound = machine.kernel.driver(of: address) else {
+            guard let bound = machine[address]?.driver else {
                 throw ErrorReply(Simulation.Failure.refused(errnoName: "ENODEV"))
             }
             try machine.write(.unbind(address, from: bound))
@@ -52,7 +52,7 @@ extension SimulatedHost {
     /// The device that a call is about.
     fileprivate func address(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
         guard device.bus.utf8.count <= 255, device.name.utf8.count <= 255 else { throw .invalidParameter("device") }
-        guard let address = DeviceAddress(bus: device.bus, name: device.name), kernel.inventory[address] != nil else {
+        guard let address = DeviceAddress(bus: device.bus, name: device.name), self[address] != nil else {
             throw ErrorReply(Simulation.Failure.noSuchDevice(device: device))
         }
         return address
@@ -66,8 +66,4 @@ extension SimulatedHost {
         case .blocked: throw ErrorReply(Simulation.Failure.blocked)
         }
     }
-}
-
-extension SimulatedKernel {
-    fileprivate func driver(of address: DeviceAddress) -> String? { inventory[address]?.driver }
 }

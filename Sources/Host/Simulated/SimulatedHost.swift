@@ -11,8 +11,14 @@ import Varlink
 @LoopActor
 public final class SimulatedHost: Host {
     public nonisolated let name: String
-    /// Its kernel, as it is now.
-    public private(set) var kernel: SimulatedKernel
+    /// A machine that nobody has touched is the inventory that it was made from; only what is done to one needs a kernel,
+    /// which takes as much memory again.
+    private enum State {
+        case untouched(Inventory)
+        case running(SimulatedKernel)
+    }
+
+    private var state: State
     private var hasChanged = false
     private var naps: [Int: Task<Void, Never>] = [:]
     private var napNumber = 0
@@ -20,12 +26,13 @@ public final class SimulatedHost: Host {
     /// A host with this kernel. One that outlives the daemon is kept as a value and given to the next host.
     public nonisolated init(name: String, kernel: SimulatedKernel) {
         self.name = name
-        self.kernel = kernel
+        state = .running(kernel)
     }
 
     /// A host with this inventory.
-    public nonisolated convenience init(name: String, inventory: Inventory) {
-        self.init(name: name, kernel: SimulatedKernel(inventory))
+    public nonisolated init(name: String, inventory: Inventory) {
+        self.name = name
+        state = .untouched(inventory)
     }
 
     /// A host from a snapshot in its JSON form.
@@ -70,18 +77,43 @@ public final class SimulatedHost: Host {
         try SimulatedHost(name: "the built-in demo machine", snapshot: PackageResources.demo_json)
     }
 
-    public func readInventory() async throws(HostError) -> Inventory { kernel.inventory }
+    /// Its kernel, as it is now.
+    public var kernel: SimulatedKernel {
+        switch state {
+        case .untouched(let inventory): SimulatedKernel(inventory)
+        case .running(let kernel): kernel
+        }
+    }
+
+    /// A device as it is now.
+    public subscript(_ address: DeviceAddress) -> Device? {
+        switch state {
+        case .untouched(let inventory): inventory[address]
+        case .running(let kernel): kernel[address]
+        }
+    }
+
+    public func readInventory() async throws(HostError) -> Inventory {
+        switch state {
+        case .untouched(let inventory): inventory
+        case .running(let kernel): kernel.inventory
+        }
+    }
 
     /// Lets the kernel do something; who awaits a change is woken if anything that is seen of it is different then.
     public func perform<Value, Failure>(_ body: (inout SimulatedKernel) throws(Failure) -> Value) throws(Failure)
         -> Value
     {
+        var kernel = kernel
         let before = (events: kernel.uevents.count, inventory: kernel.inventory)
+        // Held here alone while it changes, so that nothing of it is copied.
+        state = .untouched(Inventory())
         defer {
             if before != (kernel.uevents.count, kernel.inventory) {
                 hasChanged = true
                 for nap in naps.values { nap.cancel() }
             }
+            state = .running(kernel)
         }
         return try body(&kernel)
     }
