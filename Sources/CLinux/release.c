@@ -24,6 +24,8 @@ static int release_segments(struct dl_phdr_info *object, size_t size, void *unus
 }
 
 void clinux_release_memory(void) {
+    // glibc would raise it to the longest text ever freed: lists would then grow in the heap, copied each time.
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     malloc_trim(0);
     dl_iterate_phdr(release_segments, NULL);
 }

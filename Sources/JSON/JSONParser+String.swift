@@ -16,7 +16,22 @@ extension JSONParser {
         guard next == UInt8(ascii: "\"") else { return try escapedString(from: start) }
         let text = UnsafeBufferPointer(rebasing: bytes[start..<offset])
         offset += 1
-        return union < 0x80 ? String(decoding: text, as: UTF8.self) : try validated(text)
+        return union < 0x80 ? Self.frequent(text) ?? String(decoding: text, as: UTF8.self) : try validated(text)
+    }
+
+    /// A text that many messages have among their keys: a constant, which is not made anew each time.
+    private static func frequent(_ text: UnsafeBufferPointer<UInt8>) -> String? {
+        func isEqual(_ other: StaticString) -> Bool {
+            for index in 0..<text.count where text[index] != other.utf8Start[index] { return false }
+            return true
+        }
+        switch text.count {
+        case 2: return isEqual("id") ? "id" : nil
+        case 4: return isEqual("more") ? "more" : nil
+        case 6: return isEqual("method") ? "method" : nil
+        case 10: return isEqual("parameters") ? "parameters" : nil
+        default: return nil
+        }
     }
 
     /// The rest of a string that has an escape in it, or a fault; `start` is behind its opening quote.

@@ -33,7 +33,9 @@ public struct FieldReader {
     ) throws(InvalidParameter) -> Value? {
         guard let value = take(name) else { return nil }
         if case .null = value { return nil }
-        return try read(name, value)
+        // With its type: inferred, it would be read as an optional once more.
+        let present: Value = try read(name, value)
+        return present
     }
 
     /// Refuses members that were not asked for, and those that are there twice, when reading a call.

@@ -17,8 +17,8 @@ struct OutputBuffer: ~Copyable {
     private var sent = 0
     private var attachment: Attachment?
 
-    /// Above this an empty buffer is given back: connections are many, and most are idle.
-    private static let retained = 1024
+    /// Above this an empty buffer is given back: connections are many, and most are idle. A group of a few members fits.
+    private static let retained = 2048
     private static let compactAbove = 64 * 1024
 
     /// Bytes that the kernel has not taken yet.
