@@ -17,7 +17,7 @@ def main():
     parser.add_argument("--only", action="append", help="answering, scanning, memory or size")
     options = parser.parse_args()
     is_smoke = options.mode == "smoke"
-    table = Table(judges_times=not is_smoke)
+    table = Table(is_smoke)
     with contextlib.closing(Machine(options.daemon, options.programs)) as machine:
         for part in [size, scanning, memory, answering]:
             name = part.__name__.split(".")[-1]

@@ -2,10 +2,12 @@
 
 
 class Table:
-    """Rows as they are measured. `judges_times` is false in a smoke run: a busy machine's times say nothing."""
+    """Rows as they are measured. A smoke run judges no times, since a busy machine's say nothing, and lets sizes be a
+    quarter over: which pages are resident depends a little on the machine, and a submission shall not fail for that."""
 
-    def __init__(self, judges_times):
-        self.judges_times = judges_times
+    def __init__(self, is_smoke):
+        self.judges_times = not is_smoke
+        self.slack = 1.25 if is_smoke else 1.0
         self.passed = 0
         self.failed = 0
 
@@ -14,11 +16,11 @@ class Table:
 
     def time(self, name, value, target, unit=""):
         """A figure that depends on how busy the machine is. `target` is ("<=", n) or (">=", n)."""
-        self._row(name, value, target, unit, self.judges_times)
+        self._row(name, value, target, unit, self.judges_times, 1.0)
 
     def size(self, name, value, target, unit=""):
-        """A figure that does not."""
-        self._row(name, value, target, unit, True)
+        """A figure that does not, and shall not be above its target."""
+        self._row(name, value, target, unit, True, self.slack)
 
     def holds(self, name, is_true, words):
         """Something that is so or is not."""
@@ -34,11 +36,12 @@ class Table:
         self._count(False)
         print(f"{what}: {type(error).__name__}: {error}", flush=True)
 
-    def _row(self, name, value, target, unit, is_judged):
+    def _row(self, name, value, target, unit, is_judged, slack):
         relation, limit = target
         is_met = value <= limit if relation == "<=" else value >= limit
-        self._count(is_met or not is_judged)
-        verdict = "ok" if is_met else "MISSED" if is_judged else "(not judged)"
+        is_tolerated = not is_judged or value <= limit * slack
+        self._count(is_met or is_tolerated)
+        verdict = "ok" if is_met else "(tolerated)" if is_judged and is_tolerated else "MISSED" if is_judged else "(not judged)"
         print(f"{name:<58} {value:>10.2f} {relation + ' ' + str(limit):>10}  {verdict} {unit}".rstrip(), flush=True)
 
     def _count(self, is_met):
