@@ -93,6 +93,16 @@ extension DaemonCommand {
     /// The options, wherever they stood.
     var common: CommonOptions { own.orElse(parent.common) }
 
+    /// All devices; nil when their JSON was asked for, and is printed.
+    @LoopActor func devices(on connection: Connection) async throws -> [Groups.Device]? {
+        let reply = try await connection.list(Groups.ListDevices.self, .init(), "devices")
+        if common.json {
+            printJSON(reply)
+            return nil
+        }
+        return try decode(reply, as: Groups.ListDevices.Reply.self).devices
+    }
+
     func run() throws {
         let command = Unchecked(value: self)
         let code = try EventLoop.main.run {

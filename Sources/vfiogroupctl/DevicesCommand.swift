@@ -12,9 +12,7 @@ struct DevicesCommand: DaemonCommand {
     @OptionGroup var own: CommonOptions
 
     func run(on connection: Connection) async throws {
-        let reply = try await connection.list(Groups.ListDevices.self, .init(), "devices")
-        if common.json { return printJSON(reply) }
-        let devices = try decode(reply, as: Groups.ListDevices.Reply.self).devices
+        guard let devices = try await devices(on: connection) else { return }
         let names = DeviceNames()
         var table = Table("DEVICE", "GROUP", "STATE", "DRIVER", "IOMMU", "NODE", "ACS", "WHAT")
         for device in devices {
