@@ -15,11 +15,6 @@ const char *clinux_error_description(int error) {
     return text ? text : "unknown error";
 }
 
-const char *clinux_error_name(int error) {
-    const char *text = strerrorname_np(error);
-    return text ? text : "?";
-}
-
 int clinux_openat(int directory, const char *name, int flags) {
     int fd = openat(directory, name, flags | O_CLOEXEC);
     return fd < 0 ? -errno : fd;

@@ -37,7 +37,8 @@ public struct KernelBackend: Backend {
 }
 
 /// Remedies that several places give.
-enum Advice {
-    static let switchOnIOMMU =
+public enum Advice {
+    /// How an IOMMU is switched on.
+    public static let switchOnIOMMU =
         "switch the IOMMU on in the firmware (VT-d, AMD-Vi, SMMU), and on Intel boot with intel_iommu=on"
 }

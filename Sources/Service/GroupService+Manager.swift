@@ -62,8 +62,7 @@ extension Snapshot {
             remarks.append("this host has no PCI: there is no host bridge in its sysfs")
         } else if !groups.contains(where: { $0.group.isolation.isIsolated }) {
             remarks.append(
-                "no IOMMU isolates any device, so no group can be claimed; switch the IOMMU on in the firmware "
-                    + "(VT-d, AMD-Vi, SMMU), and on Intel boot with intel_iommu=on")
+                "no IOMMU isolates any device, so no group can be claimed; \(Advice.switchOnIOMMU)")
         }
         let noIOMMU = inventory.kernelGroups.filter(\.isNoIOMMU).map(\.number)
         if !noIOMMU.isEmpty {

@@ -4,7 +4,4 @@
 
 /// "No such file or directory"; never null.
 const char *clinux_error_description(int error);
-
-/// "ENOENT"; never null.
-const char *clinux_error_name(int error);
 #endif

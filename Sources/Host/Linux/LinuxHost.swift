@@ -73,14 +73,15 @@ public final class LinuxHost: Host {
 extension SysfsScan {
     /// Puts the values of the locked attributes where they belong.
     mutating func take(_ readings: [LockedReading], for attributes: [LockedAttribute]) {
-        let index = Dictionary(
-            zip(devices.map(\.address), devices.indices), uniquingKeysWith: { first, _ in first })
         for (attribute, reading) in zip(attributes, readings) {
-            guard let position = index[attribute.device] else { continue }
-            devices[position].driverOverride = reading.driverOverride
+            let position = attribute.position
+            let value = reading.driverOverride
+            // Most have none, and writing one makes a new copy of the device.
+            if value != devices[position].driverOverride { devices[position].driverOverride = value }
             if reading == .late {
                 warn(
-                    "its driver_override could not be read: the device is busy in the kernel", device: attribute.device)
+                    "its driver_override could not be read: the device is busy in the kernel",
+                    device: devices[position].address)
             }
         }
     }

@@ -47,7 +47,7 @@ extension SysfsScan {
         if let path {
             lockedAttributes.append(
                 LockedAttribute(
-                    device: device.address, path: (path + ["driver_override"]).joined(separator: "/")))
+                    position: devices.count - 1, path: (path + ["driver_override"]).joined(separator: "/")))
         }
     }
 

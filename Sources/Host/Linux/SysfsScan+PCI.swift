@@ -38,11 +38,6 @@ extension SysfsScan {
         var reader = AttributeReader(attributes: contents.attributes, lenient: lenient)
         let path = position.path + [address.description]
         let remembered = try capabilities(of: address, folder, &reader)
-        var device = Device(address: .pci(address), kind: .other)
-        device.driver = try reader.linkName("driver", .driver, folder)
-        device.iommu = try reader.linkName("iommu", .iommu, folder)
-        device.kernelGroup = try reader.linkName("iommu_group", .iommuGroup, folder).flatMap(decimal)
-        device.numaNode = try reader.text("numa_node", .numaNode, folder).flatMap(decimal)
         var function = PCIFunction(
             hostBridge: position.hostBridge, parent: position.parent,
             identification: try identification(folder, &reader, remembered.config.identification),
@@ -60,7 +55,12 @@ extension SysfsScan {
             case .absent, .unknown:
                 function.identification.classCode?.isBridgeWithBus ?? !contents.functions.isEmpty
             }
-        device.kind = .pci(function)
+        // In one piece: a device's fields lie behind a reference, and each that is set alone is another copy of it.
+        let device = Device(
+            address: .pci(address), kind: .pci(function), driver: try reader.linkName("driver", .driver, folder),
+            iommu: try reader.linkName("iommu", .iommu, folder),
+            kernelGroup: try reader.linkName("iommu_group", .iommuGroup, folder).flatMap(decimal),
+            numaNode: try reader.text("numa_node", .numaNode, folder).flatMap(decimal))
         seen.insert(device.address)
         devices.append(device)
         if keepsFolders { functionFolders[device.address] = path }
@@ -71,7 +71,7 @@ extension SysfsScan {
         if contents.attributes.contains(.driverOverride) {
             lockedAttributes.append(
                 LockedAttribute(
-                    device: .pci(address), path: (path + ["driver_override"]).joined(separator: "/")))
+                    position: devices.count - 1, path: (path + ["driver_override"]).joined(separator: "/")))
         }
         for message in reader.failures { warn(message, device: .pci(address)) }
 

@@ -12,7 +12,8 @@ struct SysfsScan {
 
     /// An attribute that waits for the device lock, to be read by a worker.
     struct LockedAttribute {
-        var device: DeviceAddress
+        /// Where its device lies in `devices`.
+        var position: Int
         /// The file, relative to the sysfs root.
         var path: String
     }
