@@ -210,7 +210,7 @@ struct ServerTests {
         let busy = try server.connect()
         let idle = try server.connect()
         #expect(try idle.call(getInfo) != nil)
-        busy.send(call("Wait", #"{"milliseconds":100}"#), getInfo)
+        busy.send(call("Wait", #"{"milliseconds":\#(Example.untilStopped)}"#), getInfo)
         #expect(eventually { server.log.value.handled == 1 })
         await server.stop(within: .seconds(5))
         #expect(try busy.receive() == "{}")

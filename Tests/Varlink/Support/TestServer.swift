@@ -2,7 +2,7 @@ import EventLoop
 import Glibc
 import JSON
 import Synchronization
-import Varlink
+@testable import Varlink
 
 /// A server of `org.example.test` in this process, on the loop's thread, at a path of its own.
 final class TestServer: Sendable {
@@ -61,6 +61,8 @@ final class Shared<Value: Sendable>: Sendable {
 }
 
 extension Example {
+    /// Has `Wait` last until the server stops to listen.
+    static let untilStopped = -1
     static let cachedText = String(repeating: "cached ", count: 80)
 
     @LoopActor
@@ -84,7 +86,10 @@ extension Example {
             call.onClientGone { log.update { $0.clientsGone += 1 } }
             log.update { $0.handled += 1 }
             do {
-                try await EventLoop.main.sleep(for: .milliseconds(call.parameters.milliseconds))
+                if call.parameters.milliseconds == untilStopped {
+                    while !server.listeners.isEmpty { try await EventLoop.main.sleep(for: .milliseconds(1)) }
+                }
+                try await EventLoop.main.sleep(for: .milliseconds(max(call.parameters.milliseconds, 0)))
             } catch { throw .clientGone }
             return .init()
         }
