@@ -20,6 +20,13 @@ int clinux_openat(int directory, const char *name, int flags) {
     return fd < 0 ? -errno : fd;
 }
 
+int clinux_duplicate(int descriptor) {
+    int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : copy;
+}
+
+int clinux_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
 int clinux_rewind(int directory) { return lseek(directory, 0, SEEK_SET) < 0 ? -errno : 0; }
 
 ssize_t clinux_read_entries(int directory, void *buffer, size_t capacity) {

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -83,6 +84,16 @@ int clinux_start_attribute_reader(int directory, const char *paths, size_t lengt
     close_other_descriptors(directory, ends[1]);
     for (const char *path = paths; path < paths + length; path += strlen(path) + 1) answer(answers, directory, path);
     _exit(0);
+}
+
+int clinux_start_stand_in(void) {
+    pid_t pid = fork();
+    if (pid < 0) return -errno;
+    if (pid > 0) return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "vfiogroupd-sim");
+    syscall(SYS_close_range, 0, ~0U, 0);
+    for (;;) pause();
 }
 
 int clinux_kill_worker(int pid) { return kill(pid, SIGKILL) < 0 ? -errno : 0; }

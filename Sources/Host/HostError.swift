@@ -8,6 +8,12 @@ public enum HostError: Error, Equatable, Sendable {
     case noSysfs(path: String, hint: String?)
     /// A snapshot is not one, or is of a version this program does not know.
     case badSnapshot(reason: String)
+    /// The kernel holds the lock of the device, so that its attributes cannot be read: it is busy there.
+    case deviceBusy(DeviceAddress)
+    /// A system call failed that should not.
+    case system(call: String, errno: Int32)
+    /// It is a captured tree, which nothing can be done to.
+    case notLive(name: String)
 }
 
 extension HostError: CustomStringConvertible {
@@ -21,6 +27,9 @@ extension HostError: CustomStringConvertible {
             "\(path) holds no sys/ folder with devices/ in it; give the folder that sys/ lies in"
                 + (hint.map { ", which seems to be \($0)" } ?? "")
         case .badSnapshot(let reason): "the snapshot cannot be used: \(reason)"
+        case .deviceBusy(let device): "the device \(device) is busy in the kernel, which holds its lock"
+        case .system(let call, let errno): "\(call): \(errorText(errno))"
+        case .notLive(let name): "\(name) is a copy of a host; it can be looked at, not changed"
         }
     }
 }

@@ -13,7 +13,7 @@ import Varlink
 
 /// A host whose devices a test decides.
 @LoopActor
-final class ChangingHost: Host {
+final class ChangingHost: ReadOnlyHost {
     nonisolated let name = "a test"
     private var inventory: Inventory
     private var waiting: UnsafeContinuation<Void, Never>?

@@ -4,4 +4,10 @@
 
 /// openat(2), close-on-exec; a descriptor, or -errno.
 int clinux_openat(int directory, const char *name, int flags);
+
+/// fcntl(F_DUPFD_CLOEXEC); a descriptor, or -errno.
+int clinux_duplicate(int descriptor);
+
+/// pipe2(2), close-on-exec: `ends[0]` reads, `ends[1]` writes. 0, or -errno.
+int clinux_pipe(int ends[2]);
 #endif

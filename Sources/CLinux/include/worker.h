@@ -31,6 +31,10 @@ int clinux_answer_at(const struct clinux_answers *answers, size_t *offset, const
 int clinux_start_attribute_reader(int directory, const char *paths, size_t length, struct clinux_answers *answers,
                                   int *end);
 
+/// Forks a child that does nothing and ends with its parent's thread: what a simulated call that does not return sits
+/// in. It holds no descriptor of the caller. Returns its pid, or -errno.
+int clinux_start_stand_in(void);
+
 /// SIGKILLs a worker. Returns 0 or -errno.
 int clinux_kill_worker(int pid);
 

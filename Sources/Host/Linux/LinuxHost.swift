@@ -6,7 +6,7 @@ import PCI
 
 /// Reads `ROOT/sys` and `ROOT/proc`.
 @LoopActor
-public final class LinuxHost: Host {
+public final class LinuxHost: ReadOnlyHost {
     /// The root folder.
     public nonisolated let root: String
     public nonisolated var name: String { isLive ? "this host" : root }

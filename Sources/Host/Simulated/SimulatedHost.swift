@@ -19,6 +19,19 @@ public final class SimulatedHost: Host {
     }
 
     private var state: State
+    /// What the machine is said to use its devices for.
+    public var uses: [DeviceUse] = []
+    /// The host's clock; nil for the real one.
+    public var clock: ManualClock?
+    /// Whether nodes in /dev wait for the kernel's `settle`, instead of being there with what announces them.
+    public var delaysNodes = false
+    let files = SimulatedFiles()
+    let standIns = StandIns()
+    /// Workers in calls that have not returned, the oldest first.
+    var blocked: [SimulatedWorker] = []
+    /// Processes that exist only here.
+    var processes: [Int32: SimulatedProcess] = [:]
+    private var isWakingWorkers = false
     private var hasChanged = false
     private var naps: [Int: Task<Void, Never>] = [:]
     private var napNumber = 0
@@ -100,22 +113,36 @@ public final class SimulatedHost: Host {
         }
     }
 
-    /// Lets the kernel do something; who awaits a change is woken if anything that is seen of it is different then.
+    /// Lets the kernel do something; who awaits a change is woken if that was announced. As on a real host nobody is
+    /// told of an override.
     public func perform<Value, Failure>(_ body: (inout SimulatedKernel) throws(Failure) -> Value) throws(Failure)
         -> Value
     {
         var kernel = kernel
-        let before = (events: kernel.uevents.count, inventory: kernel.inventory)
+        let before = kernel.ueventCount
         // Held here alone while it changes, so that nothing of it is copied.
         state = .untouched(Inventory())
         defer {
-            if before != (kernel.uevents.count, kernel.inventory) {
+            if before != kernel.ueventCount {
                 hasChanged = true
                 for nap in naps.values { nap.cancel() }
             }
             state = .running(kernel)
+            wakeWorkers()
         }
         return try body(&kernel)
+    }
+
+    /// Has the workers end whose calls have returned.
+    private func wakeWorkers() {
+        // A worker that goes on performs something itself.
+        guard !blocked.isEmpty, !isWakingWorkers, case .running(let kernel) = state else { return }
+        isWakingWorkers = true
+        let ended = blocked.filter { $0.resumeIfReleased(kernel) }
+        isWakingWorkers = false
+        guard !ended.isEmpty else { return }
+        blocked.removeAll { worker in ended.contains { $0 === worker } }
+        for worker in ended { standIns.end(worker.id) }
     }
 
     public func awaitChange() async throws(LoopError) {

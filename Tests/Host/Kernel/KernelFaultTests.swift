@@ -99,9 +99,10 @@ struct KernelFaultTests {
     @Test("a change before the wait ends it at once; a wait without one ends with its task")
     @LoopActor func waiting() async throws {
         let host = SimulatedHost(name: "test", kernel: kernel())
-        host.perform { kernel in _ = kernel.write(.driverOverride(network, "vfio-pci\n")) }
+        host.perform { kernel in _ = kernel.write(.unbind(network, from: "e1000e")) }
         try await host.awaitChange()
-        host.perform { kernel in kernel.settle() }
+        // Nobody is told of an override.
+        host.perform { kernel in _ = kernel.write(.driverOverride(network, "vfio-pci\n")) }
         let idle = EventLoop.main.spawn { () -> LoopError? in
             do throws(LoopError) { try await host.awaitChange() } catch { return error }
             return nil

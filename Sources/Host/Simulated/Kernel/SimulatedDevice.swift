@@ -22,7 +22,7 @@ struct SimulatedDevice: Sendable {
     /// What its group showed, kept while the device is removed.
     var groupAttributes: KernelGroup?
     var reset: SimulatedKernel.Reset
-    var powerControl = SimulatedKernel.PowerControl.on
+    var powerControl = PowerControl.on
     var allowsD3cold = true
     /// How often vfio asked its holders to let go.
     var requests = 0
@@ -78,11 +78,6 @@ extension SimulatedKernel {
         case fails(KernelErrno)
         /// The device has no method.
         case absent
-    }
-
-    /// `power/control`.
-    public enum PowerControl: String, Equatable, Sendable {
-        case on, auto
     }
 
     /// Sets what a reset of the device does.

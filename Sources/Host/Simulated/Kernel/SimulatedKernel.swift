@@ -63,8 +63,10 @@ import PCI
 public struct SimulatedKernel: Sendable {
     /// The habits that depend on the release.
     public let configuration: Configuration
-    /// What was announced so far, in order.
+    /// What was announced, in order; of very much, the end.
     public internal(set) var uevents: [Uevent] = []
+    /// How much was announced so far.
+    public private(set) var ueventCount = 0
     /// The kernel's log, as far as it says something here.
     public internal(set) var log: [String] = []
 
@@ -148,6 +150,8 @@ public struct SimulatedKernel: Sendable {
     mutating func announce(
         _ action: String, _ subsystem: String, _ name: String, driver: String? = nil, node: String? = nil
     ) {
+        ueventCount += 1
+        if uevents.count == 20_000 { uevents.removeFirst(10_000) }
         uevents.append(Uevent(action: action, subsystem: subsystem, name: name, driver: driver, node: node))
     }
 }
