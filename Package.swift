@@ -48,16 +48,21 @@ let package = Package(
         room(
             "GroupAPI", ["JSON", "Varlink"],
             exclude: [
-                "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink", "io.vfiogroupd.Simulation.varlink",
+                "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
+                "io.vfiogroupd.Simulation.varlink",
             ]),
         room(
             "Host", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI"],
             resources: [.embedInCode("Simulated/Resources/demo.json")]),
         room("Grouping", ["PCI", "Host"]),
         room("Registry", ["PCI", "Host", "Grouping"]),
+        room(
+            "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
+            exclude: ["Journal.varlink"]),
         room("Systemd", ["CLinux", "CSystemd"]),
         room("Config"),
-        room("Service", ["EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry"]),
+        room(
+            "Service", ["EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover"]),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
             name: "vfiogroupd",
@@ -97,6 +102,7 @@ let package = Package(
         tests("Host", ["TestSupport", "EventLoop", "GroupAPI", "JSON", "PCI"]),
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
+        tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
         tests("Systemd"),
         tests("Config"),
         tests(

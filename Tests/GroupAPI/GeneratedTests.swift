@@ -28,7 +28,9 @@ struct GeneratedTests {
 
     @Test("carry the definition as it is written")
     func descriptions() throws {
-        for (name, interface) in [("Groups", Groups.interface), ("Manager", Manager.interface)] {
+        for (name, interface) in [
+            ("Claims", Claims.interface), ("Groups", Groups.interface), ("Manager", Manager.interface),
+        ] {
             let file = folder.appendingPathComponent("io.vfiogroupd.\(name).varlink")
             #expect(try String(contentsOf: file, encoding: .utf8) == interface.description)
             #expect(interface.name == "io.vfiogroupd.\(name)")
