@@ -20,6 +20,11 @@ int clinux_openat(int directory, const char *name, int flags) {
     return fd < 0 ? -errno : fd;
 }
 
+int clinux_create(const char *path, unsigned mode) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    return fd < 0 ? -errno : fd;
+}
+
 int clinux_duplicate(int descriptor) {
     int copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
     return copy < 0 ? -errno : copy;

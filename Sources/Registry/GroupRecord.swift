@@ -13,25 +13,6 @@ public struct Member: Equatable, Sendable {
     public var state: MemberState
 }
 
-/// What can be done with a group now.
-public enum GroupState: Equatable, Sendable {
-    /// It can never be claimed on this platform; why, in words.
-    case unavailable(reason: String)
-    /// It can be claimed.
-    case available
-    /// A vfio driver has members of it, and nobody claimed it.
-    case orphaned
-
-    /// Its name in the API.
-    public var name: String {
-        switch self {
-        case .unavailable: "unavailable"
-        case .available: "available"
-        case .orphaned: "orphaned"
-        }
-    }
-}
-
 /// A group, its members and its verdicts at one moment.
 public struct GroupRecord: Equatable, Sendable {
     /// What the group is.
@@ -42,13 +23,15 @@ public struct GroupRecord: Equatable, Sendable {
     public var blockers: [Blocker]
     /// What can be done with it.
     public var state: GroupState
+    /// The claim that has it.
+    public var claim: String?
 
     /// The identity.
     public var id: GroupID { group.id }
     /// Whether no member is in the hands of a host driver.
     public var isComplete: Bool { blockers.isEmpty }
 
-    init(_ group: Group, in inventory: Inventory, endpoints: [DeviceAddress: Int]) {
+    init(_ group: Group, in inventory: Inventory, endpoints: [DeviceAddress: Int], holding: Holding?) {
         self.group = group
         members = group.members.compactMap { inventory[$0] }.map {
             Member(
@@ -56,7 +39,10 @@ public struct GroupRecord: Equatable, Sendable {
                 state: MemberState(of: $0, kernel: inventory.kernel))
         }
         blockers = members.compactMap { Blocker($0.device, state: $0.state) }
-        if let reason = group.claimability.reason {
+        claim = holding?.claim
+        if let holding {
+            state = holding.state
+        } else if let reason = group.claimability.reason {
             state = .unavailable(reason: reason)
         } else if members.contains(where: { $0.state == .held }) {
             state = .orphaned

@@ -9,12 +9,14 @@ public struct Registry: Sendable {
     public private(set) var snapshot: Snapshot
     /// How backends are chosen; fixed for the life of the registry, so that groups keep their identities.
     public let policy: BackendPolicy
+    private var grouping: Grouping
+    private var holdings: [GroupID: Holding] = [:]
 
     /// Builds the registry from the first inventory.
     public init(_ inventory: Inventory, policy: BackendPolicy) {
         self.policy = policy
-        snapshot = Snapshot(
-            generation: 1, inventory: inventory, grouping: Grouping(inventory, policy: policy))
+        grouping = Grouping(inventory, policy: policy)
+        snapshot = Snapshot(generation: 1, inventory: inventory, grouping: grouping)
     }
 
     /// Takes a new inventory in and says what changed. Without a change the snapshot and its generation stay.
@@ -22,7 +24,20 @@ public struct Registry: Sendable {
         guard inventory != snapshot.inventory else { return [] }
         var grouping = Grouping(inventory, policy: policy)
         grouping.keepIdentities(of: snapshot.groups.map(\.group))
-        let next = Snapshot(generation: snapshot.generation + 1, inventory: inventory, grouping: grouping)
+        self.grouping = grouping
+        return change(to: inventory)
+    }
+
+    /// Takes in which groups are held, and says what changed; a group that is not named is held by nobody.
+    public mutating func hold(_ holdings: [GroupID: Holding]) -> [RegistryEvent] {
+        guard holdings != self.holdings else { return [] }
+        self.holdings = holdings
+        return change(to: snapshot.inventory)
+    }
+
+    private mutating func change(to inventory: Inventory) -> [RegistryEvent] {
+        let next = Snapshot(
+            generation: snapshot.generation + 1, inventory: inventory, grouping: grouping, holdings: holdings)
         let events = RegistryEvent.changes(from: snapshot, to: next)
         snapshot = next
         return events

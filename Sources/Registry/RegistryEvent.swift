@@ -21,6 +21,18 @@ public struct RegistryEvent: Equatable, Sendable {
         case deviceAdded
         /// A device that was in no group went away.
         case deviceRemoved
+        /// A claim was made.
+        case claimAdded
+        /// A claim is handed over, held again, adopted, or has other groups.
+        case claimChanged
+        /// A claim is over.
+        case claimRemoved
+        /// A claimed group is no longer complete or no longer owned in the kernel.
+        case degraded
+        /// Somebody wants a claimed device to leave: its owner should let go of it.
+        case removalRequested
+        /// A member that had lost its vfio driver was taken again.
+        case memberRetaken
     }
 
     /// The generation that it came with.
@@ -29,17 +41,21 @@ public struct RegistryEvent: Equatable, Sendable {
     public var kind: Kind
     /// The group it is about.
     public var group: GroupID?
+    /// The claim it is about.
+    public var claim: String?
     /// The device it is about.
     public var member: DeviceAddress?
     /// What is different, in words.
     public var cause: String?
 
     public init(
-        generation: Int, kind: Kind, group: GroupID? = nil, member: DeviceAddress? = nil, cause: String? = nil
+        generation: Int, kind: Kind, group: GroupID? = nil, claim: String? = nil, member: DeviceAddress? = nil,
+        cause: String? = nil
     ) {
         self.generation = generation
         self.kind = kind
         self.group = group
+        self.claim = claim
         self.member = member
         self.cause = cause
     }
@@ -49,9 +65,13 @@ extension RegistryEvent {
     /// The changes from one snapshot to the next: what went first, then what came, then what is different.
     static func changes(from old: Snapshot, to new: Snapshot) -> [RegistryEvent] {
         var events: [RegistryEvent] = []
-        func add(_ kind: Kind, group: GroupID? = nil, member: DeviceAddress? = nil, cause: String? = nil) {
+        func add(
+            _ kind: Kind, group: GroupID? = nil, claim: String? = nil, member: DeviceAddress? = nil,
+            cause: String? = nil
+        ) {
             events.append(
-                RegistryEvent(generation: new.generation, kind: kind, group: group, member: member, cause: cause))
+                RegistryEvent(
+                    generation: new.generation, kind: kind, group: group, claim: claim, member: member, cause: cause))
         }
         for record in old.groups {
             guard let successor = new.group(record.id) else {
@@ -83,9 +103,13 @@ extension RegistryEvent {
             }
             appendDriverChanges(of: record, since: old, to: &events, generation: new.generation)
             if predecessor.state != record.state {
+                let reason = record.state.reason.map { ": \($0)" } ?? ""
                 add(
-                    .groupStateChanged, group: record.id,
-                    cause: "\(predecessor.state.name) before, \(record.state.name) now")
+                    .groupStateChanged, group: record.id, claim: record.claim ?? predecessor.claim,
+                    cause: "\(predecessor.state.name) before, \(record.state.name) now\(reason)")
+                if case .degraded(let reason) = record.state, predecessor.state.name != record.state.name {
+                    add(.degraded, group: record.id, claim: record.claim, cause: reason)
+                }
             }
         }
         for device in new.ungrouped where old.inventory[device.device] == nil {

@@ -29,10 +29,12 @@ public struct Snapshot: Sendable {
     private let byKernelGroup: [Int: Int]
     private let ungroupedByDevice: [DeviceAddress: Int]
 
-    init(generation: Int, inventory: Inventory, grouping: Grouping) {
+    init(generation: Int, inventory: Inventory, grouping: Grouping, holdings: [GroupID: Holding] = [:]) {
         self.generation = generation
         self.inventory = inventory
-        let groups = grouping.groups.map { GroupRecord($0, in: inventory, endpoints: grouping.endpoints) }
+        let groups = grouping.groups.map {
+            GroupRecord($0, in: inventory, endpoints: grouping.endpoints, holding: holdings[$0.id])
+        }
         self.groups = groups
         ungrouped = grouping.ungrouped
         disagreements = grouping.disagreements

@@ -15,7 +15,8 @@ extension Groups.Group {
             kernelGroups: group.kernelGroups, isolated: group.isolation.isIsolated,
             claimable: group.claimability.isClaimable, reason: group.claimability.reason,
             members: record.members.map(Groups.Member.init), complete: record.isComplete,
-            blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state))
+            blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state),
+            stateReason: record.state.reason, claim: record.claim)
     }
 }
 
@@ -74,6 +75,12 @@ extension Groups.GroupState {
         case .unavailable: self = .unavailable
         case .available: self = .available
         case .orphaned: self = .orphaned
+        case .claiming: self = .claiming
+        case .claimed: self = .claimed
+        case .degraded: self = .degraded
+        case .releasing: self = .releasing
+        case .restoring: self = .restoring
+        case .quarantined: self = .quarantined
         }
     }
 }

@@ -117,7 +117,7 @@ extension Groups.Monitor.Reply {
     fileprivate init(_ event: RegistryEvent) {
         self.init(
             generation: event.generation, kind: .init(event.kind), group: event.group?.text,
-            member: event.member.map { .init($0) }, cause: event.cause)
+            claim: event.claim, member: event.member.map { .init($0) }, cause: event.cause)
     }
 }
 
@@ -132,6 +132,12 @@ extension Groups.EventKind {
         case .groupStateChanged: self = .groupStateChanged
         case .deviceAdded: self = .deviceAdded
         case .deviceRemoved: self = .deviceRemoved
+        case .claimAdded: self = .claimAdded
+        case .claimChanged: self = .claimChanged
+        case .claimRemoved: self = .claimRemoved
+        case .degraded: self = .degraded
+        case .removalRequested: self = .removalRequested
+        case .memberRetaken: self = .memberRetaken
         }
     }
 }

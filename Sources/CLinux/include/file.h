@@ -5,6 +5,9 @@
 /// openat(2), close-on-exec; a descriptor, or -errno.
 int clinux_openat(int directory, const char *name, int flags);
 
+/// open(2) of a file that is made, or emptied, for writing; never through a symbolic link. A descriptor, or -errno.
+int clinux_create(const char *path, unsigned mode);
+
 /// fcntl(F_DUPFD_CLOEXEC); a descriptor, or -errno.
 int clinux_duplicate(int descriptor);
 

@@ -144,7 +144,11 @@ public enum Groups {
           # The members that keep it from being complete.
           blockers: []Blocker,
           # What can be done with it now.
-          state: GroupState
+          state: GroupState,
+          # Why it is in that state.
+          stateReason: ?string,
+          # The claim that has it.
+          claim: ?string
         )
 
         # Why something about a device is unknown.
@@ -272,7 +276,19 @@ public enum Groups {
           # A device that is in no group appeared.
           deviceAdded,
           # A device that was in no group went away.
-          deviceRemoved
+          deviceRemoved,
+          # A claim was made.
+          claimAdded,
+          # A claim is handed over, held again, adopted, or has other groups.
+          claimChanged,
+          # A claim is over.
+          claimRemoved,
+          # A claimed group is no longer complete or no longer owned in the kernel.
+          degraded,
+          # Somebody wants a claimed device to leave: its owner should let go of it.
+          removalRequested,
+          # A member that had lost its vfio driver was taken again.
+          memberRetaken
         )
 
         # Lists all groups. With 'more', every reply carries one group.
@@ -588,8 +604,12 @@ public enum Groups {
         public var blockers: [Groups.Blocker]
         /// What can be done with it now.
         public var state: Groups.GroupState
+        /// Why it is in that state.
+        public var stateReason: String?
+        /// The claim that has it.
+        public var claim: String?
 
-        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState) {
+        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil) {
             self.id = id
             self.backend = backend
             self.hostBridges = hostBridges
@@ -601,6 +621,8 @@ public enum Groups {
             self.complete = complete
             self.blockers = blockers
             self.state = state
+            self.stateReason = stateReason
+            self.claim = claim
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -616,6 +638,8 @@ public enum Groups {
             self.complete = try fields.required("complete")
             self.blockers = try fields.required("blockers")
             self.state = try fields.required("state")
+            self.stateReason = try fields.optional("stateReason")
+            self.claim = try fields.optional("claim")
             try fields.finish()
         }
 
@@ -632,6 +656,8 @@ public enum Groups {
                 writer.field("complete", self.complete)
                 writer.field("blockers", self.blockers)
                 writer.field("state", self.state)
+                writer.field("stateReason", self.stateReason)
+                writer.field("claim", self.claim)
             }
         }
     }
@@ -925,6 +951,18 @@ public enum Groups {
         case deviceAdded
         /// A device that was in no group went away.
         case deviceRemoved
+        /// A claim was made.
+        case claimAdded
+        /// A claim is handed over, held again, adopted, or has other groups.
+        case claimChanged
+        /// A claim is over.
+        case claimRemoved
+        /// A claimed group is no longer complete or no longer owned in the kernel.
+        case degraded
+        /// Somebody wants a claimed device to leave: its owner should let go of it.
+        case removalRequested
+        /// A member that had lost its vfio driver was taken again.
+        case memberRetaken
     }
 
     /// Lists all groups. With 'more', every reply carries one group.

@@ -31,16 +31,24 @@ public enum Journal {
         )
 
         type Lifetime (
+          # With the process that made it.
           process,
+          # With the connection that it was made by.
           connection,
+          # Until somebody releases it.
           manual
         )
 
         type Access (
+          # Nothing is handed over; the daemon keeps the groups owned.
           hold,
+          # The cdevs, bound to an iommufd that came along: never unowned.
           bound,
+          # Fresh cdevs and the claim's iommufd, for who binds by itself.
           unbound,
+          # The groups' descriptors and their container: never unowned.
           container,
+          # The nodes in /dev, opened to the owner's user.
           path
         )
 
@@ -175,16 +183,24 @@ public enum Journal {
     }
 
     public enum Lifetime: String, VarlinkValue, CaseIterable {
+        /// With the process that made it.
         case process
+        /// With the connection that it was made by.
         case connection
+        /// Until somebody releases it.
         case manual
     }
 
     public enum Access: String, VarlinkValue, CaseIterable {
+        /// Nothing is handed over; the daemon keeps the groups owned.
         case hold
+        /// The cdevs, bound to an iommufd that came along: never unowned.
         case bound
+        /// Fresh cdevs and the claim's iommufd, for who binds by itself.
         case unbound
+        /// The groups' descriptors and their container: never unowned.
         case container
+        /// The nodes in /dev, opened to the owner's user.
         case path
     }
 

@@ -1,0 +1,71 @@
+// Why something that was asked of a claim could not be done. The first cause is kept, whatever comes after it.
+
+import EventLoop
+import Grouping
+import Host
+
+/// A step that failed.
+public struct StepFailure: Error, Equatable, Sendable {
+    /// What stopped it.
+    public enum Cause: Equatable, Sendable {
+        /// The kernel refused.
+        case errno(Int32)
+        /// The call has not returned; the worker that sits in it.
+        case blocked(pid: Int32)
+        /// The call returned, and what it should have done is not so; or it could not be made. In words.
+        case reason(String)
+        /// The daemon ends; all is left as it is.
+        case stopped
+    }
+
+    public var group: GroupID
+    public var member: DeviceAddress?
+    /// What was done, in a word.
+    public var action: String
+    public var cause: Cause
+    /// What would help, in words.
+    public var remedy: String
+
+    /// What went wrong, in words.
+    public var reason: String {
+        let subject = member.map { " of \($0)" } ?? ""
+        switch cause {
+        case .errno(let errno): return "\(action)\(subject): \(KernelError(errno).description)"
+        case .blocked(let pid):
+            return "\(action)\(subject) has not returned from the kernel, where process \(pid) waits for it"
+        case .reason(let reason): return "\(action)\(subject): \(reason)"
+        case .stopped: return "the daemon ends"
+        }
+    }
+}
+
+/// A member that is not as it was.
+public struct Unrestored: Equatable, Sendable {
+    public var device: DeviceAddress
+    /// What is different, in words.
+    public var reason: String
+}
+
+/// Why a request of the takeover failed.
+public enum TakeoverError: Error, Equatable, Sendable {
+    case noSuchGroup(String)
+    /// Also a device that is in no group; why, in words.
+    case noSuchDevice(DeviceAddress, reason: String?)
+    case notEnoughGroups(selector: Int, wanted: Int, found: Int)
+    case notClaimable(GroupID, reason: String)
+    case groupBusy(GroupID, state: String, claim: Claim?)
+    /// The host itself uses members.
+    case inUse([DeviceUse])
+    /// All members are as they were, but those named; the daemon goes on restoring them.
+    case failed(StepFailure, unrestored: [Unrestored])
+    case accessNotAvailable([Access], reason: String)
+    case noSuchClaim(String)
+    case wrongState(subject: String, state: String, reason: String)
+    case tooManyGroups(limit: Int, reason: String)
+    /// Nothing was done: it could not be put on record.
+    case journal(JournalError)
+    /// The request contradicts itself; the parameter that does.
+    case badRequest(parameter: String)
+    /// The daemon ends, or who asked is gone.
+    case stopped
+}

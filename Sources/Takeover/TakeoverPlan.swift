@@ -1,0 +1,96 @@
+// The steps of taking a group and of giving it back, in their order. Each step makes sure of something, whatever was
+// there before: so that steps may be taken again, by a daemon that does not know how far its predecessor came.
+
+import Host
+
+/// One step.
+enum TakeoverStep: Equatable, Sendable {
+    /// Load the module of a vfio driver: an override loads none.
+    case load(driver: String)
+    /// Keep the device out of D3cold, from which some do not come back (kata-containers#11708).
+    case keepFromD3cold(DeviceAddress)
+    /// Set the override that keeps others off it.
+    case pin(DeviceAddress)
+    /// Take it from its driver.
+    case unbind(DeviceAddress)
+    /// Bind it to its vfio driver.
+    case bind(DeviceAddress)
+    /// Have the kernel refuse host drivers in this kernel group.
+    case own(kernelGroup: Int)
+    /// Look that no member is in the hands of a host driver.
+    case prove
+
+    /// Wait until nobody but the daemon has the group's devices open.
+    case awaitOwner
+    /// Reset a member, where there is a way.
+    case reset(DeviceAddress)
+    /// Let the kernel have host drivers in the group again.
+    case disown
+    /// Put a member back to what it was.
+    case restore(DeviceAddress)
+
+    /// What it does, in a word.
+    var action: String {
+        switch self {
+        case .load: "load"
+        case .keepFromD3cold: "keep from D3cold"
+        case .pin: "pin"
+        case .unbind: "unbind"
+        case .bind: "bind"
+        case .own: "own"
+        case .prove: "prove"
+        case .awaitOwner: "wait for the owner"
+        case .reset: "reset"
+        case .disown: "disown"
+        case .restore: "restore"
+        }
+    }
+
+    /// The member that it is about.
+    var member: DeviceAddress? {
+        switch self {
+        case .keepFromD3cold(let member), .pin(let member), .unbind(let member), .bind(let member), .reset(let member),
+            .restore(let member):
+            member
+        case .load, .own, .prove, .awaitOwner, .disown: nil
+        }
+    }
+}
+
+extension ClaimedGroup {
+    /// What makes the group the owner's. `firstMember` tells the member of a kernel group that ownership is had by;
+    /// a kernel group without one has nothing to own.
+    ///
+    /// All members are off their host drivers before one is bound, and the group is owned as soon as the first is: from
+    /// then on no host driver can come between (facts/ownership.md).
+    func stepsToTake(kernelGroup: (DeviceAddress) -> Int?) -> [TakeoverStep] {
+        let touched = members.filter(\.isTouched)
+        let bound = touched.filter { $0.vfioDriver != nil }
+        var drivers: [String] = []
+        for case let driver? in bound.map(\.vfioDriver) where !drivers.contains(driver) { drivers.append(driver) }
+        var steps: [TakeoverStep] = drivers.map { .load(driver: $0) }
+        for member in touched where member.before.d3coldAllowed == true { steps.append(.keepFromD3cold(member.address)) }
+        steps += touched.map { .pin($0.address) }
+        // What sits behind a bridge goes before it.
+        steps += touched.reversed().map { .unbind($0.address) }
+        var owned: Set<Int> = []
+        for member in bound {
+            steps.append(.bind(member.address))
+            if let number = kernelGroup(member.address), owned.insert(number).inserted {
+                steps.append(.own(kernelGroup: number))
+            }
+        }
+        return steps + [.prove]
+    }
+
+    /// What gives the group back; it is reset only where an owner may have used it.
+    func stepsToRestore(resets: Bool) -> [TakeoverStep] {
+        let pending = members.filter { $0.isTouched && !$0.isRestored }
+        var steps: [TakeoverStep] = [.awaitOwner]
+        if resets {
+            steps += pending.filter { $0.vfioDriver != nil && $0.reset == nil }.map { .reset($0.address) }
+        }
+        // Bridges before what sits behind them: members are in that order.
+        return steps + [.disown] + pending.map { .restore($0.address) }
+    }
+}

@@ -1,0 +1,24 @@
+// How long things may take, by the host's clock.
+
+/// The patience of a takeover.
+public struct TakeoverTiming: Equatable, Sendable {
+    /// How long a call into the kernel may take before it is shown as blocked.
+    public var blockedAfter = Duration.seconds(2)
+    /// How long a call may take while groups are taken, before the claim fails; on the way back nothing is too long.
+    public var patience = Duration.seconds(30)
+    /// How long a node in /dev may be late.
+    public var nodePatience = Duration.seconds(5)
+    /// The pause before a restore is tried again; it doubles with every try...
+    public var firstRetry = Duration.seconds(1)
+    /// ... up to this.
+    public var lastRetry = Duration.seconds(60)
+    /// How often it is looked whether owners still have descriptors.
+    public var look = Duration.seconds(1)
+    /// How long nobody may have been seen with a device before ownership is taken back: a trial in a consumer's own gap
+    /// would make the consumer fail.
+    public var unseen = Duration.seconds(2)
+    /// How long after a hand-over that is not yet tried, unless the owner ended.
+    public var handOver = Duration.seconds(10)
+
+    public init() {}
+}
