@@ -70,6 +70,8 @@ public struct ClaimedGroup: Equatable, Sendable {
     public var kernelGroups: [Int]
     public var goal: Goal
     public var members: [ClaimedMember]
+    /// It was its owner's before it was sent back: its members may have been used, and are reset.
+    public var wasHeld = false
     /// The worker that makes a call about it, if one does.
     public var worker: OutstandingWorker?
 }

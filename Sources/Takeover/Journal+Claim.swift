@@ -54,7 +54,7 @@ extension Journal.Group {
     init(_ group: ClaimedGroup) {
         self.init(
             id: group.id.text, goal: group.goal, members: group.members.map(Journal.Member.init),
-            kernelGroups: group.kernelGroups,
+            kernelGroups: group.kernelGroups, wasHeld: group.wasHeld,
             worker: group.worker.map {
                 .init(
                     pid: Int($0.process.pid), startTime: Int(clamping: $0.process.startTime), action: $0.action,
@@ -66,6 +66,7 @@ extension Journal.Group {
         var group = ClaimedGroup(
             id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: goal, members: [])
         for member in members { group.members.append(try member.member()) }
+        group.wasHeld = wasHeld
         if let worker {
             group.worker = OutstandingWorker(
                 process: try ProcessIdentity(worker.pid, worker.startTime), action: worker.action)

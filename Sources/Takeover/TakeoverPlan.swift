@@ -84,10 +84,10 @@ extension ClaimedGroup {
     }
 
     /// What gives the group back; it is reset only where an owner may have used it.
-    func stepsToRestore(resets: Bool) -> [TakeoverStep] {
+    func stepsToRestore() -> [TakeoverStep] {
         let pending = members.filter { $0.isTouched && !$0.isRestored }
         var steps: [TakeoverStep] = [.awaitOwner]
-        if resets {
+        if wasHeld {
             steps += pending.filter { $0.vfioDriver != nil && $0.reset == nil }.map { .reset($0.address) }
         }
         // Bridges before what sits behind them: members are in that order.

@@ -1,5 +1,7 @@
 // What a host does with its own devices. Taking one that is in use is how a host is lost.
 
+import PCI
+
 /// A device that the host itself uses.
 public struct DeviceUse: Equatable, Sendable {
     /// How it is used.
@@ -17,6 +19,10 @@ public struct DeviceUse: Equatable, Sendable {
         case bootDisplay
         /// A process has one of its nodes open.
         case open(pid: Int32, command: String)
+        /// It has so many virtual functions, which go when its host driver does.
+        case virtualFunctions(count: Int)
+        /// A claim has the physical function that it comes from.
+        case physicalFunctionClaimed(PCIAddress, claim: String)
         /// Whether it is used could not be found out; why, in words.
         case unknown(reason: String)
     }
@@ -28,6 +34,25 @@ public struct DeviceUse: Equatable, Sendable {
     public init(_ device: DeviceAddress, _ kind: Kind) {
         self.device = device
         self.kind = kind
+    }
+}
+
+extension DeviceUse {
+    /// The use in words.
+    public var reason: String {
+        switch kind {
+        case .mounted(let path, let via): "\(via) on it is mounted at \(path)"
+        case .swap(let via): "\(via) on it is swapped to"
+        case .stacked(let holder): "\(holder) stacks on it"
+        case .defaultRoute(let interface): "the default route leads through its interface \(interface)"
+        case .bootDisplay: "the host's console is on it"
+        case .open(let pid, let command): "process \(pid) (\(command)) has it open"
+        case .virtualFunctions(let count):
+            "it has \(count) virtual function\(count == 1 ? "" : "s"), which go with its host driver"
+        case .physicalFunctionClaimed(let physical, let claim):
+            "the physical function \(physical) that it comes from is in \(claim)"
+        case .unknown(let reason): "whether the host uses it is not known: \(reason)"
+        }
     }
 }
 

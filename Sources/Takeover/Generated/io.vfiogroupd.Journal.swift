@@ -103,6 +103,8 @@ public enum Journal {
           goal: Goal,
           members: []Member,
           kernelGroups: []int,
+          # It was its owner's before it was sent back.
+          wasHeld: bool,
           worker: ?Worker
         )
 
@@ -357,13 +359,16 @@ public enum Journal {
         public var goal: Journal.Goal
         public var members: [Journal.Member]
         public var kernelGroups: [Int]
+        /// It was its owner's before it was sent back.
+        public var wasHeld: Bool
         public var worker: Journal.Worker?
 
-        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], worker: Journal.Worker? = nil) {
+        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil) {
             self.id = id
             self.goal = goal
             self.members = members
             self.kernelGroups = kernelGroups
+            self.wasHeld = wasHeld
             self.worker = worker
         }
 
@@ -373,6 +378,7 @@ public enum Journal {
             self.goal = try fields.required("goal")
             self.members = try fields.required("members")
             self.kernelGroups = try fields.required("kernelGroups")
+            self.wasHeld = try fields.required("wasHeld")
             self.worker = try fields.optional("worker")
             try fields.finish()
         }
@@ -383,6 +389,7 @@ public enum Journal {
                 writer.field("goal", self.goal)
                 writer.field("members", self.members)
                 writer.field("kernelGroups", self.kernelGroups)
+                writer.field("wasHeld", self.wasHeld)
                 writer.field("worker", self.worker)
             }
         }

@@ -1,0 +1,138 @@
+// Calls into the kernel: on record before they are made, made by a worker, and waited for without end or up to a
+// deadline.
+
+import EventLoop
+import Grouping
+import Host
+
+/// Where a step stands: what its calls are about, and until when they may take.
+struct StepContext: Sendable {
+    var group: GroupID
+    var step: TakeoverStep
+    /// nil on the way back: nothing is too long there.
+    var deadline: MonotonicTime?
+
+    func failure(_ cause: StepFailure.Cause, member: DeviceAddress? = nil, remedy: String) -> StepFailure {
+        StepFailure(
+            group: group, member: member ?? step.member, action: step.action, cause: cause, remedy: remedy)
+    }
+}
+
+extension ActiveClaim {
+    /// Has a worker make a call.
+    @discardableResult
+    func call(_ call: KernelCall, about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure)
+        -> CallYield
+    {
+        if Task.isCancelled { throw context.failure(.stopped, member: member, remedy: "") }
+        let worker: any KernelWorker
+        do throws(HostError) { worker = try host.prepare(call) } catch {
+            throw context.failure(
+                .reason("no worker can be made: \(error)"), member: member,
+                remedy: "look whether the host runs out of processes or memory")
+        }
+        update(context.group) { group in
+            group.worker = OutstandingWorker(process: worker.id, action: context.step.action, member: member)
+        }
+        do throws(JournalError) { try save() } catch {
+            // The worker ends without its call.
+            update(context.group) { $0.worker = nil }
+            throw context.failure(
+                .reason("it cannot be put on record: \(error)"), member: member,
+                remedy: "make room in the state directory")
+        }
+        worker.go()
+        return try await result(of: worker, about: member, context)
+    }
+
+    /// What a call came to. When it is not waited for any longer, its worker stays on record.
+    private func result(
+        of worker: any KernelWorker, about member: DeviceAddress?, _ context: StepContext
+    ) async throws(StepFailure) -> CallYield {
+        let outcome = await outcome(of: worker, context)
+        switch outcome {
+        case nil where Task.isCancelled: throw context.failure(.stopped, member: member, remedy: "")
+        case nil:
+            throw context.failure(
+                .blocked(pid: worker.id.pid), member: member,
+                remedy: "end whoever has the device open; see /proc/\(worker.id.pid)/stack for where it waits")
+        case .done(let yield)?:
+            update(context.group) { $0.worker = nil }
+            return yield
+        case .unknown?:
+            // The read-back tells.
+            update(context.group) { $0.worker = nil }
+            return .nothing
+        case .failed(let errno)?:
+            update(context.group) { $0.worker = nil }
+            throw context.failure(.errno(errno), member: member, remedy: Self.remedy(for: errno, context.step))
+        }
+    }
+
+    /// How the worker's call ended; nil when the deadline has passed or the task was cancelled first.
+    private func outcome(of worker: any KernelWorker, _ context: StepContext) async -> CallOutcome? {
+        let host = host
+        let waiting = EventLoop.main.spawn { () -> CallOutcome? in
+            do throws(LoopError) { return try await worker.outcome() } catch { return nil }
+        }
+        let work = work[context.group]
+        work?.step?.pid = worker.id.pid
+        let blockedAfter = takeover.timing.blockedAfter
+        let watch = EventLoop.main.spawn { [weak self] in
+            do throws(LoopError) {
+                try await host.sleep(for: blockedAfter)
+                work?.step?.isBlocked = true
+                self?.takeover.changed()
+                guard let deadline = context.deadline else { return }
+                try await host.sleep(until: deadline)
+                waiting.cancel()
+            } catch {}
+        }
+        defer {
+            watch.cancel()
+            work?.step?.pid = nil
+            if work?.step?.isBlocked == true {
+                work?.step?.isBlocked = false
+                takeover.changed()
+            }
+        }
+        return await withTaskCancellationHandler {
+            await waiting.value
+        } onCancel: {
+            waiting.cancel()
+        }
+    }
+
+    /// Waits for the worker that is on record of a group: one that a claim gave up on, or a predecessor's.
+    func awaitWorker(of group: GroupID, _ context: StepContext) async throws(StepFailure) {
+        guard let outstanding = self[group]?.worker else { return }
+        if let worker = host.findWorker(outstanding.process) {
+            guard await outcome(of: worker, context) != nil else {
+                throw context.failure(.stopped, member: outstanding.member, remedy: "")
+            }
+        }
+        update(group) { $0.worker = nil }
+    }
+
+    /// Reads what a takeover changes in a member; nil when the device is gone.
+    func binding(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> DeviceBinding? {
+        do throws(HostError) { return try await host.readBinding(of: member) } catch {
+            throw context.failure(
+                .reason(error.description), member: member,
+                remedy: "find out what the device is busy with; it is tried again")
+        }
+    }
+
+    private static func remedy(for errno: Int32, _ step: TakeoverStep) -> String {
+        switch KernelError(errno).name {
+        case "EPERM":
+            "look whether another program has the group open, and that the daemon may do this; a member on a host "
+                + "driver keeps its group from being owned"
+        case "EBUSY": "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
+        case "ENODEV", "ENXIO": "the device went away or changed meanwhile; try again"
+        case "ENOMEM", "EMFILE", "ENFILE": "make memory or descriptors free on the host"
+        case "ENOENT" where step.action == "load": "install the module of the vfio driver for this kernel"
+        default: "see the kernel's log for what it says of the device"
+        }
+    }
+}

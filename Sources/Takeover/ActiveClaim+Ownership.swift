@@ -1,0 +1,152 @@
+// Kernel ownership of groups: had as soon as one member is on vfio, kept until the way back, and had again when a
+// consumer is gone. Taking it is also the proof that the group is complete, and yields the I/O virtual addresses.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+extension ActiveClaim {
+    /// The kernel group of a member, as the host shows it now.
+    func kernelGroup(of member: DeviceAddress) -> Int? { takeover.snapshot().inventory[member]?.kernelGroup }
+
+    /// Whether the daemon keeps a kernel group owned.
+    func owns(_ number: Int) -> Bool {
+        space.groups[number] != nil || space.cdevs.keys.contains { kernelGroup(of: $0) == number }
+    }
+
+    /// The members of a group that are on vfio, by its record.
+    func heldMembers(of group: GroupID) -> [DeviceAddress] {
+        self[group]?.members.filter { $0.vfioDriver != nil }.map(\.address) ?? []
+    }
+
+    /// The kernel groups of a group that have a member on vfio, by which they can be owned.
+    func ownableGroups(of group: GroupID) -> [Int] { Set(heldMembers(of: group).compactMap(kernelGroup)).sorted() }
+
+    /// Has the kernel refuse host drivers in a kernel group.
+    func own(kernelGroup number: Int, _ context: StepContext) async throws(StepFailure) {
+        guard !owns(number) else { return }
+        switch try await root(context) {
+        case .iommufd:
+            guard let member = heldMembers(of: context.group).first(where: { kernelGroup(of: $0) == number }) else {
+                return
+            }
+            try await bindCdev(of: member, context)
+        case .container(let container, let hasIOMMU):
+            let group = try await open(.group(number), about: nil, context)
+            try await refusing(context) { () async throws(StepFailure) in
+                try await self.call(.setContainer(group: group, container: container), about: nil, context)
+            }
+            space.groups[number] = group
+            if !hasIOMMU {
+                try await call(.setIOMMU(container: container), about: nil, context)
+                space.root = .container(container, hasIOMMU: true)
+            }
+            if case .ranges(let ranges) = try await call(.containerRanges(container), about: nil, context) {
+                space.ranges = ranges
+            }
+        case .none: break
+        }
+    }
+
+    /// Opens a member's cdev and binds it to the claim's iommufd.
+    func bindCdev(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        guard space.cdevs[member] == nil, case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
+        let cdev = try await open(.cdev(member), about: member, context)
+        try await refusing(context) { () async throws(StepFailure) in
+            try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+        }
+        space.cdevs[member] = cdev
+        try await call(.attach(cdev: cdev, ioas: ioas), about: member, context)
+        if case .ranges(let ranges) = try await call(.ioasRanges(iommufd: iommufd, ioas: ioas), about: nil, context) {
+            space.ranges = ranges
+        }
+    }
+
+    /// The root of the claim's address space, opened when it is first needed.
+    private func root(_ context: StepContext) async throws(StepFailure) -> AddressSpace.Root {
+        if case .none = space.root {} else { return space.root }
+        let interfaces = await host.vfioInterfaces()
+        if interfaces.contains(.cdev), record.access != .container {
+            let iommufd = try await open(.iommufd, about: nil, context)
+            guard case .number(let ioas) = try await call(.allocateIOAS(iommufd: iommufd), about: nil, context) else {
+                throw context.failure(.reason("the iommufd has no address space"), remedy: "try again")
+            }
+            space.root = .iommufd(iommufd, ioas: ioas)
+        } else if interfaces.contains(.legacy) {
+            space.root = .container(try await open(.container, about: nil, context), hasIOMMU: false)
+        } else {
+            throw context.failure(
+                .reason("this kernel offers neither /dev/vfio/vfio nor /dev/iommu"),
+                remedy: "load vfio_iommu_type1 or iommufd, or use a kernel that has them")
+        }
+        return space.root
+    }
+
+    /// Opens a node, which may come later than what announces it.
+    private func open(
+        _ node: VFIONode, about member: DeviceAddress?, _ context: StepContext
+    ) async throws(StepFailure) -> KernelFile {
+        let deadline = host.now + takeover.timing.nodePatience
+        while true {
+            do throws(StepFailure) {
+                if case .file(let file) = try await call(.open(node), about: member, context) { return file }
+                throw context.failure(.reason("the node was opened by nobody knows whom"), member: member, remedy: "try again")
+            } catch {
+                guard case .errno(let errno) = error.cause, ["ENOENT", "ENXIO"].contains(KernelError(errno).name),
+                    host.now < deadline
+                else { throw error }
+            }
+            do throws(LoopError) { try await host.sleep(for: .milliseconds(50)) } catch {
+                throw context.failure(.stopped, member: member, remedy: "")
+            }
+        }
+    }
+
+    /// EPERM here means that the group is not viable; the kernel does not say through whom, the registry does.
+    private func refusing(
+        _ context: StepContext, _ body: @LoopActor () async throws(StepFailure) -> Void
+    ) async throws(StepFailure) {
+        do throws(StepFailure) { try await body() } catch {
+            guard case .errno(let errno) = error.cause, KernelError(errno).name == "EPERM" else { throw error }
+            var blockers: [String] = []
+            for member in self[context.group]?.members ?? [] where member.vfioDriver == nil || member.isBridge {
+                guard let driver = try await binding(of: member.address, context)?.driver else { continue }
+                let device = takeover.snapshot().inventory[member.address]
+                guard let device, MemberState(of: device, kernel: takeover.snapshot().inventory.kernel) == .host else {
+                    continue
+                }
+                blockers.append("\(member.address) is bound to \(driver)")
+            }
+            guard !blockers.isEmpty else { throw error }
+            throw context.failure(
+                .reason("the kernel says that the group is not viable: \(blockers.joined(separator: ", "))"),
+                remedy: "unbind what is named")
+        }
+    }
+
+    /// Lets go of all that the daemon has open of a group's devices.
+    func disown(_ context: StepContext) async throws(StepFailure) {
+        let members = Set(self[context.group]?.members.map(\.address) ?? [])
+        for member in space.cdevs.keys.filter(members.contains).sorted() {
+            guard let cdev = space.cdevs.removeValue(forKey: member) else { continue }
+            try await close(cdev, about: member, context)
+        }
+        for number in Set(self[context.group]?.kernelGroups ?? []).union(ownableGroups(of: context.group)).sorted() {
+            guard let group = space.groups.removeValue(forKey: number) else { continue }
+            try await close(group, about: nil, context)
+        }
+        if space.groups.isEmpty, case .container(let container, true) = space.root {
+            // With its last group a container loses its IOMMU, and is set up anew for the next.
+            space.root = .container(container, hasIOMMU: false)
+        }
+    }
+
+    /// Closes a file, which closes it whatever the kernel says of it.
+    func close(_ file: KernelFile, about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure) {
+        do throws(StepFailure) { try await call(.close(file), about: member, context) } catch {
+            if case .errno = error.cause { return }
+            throw error
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// Each step makes sure of something: it looks, changes what is not so, and looks again. The kernel's success says
+// little (drivers_probe succeeds without binding), so that only what is read back counts.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+extension ActiveClaim {
+    /// Takes steps in their order, up to the first that fails.
+    func take(
+        _ steps: [TakeoverStep], of group: GroupID, deadline: MonotonicTime?
+    ) async throws(StepFailure) {
+        for (index, step) in steps.enumerated() {
+            try await take(step, number: index + 1, of: steps.count, for: group, deadline: deadline)
+        }
+    }
+
+    /// Takes one step, and shows that it does.
+    func take(
+        _ step: TakeoverStep, number: Int, of count: Int, for group: GroupID, deadline: MonotonicTime?
+    ) async throws(StepFailure) {
+        work[group]?.step = GroupWork.Step(step: step, number: number, count: count, began: host.now)
+        defer { work[group]?.step = nil }
+        takeover.progressed(self, group)
+        let context = StepContext(group: group, step: step, deadline: deadline)
+        switch step {
+        case .load(let driver): try await call(.loadModule(driver: driver), about: nil, context)
+        case .keepFromD3cold(let member):
+            guard try await present(member, context).d3coldAllowed == true else { return }
+            try await call(.setD3coldAllowed(member, false), about: member, context)
+        case .pin(let member): try await pin(member, context)
+        case .unbind(let member): try await unbind(member, context)
+        case .bind(let member): try await bind(member, context)
+        case .own(let number): try await own(kernelGroup: number, context)
+        case .prove: try await prove(context)
+        case .awaitOwner: try await awaitOwner(context)
+        case .reset(let member): try await reset(member, context)
+        case .disown: try await disown(context)
+        case .restore(let member): try await restore(member, context)
+        }
+    }
+
+    /// What is on record of a member.
+    func recorded(_ member: DeviceAddress, _ context: StepContext) throws(StepFailure) -> ClaimedMember {
+        guard let recorded = self[context.group]?.members.first(where: { $0.address == member }) else {
+            throw context.failure(.reason("it is no member any more"), member: member, remedy: "try again")
+        }
+        return recorded
+    }
+
+    private func present(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> DeviceBinding {
+        guard let binding = try await binding(of: member, context) else {
+            throw context.failure(
+                .reason("the device left the host"), member: member, remedy: "claim the group as it is now")
+        }
+        return binding
+    }
+
+    /// Makes sure of an override; nil for none.
+    func override(_ member: DeviceAddress, with name: String?, _ context: StepContext) async throws(StepFailure) {
+        let before = try await present(member, context)
+        guard before.driverOverride != name else { return }
+        try await call(.setDriverOverride(member, name), about: member, context)
+        let after = try await present(member, context).driverOverride
+        guard after == name else {
+            throw context.failure(
+                .reason("its driver_override is \(after ?? "empty") after \(name ?? "nothing") was written"),
+                member: member, remedy: "find out who else writes it")
+        }
+    }
+
+    func pin(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        guard let pin = try recorded(member, context).pin else { return }
+        try await override(member, with: pin, context)
+    }
+
+    private func unbind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        let recorded = try recorded(member, context)
+        guard let driver = try await present(member, context).driver, driver != recorded.vfioDriver else { return }
+        guard recorded.before.driver == .named(driver) else {
+            throw context.failure(
+                .reason("somebody bound it to \(driver) meanwhile"), member: member, remedy: "find out who, and try again")
+        }
+        try await call(.unbind(member, from: driver), about: member, context)
+        if let still = try await present(member, context).driver, still != recorded.vfioDriver {
+            throw context.failure(
+                .reason("it is bound to \(still) after it was unbound"), member: member,
+                remedy: "find out who binds it again")
+        }
+    }
+
+    func bind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        let recorded = try recorded(member, context)
+        guard let driver = recorded.vfioDriver else { return }
+        let before = try await present(member, context).driver
+        guard before != driver else { return }
+        if let before {
+            throw context.failure(
+                .reason("somebody bound it to \(before) meanwhile"), member: member, remedy: "find out who, and try again")
+        }
+        try await call(.probe(member), about: member, context)
+        let after = try await present(member, context).driver
+        guard after == driver else {
+            throw context.failure(
+                .reason("\(driver) did not take it" + (after.map { "; it is bound to \($0)" } ?? "")), member: member,
+                remedy: "see the kernel's log for why its probe failed")
+        }
+    }
+
+    /// Looks at every member itself: what was read for the registry may be older.
+    private func prove(_ context: StepContext) async throws(StepFailure) {
+        for member in self[context.group]?.members ?? [] {
+            guard let binding = try await binding(of: member.address, context) else { continue }
+            if let wanted = member.vfioDriver, binding.driver != wanted {
+                throw context.failure(
+                    .reason("it is bound to \(binding.driver ?? "no driver") instead of \(wanted)"),
+                    member: member.address, remedy: "find out who changed it, and try again")
+            }
+            guard let driver = binding.driver, member.isTouched, member.vfioDriver == nil else { continue }
+            throw context.failure(
+                .reason("it is bound to \(driver) again"), member: member.address, remedy: "find out who binds it")
+        }
+    }
+
+    /// Waits until nobody but the daemon has a device of the group open.
+    private func awaitOwner(_ context: StepContext) async throws(StepFailure) {
+        try await awaitWorker(of: context.group, context)
+        guard handedOver != nil else { return }
+        let devices = self[context.group]?.members.map(\.address) ?? []
+        while !(await host.holders(of: devices)).isEmpty {
+            do throws(LoopError) { try await host.sleep(for: takeover.timing.look) } catch {
+                throw context.failure(.stopped, remedy: "")
+            }
+        }
+    }
+
+    private func reset(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        guard let binding = try await binding(of: member, context), binding.driver != nil else {
+            return update(member, in: context.group) { $0.reset = .notReset }
+        }
+        guard binding.canReset else { return update(member, in: context.group) { $0.reset = .notReset } }
+        do throws(StepFailure) {
+            try await call(.reset(member), about: member, context)
+            update(member, in: context.group) { $0.reset = .reset }
+        } catch {
+            guard case .errno(let errno) = error.cause else { throw error }
+            update(member, in: context.group) { $0.reset = .failed }
+            // The way back goes on: a device in an unknown state is better with its driver than with nobody.
+            takeover.quarantine(
+                context.group, reason: "the reset of \(member) failed: \(KernelError(errno))", by: self)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// A claim that is being worked on: what is on record of it, what the daemon has open for it, and what is going on with
+// each of its groups. Its work is in the files beside this one, by topic.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+/// A claim and all that is done about it.
+@LoopActor
+final class ActiveClaim {
+    unowned let takeover: Takeover
+    /// What is on record, and perhaps what is new since.
+    var record: Claim
+    /// What is going on with each group.
+    var work: [GroupID: GroupWork] = [:]
+    /// The I/O address space of the claim and what keeps its groups owned.
+    var space = AddressSpace()
+    /// When its groups were handed over; nil while the daemon has them.
+    var handedOver: MonotonicTime?
+    /// Since when nobody was seen with its devices.
+    var unseenSince: MonotonicTime?
+    /// The owner's process has ended.
+    var ownerEnded = false
+    /// Whose task waits for the owner's end.
+    var ownerTask: Task<Void, Never>?
+    /// The task that takes groups for it.
+    var taking: Task<StepFailure?, Never>?
+    /// It is on record in the journal: anything may be done about it.
+    var isRecorded = false
+
+    var id: String { record.id }
+    var host: any Host { takeover.host }
+
+    init(_ record: Claim, of takeover: Takeover) {
+        self.record = record
+        self.takeover = takeover
+        for group in record.groups { work[group.id] = GroupWork() }
+    }
+
+    /// A group of it.
+    subscript(_ id: GroupID) -> ClaimedGroup? { record.groups.first { $0.id == id } }
+
+    /// Changes what is on record of a group.
+    func update(_ id: GroupID, _ change: (inout ClaimedGroup) -> Void) {
+        guard let index = record.groups.firstIndex(where: { $0.id == id }) else { return }
+        change(&record.groups[index])
+    }
+
+    /// Changes what is on record of a member.
+    func update(_ member: DeviceAddress, in group: GroupID, _ change: (inout ClaimedMember) -> Void) {
+        update(group) { group in
+            guard let index = group.members.firstIndex(where: { $0.address == member }) else { return }
+            change(&group.members[index])
+        }
+    }
+
+    /// Puts it on record as it is now.
+    func save() throws(JournalError) {
+        try takeover.journal.save(record)
+        isRecorded = true
+    }
+
+    /// What is going on with a group, for the registry.
+    func state(of group: ClaimedGroup) -> GroupState {
+        switch group.goal {
+        case .take: return .claiming
+        case .hold:
+            let problems = work[group.id]?.problems ?? [:]
+            guard !problems.isEmpty else { return .claimed }
+            return .degraded(reason: problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+                .joined(separator: "; "))
+        case .restore:
+            if let reason = work[group.id]?.retrying { return .restoring(reason: reason) }
+            return .releasing
+        }
+    }
+
+    /// Ends all work and leaves everything as it is, for a daemon that ends.
+    func stop() {
+        ownerTask?.cancel()
+        for work in work.values { work.task?.cancel() }
+    }
+}
+
+/// What is going on with a group of a claim.
+@LoopActor
+final class GroupWork {
+    /// A step that is being taken.
+    struct Step {
+        var step: TakeoverStep
+        /// From 1.
+        var number: Int
+        var count: Int
+        var began: MonotonicTime
+        /// The worker, while it makes a call.
+        var pid: Int32?
+        /// The call has taken longer than calls take.
+        var isBlocked = false
+    }
+
+    var step: Step?
+    /// What is wrong with members while the group is held, in words.
+    var problems: [DeviceAddress: String] = [:]
+    /// Why the way back is tried again.
+    var retrying: String?
+    /// The members that are not back yet, with the reason, after a try.
+    var unrestored: [Unrestored] = []
+    /// The task that works on the group.
+    var task: Task<Void, Never>?
+    /// When a host driver could first have come in; nil while the group is owned.
+    var unownedSince: MonotonicTime?
+    /// Devices that somebody wants to leave, so that each is announced once.
+    var leaving: Set<DeviceAddress> = []
+    /// What could not be put right, and is not tried again while nothing about it changes.
+    var hopeless: Set<HoldingFinding> = []
+    /// The host changed while the group was worked on.
+    var looksAgain = false
+
+    nonisolated init() {}
+}

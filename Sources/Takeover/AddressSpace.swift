@@ -1,0 +1,23 @@
+// The I/O address space that the groups of a claim share, and what the daemon has open to keep them owned. The kernel
+// counts a group as owned from SET_CONTAINER or from the BIND of one cdev on, for as long as that is open somewhere
+// (facts/ownership.md, what gives ownership).
+
+import Host
+
+/// What the daemon has open for a claim.
+struct AddressSpace: Sendable {
+    /// The interface that it goes by, and its root.
+    enum Root: Sendable {
+        case none
+        case iommufd(KernelFile, ioas: UInt32)
+        case container(KernelFile, hasIOMMU: Bool)
+    }
+
+    var root = Root.none
+    /// Bound cdevs of the daemon, each of which keeps its kernel group owned.
+    var cdevs: [DeviceAddress: KernelFile] = [:]
+    /// Groups in the container.
+    var groups: [Int: KernelFile] = [:]
+    /// What may be mapped, both ends inclusive, as the kernel said after the last group came.
+    var ranges: [ClosedRange<UInt64>] = []
+}

@@ -1,0 +1,65 @@
+// What a client asks for.
+
+import EventLoop
+import Grouping
+import Host
+import PCI
+
+/// Which groups are meant.
+public enum GroupSelector: Equatable, Sendable {
+    case group(String)
+    case device(DeviceAddress)
+    /// Groups that can be had now and have an endpoint that agrees in all that is given.
+    case endpoint(EndpointPattern, count: Int)
+}
+
+/// What an endpoint should be.
+public struct EndpointPattern: Equatable, Sendable {
+    public var vendorID: UInt16?
+    public var deviceID: UInt16?
+    public var classCode: ClassCode?
+    /// Which of the 24 bits of the class code count.
+    public var classMask: UInt32
+
+    public init(vendorID: UInt16?, deviceID: UInt16?, classCode: ClassCode?, classMask: UInt32 = 0xffff00) {
+        self.vendorID = vendorID
+        self.deviceID = deviceID
+        self.classCode = classCode
+        self.classMask = classMask
+    }
+
+    func matches(_ device: Device) -> Bool {
+        guard let pci = device.pci, !pci.isBridge else { return false }
+        let ids = pci.identification
+        if let vendorID, ids.vendorID != vendorID { return false }
+        if let deviceID, ids.deviceID != deviceID { return false }
+        guard let classCode else { return true }
+        return ids.classCode.map { $0.rawValue & classMask == classCode.rawValue & classMask } ?? false
+    }
+}
+
+/// A claim that is asked for.
+public struct ClaimRequest: Equatable, Sendable {
+    public var selectors: [GroupSelector]
+    public var name: String?
+    public var lifetime: Lifetime
+    public var access: Access
+    public var leaveOut: [DeviceAddress]
+    /// Members to take though the host uses them.
+    public var force: [DeviceAddress]
+    /// How long to wait for groups that other claims have.
+    public var wait: Duration
+
+    public init(
+        _ selectors: [GroupSelector], name: String? = nil, lifetime: Lifetime = .process, access: Access = .hold,
+        leaveOut: [DeviceAddress] = [], force: [DeviceAddress] = [], wait: Duration = .zero
+    ) {
+        self.selectors = selectors
+        self.name = name
+        self.lifetime = lifetime
+        self.access = access
+        self.leaveOut = leaveOut
+        self.force = force
+        self.wait = wait
+    }
+}

@@ -1,0 +1,90 @@
+// A claim as others may see it, at one moment.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+/// What is going on with a group of a claim.
+public struct GroupOperation: Equatable, Sendable {
+    /// What is done, in a word.
+    public var action: String
+    /// Which step of how many, from 1.
+    public var step: Int
+    public var steps: Int
+    public var member: DeviceAddress?
+    /// The worker that makes a call.
+    public var pid: Int32?
+    public var seconds: Double
+    /// The call takes so long that it may never return.
+    public var isBlocked: Bool
+}
+
+/// How far a claim is with one of its groups.
+public struct ClaimProgress: Equatable, Sendable {
+    public var group: GroupID
+    public var operation: GroupOperation
+    var step: Int { operation.step }
+}
+
+/// A claim, its groups and what is going on with them.
+public struct ClaimView: Equatable, Sendable {
+    /// A group of it.
+    public struct Group: Equatable, Sendable {
+        public var record: ClaimedGroup
+        public var state: GroupState
+        /// Whether the daemon or the owner's descriptors keep it owned in the kernel, as far as the daemon knows.
+        public var isOwned: Bool
+        public var operation: GroupOperation?
+        /// What is wrong with members, in words.
+        public var problems: [DeviceAddress: String]
+    }
+
+    public var claim: Claim
+    public var groups: [Group]
+    /// What may be mapped, both ends inclusive.
+    public var ranges: [ClosedRange<UInt64>]
+
+    /// What is going on with the claim as a whole: what is going on with the group that is worst off.
+    public var state: GroupState {
+        let order = ["restoring", "releasing", "claiming", "degraded", "claimed"]
+        return groups.map(\.state).min { a, b in
+            (order.firstIndex(of: a.name) ?? order.count) < (order.firstIndex(of: b.name) ?? order.count)
+        } ?? .releasing
+    }
+}
+
+extension ClaimView {
+    @LoopActor
+    init(_ active: ActiveClaim) {
+        claim = active.record
+        ranges = active.space.ranges
+        groups = active.record.groups.map { group in
+            let work = active.work[group.id]
+            var problems = work?.problems ?? [:]
+            for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
+            let ownable = active.ownableGroups(of: group.id)
+            let isHandedOver =
+                active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
+            return Group(
+                record: group, state: active.state(of: group),
+                isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
+                operation: ClaimProgress(active, group.id)?.operation, problems: problems)
+        }
+    }
+}
+
+extension ClaimProgress {
+    /// nil when nothing is going on with the group.
+    @LoopActor
+    init?(_ claim: ActiveClaim, _ group: GroupID) {
+        guard let step = claim.work[group]?.step else { return nil }
+        let now = claim.host.now
+        self.init(
+            group: group,
+            operation: GroupOperation(
+                action: step.step.action, step: step.number, steps: step.count, member: step.step.member, pid: step.pid,
+                seconds: Double(now.nanoseconds - min(step.began.nanoseconds, now.nanoseconds)) / 1e9,
+                isBlocked: step.isBlocked))
+    }
+}

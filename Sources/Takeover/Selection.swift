@@ -1,0 +1,67 @@
+// From selectors to groups: which are meant, and whether they can be had.
+
+import Grouping
+import Host
+import PCI
+import Registry
+
+/// The groups that selectors lead to.
+enum Selection {
+    /// The groups, each once, in the order of the selectors.
+    ///
+    /// - Parameter mayBeBusy: groups named by identity or device may be another's, because they are waited for.
+    static func groups(_ selectors: [GroupSelector], in snapshot: Snapshot) throws(TakeoverError) -> [GroupRecord] {
+        var chosen: [GroupRecord] = []
+        func choose(_ record: GroupRecord) { if !chosen.contains(where: { $0.id == record.id }) { chosen.append(record) } }
+        for (index, selector) in selectors.enumerated() {
+            switch selector {
+            case .group(let text):
+                guard let record = GroupID(text).flatMap({ snapshot.group($0) }) else { throw .noSuchGroup(text) }
+                choose(record)
+            case .device(let address):
+                guard snapshot.inventory[address] != nil else { throw .noSuchDevice(address, reason: nil) }
+                guard let record = snapshot.group(of: address) else {
+                    throw .noSuchDevice(address, reason: snapshot.reasonUngrouped(address) ?? "it is in no group")
+                }
+                choose(record)
+            case .endpoint(let pattern, let count):
+                let free = snapshot.groups.filter { record in
+                    record.state == .available && !chosen.contains { $0.id == record.id }
+                        && record.members.contains { pattern.matches($0.device) }
+                }
+                guard free.count >= count else {
+                    throw .notEnoughGroups(selector: index, wanted: count, found: free.count)
+                }
+                for record in free.prefix(count) { choose(record) }
+            }
+        }
+        return chosen
+    }
+
+    /// What keeps a group from being claimed now; nil when nothing does.
+    static func obstacle(_ record: GroupRecord, claims: (String) -> Claim?) -> TakeoverError? {
+        switch record.state {
+        case .available: return nil
+        case .unavailable(let reason): return .notClaimable(record.id, reason: reason)
+        case .orphaned:
+            return .wrongState(
+                subject: record.id.text, state: record.state.name,
+                reason: "it is on vfio drivers already and nobody here knows why: adopt it, or unbind its members first")
+        case .quarantined(let reason):
+            return .wrongState(
+                subject: record.id.text, state: record.state.name,
+                reason: "\(reason); when its devices are known to be sound, unquarantine it")
+        case .claiming, .claimed, .degraded, .releasing, .restoring:
+            return .groupBusy(record.id, state: record.state.name, claim: record.claim.flatMap(claims))
+        }
+    }
+
+    /// How many groups a platform lets share an address space; nil for any number.
+    ///
+    /// On POWER7 (P7IOC) a TCE table belongs to one PE, so that a container holds one group (facts/kernel-laws.md 13).
+    static func limit(_ records: [GroupRecord], in inventory: Inventory) -> Int? {
+        let bridges = Set(records.flatMap(\.group.hostBridges))
+        let isP7IOC = inventory.hostBridges.contains { bridges.contains($0.id) && $0.partitioning == .p7ioc }
+        return isP7IOC ? 1 : nil
+    }
+}

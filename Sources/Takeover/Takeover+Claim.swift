@@ -1,0 +1,308 @@
+// Making a claim, and adding groups to one: choose, ask whether the host can do without, put on record, take.
+
+import EventLoop
+import Grouping
+import Host
+import PCI
+import Registry
+
+extension Takeover {
+    /// What a claim came to.
+    public struct Granted: Sendable {
+        public var claim: ClaimView
+        public var handover: Handover?
+    }
+
+    /// Claims groups for an owner. When it throws, or its task is cancelled, all is on its way back to what it was.
+    public func claim(
+        _ request: ClaimRequest, for owner: Owner, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
+    ) async throws(TakeoverError) -> Granted {
+        guard !request.selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
+        if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
+            throw .badRequest(parameter: "name")
+        }
+        try await check(request.access, leaveOut: request.leaveOut)
+        let records = try await choose(request.selectors, besides: [], force: request.force, wait: request.wait)
+        let members = Set(records.flatMap(\.group.members))
+        guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
+        let claim = ActiveClaim(
+            Claim(
+                id: newID(), name: request.name, owner: owner, since: wallClock(), lifetime: request.lifetime,
+                access: request.access == .container ? .container : .hold,
+                groups: records.map(ClaimedGroup.init(taking:))),
+            of: self)
+        claims[claim.id] = claim
+        changed()
+        let ids = records.map(\.id)
+        try await take(ids, for: claim, progress)
+        let handover: Handover?
+        do throws(TakeoverError) {
+            handover = request.access == .hold
+                ? nil : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut)
+        } catch {
+            await undo(ids, of: claim)
+            throw error
+        }
+        watchOwner(of: claim)
+        publish(.claimAdded, claim, cause: "claimed by \(owner.text)")
+        return Granted(claim: ClaimView(claim), handover: handover)
+    }
+
+    /// Adds groups to a claim.
+    public func attach(
+        _ selectors: [GroupSelector], to name: String, force: [DeviceAddress] = [],
+        progress: (@LoopActor (ClaimProgress) -> Void)? = nil
+    ) async throws(TakeoverError) -> Granted {
+        let claim = try claim(named: name)
+        guard !selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
+        try checkHeld(claim)
+        let records = try await choose(selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
+        try checkHeld(claim)
+        let ids = records.map(\.id)
+        claim.record.groups += records.map(ClaimedGroup.init(taking:))
+        for id in ids { claim.work[id] = GroupWork() }
+        changed()
+        try await take(ids, for: claim, progress)
+        var handover: Handover?
+        let access = claim.record.access
+        if claim.handedOver != nil, access == .bound || access == .container {
+            do throws(TakeoverError) { handover = try await prepare(access, ids, of: claim, leaveOut: []) } catch {
+                await undo(ids, of: claim)
+                throw error
+            }
+        }
+        publish(.claimChanged, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
+        return Granted(claim: ClaimView(claim), handover: handover)
+    }
+
+    func checkHeld(_ claim: ActiveClaim) throws(TakeoverError) {
+        guard claim.record.goal == .hold else {
+            throw .wrongState(
+                subject: claim.id, state: claim.record.goal == .take ? "claiming" : "releasing",
+                reason: "only a claim that is held can be changed")
+        }
+    }
+
+    /// The groups, once they can be had and nothing of the host is in them.
+    private func choose(
+        _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration
+    ) async throws(TakeoverError) -> [GroupRecord] {
+        let deadline = host.now + wait
+        while true {
+            let records = try Selection.groups(selectors, in: snapshot())
+            if let obstacle = obstacle(records, besides: own) {
+                guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
+                try await waitForFreedom(selectors, besides: own, until: deadline)
+                continue
+            }
+            if let limit = Selection.limit(records, in: snapshot().inventory), own.count + records.count > limit {
+                throw .tooManyGroups(
+                    limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
+            }
+            let uses = await host.uses(of: records.flatMap(\.group.members))
+            let refusals = Preflight.refusals(records, uses: uses, force: force, in: snapshot())
+            guard refusals.isEmpty else { throw .inUse(refusals) }
+            // Others ran meanwhile: only who finds the groups still free has them.
+            if let now = try? Selection.groups(selectors, in: snapshot()), now.map(\.id) == records.map(\.id),
+                obstacle(now, besides: own) == nil
+            {
+                return now
+            }
+        }
+    }
+
+    private func obstacle(_ records: [GroupRecord], besides own: [GroupID]) -> TakeoverError? {
+        for record in records {
+            if own.contains(record.id) {
+                return .wrongState(subject: record.id.text, state: record.state.name, reason: "the claim has it already")
+            }
+            // The registry hears of it a moment later.
+            for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
+                return .groupBusy(record.id, state: record.state.name, claim: claim.record)
+            }
+            if let obstacle = Selection.obstacle(record, claims: { claims[$0]?.record }) { return obstacle }
+        }
+        return nil
+    }
+
+    private func waitForFreedom(
+        _ selectors: [GroupSelector], besides own: [GroupID], until deadline: MonotonicTime
+    ) async throws(TakeoverError) {
+        let timer = EventLoop.main.spawn { [host, condition] in
+            do throws(LoopError) { try await host.sleep(until: deadline) } catch { return }
+            condition.signal()
+        }
+        defer { timer.cancel() }
+        do throws(LoopError) {
+            try await condition.wait { [self] in
+                guard !isStopped, host.now < deadline,
+                    let records = try? Selection.groups(selectors, in: snapshot())
+                else { return true }
+                return obstacle(records, besides: own) == nil
+            }
+        } catch { throw .stopped }
+        if isStopped { throw .stopped }
+    }
+
+    /// Puts on record what the members of groups are, and takes them.
+    func take(
+        _ ids: [GroupID], for claim: ActiveClaim, _ progress: (@LoopActor (ClaimProgress) -> Void)?,
+        adopting: Bool = false
+    ) async throws(TakeoverError) {
+        let deadline = host.now + timing.patience
+        let task = EventLoop.main.spawn { [self] () -> StepFailure? in
+            do throws(StepFailure) {
+                for id in ids { try await recordMembers(of: id, in: claim, deadline, adopting) }
+                do throws(JournalError) { try claim.save() } catch {
+                    throw StepFailure(
+                        group: ids[0], member: nil, action: "record", cause: .reason(error.description),
+                        remedy: "make room in the state directory")
+                }
+                for id in ids {
+                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
+                    try await claim.take(steps, of: id, deadline: deadline)
+                }
+                for id in ids { claim.update(id) { $0.goal = .hold } }
+                do throws(JournalError) { try claim.save() } catch {
+                    for id in ids { claim.update(id) { $0.goal = .take } }
+                    throw StepFailure(
+                        group: ids[0], member: nil, action: "record", cause: .reason(error.description),
+                        remedy: "make room in the state directory")
+                }
+                return nil
+            } catch { return error }
+        }
+        claim.taking = task
+        let watch = watchProgress(of: claim, ids, progress)
+        let failure = await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+        watch?.cancel()
+        claim.taking = nil
+        guard let failure else { return changed() }
+        // A daemon that ends leaves it to the next.
+        guard !isStopped else { throw .stopped }
+        let unrestored = await undo(ids, of: claim)
+        if case .stopped = failure.cause { throw .stopped }
+        throw .failed(failure, unrestored: unrestored)
+    }
+
+    func watchProgress(
+        of claim: ActiveClaim, _ ids: [GroupID], _ progress: (@LoopActor (ClaimProgress) -> Void)?
+    ) -> Task<Void, Never>? {
+        guard let progress else { return nil }
+        return EventLoop.main.spawn { [condition] in
+            var last: [GroupID: Int] = [:]
+            while !Task.isCancelled {
+                for id in ids {
+                    guard let operation = ClaimProgress(claim, id), last[id] != operation.step else { continue }
+                    last[id] = operation.step
+                    progress(operation)
+                }
+                do throws(LoopError) {
+                    try await condition.wait {
+                        ids.contains { id in ClaimProgress(claim, id).map { last[id] != $0.step } ?? false }
+                    }
+                } catch { return }
+            }
+        }
+    }
+
+    /// Sends groups back that were to be taken, and says what of them is not as it was after the first try.
+    @discardableResult
+    func undo(_ ids: [GroupID], of claim: ActiveClaim) async -> [Unrestored] {
+        guard claim.isRecorded else {
+            // Nothing was done to any of them.
+            claim.record.groups.removeAll { ids.contains($0.id) }
+            if claim.record.groups.isEmpty { forget(claim, cause: "it could not be made") } else { changed() }
+            return []
+        }
+        claim.beginRestoring(ids)
+        return await settle(ids, of: claim)
+    }
+
+    /// Suspends until groups are back, or cannot be brought back for now; what of them is not as it was.
+    func settle(_ ids: [GroupID], of claim: ActiveClaim) async -> [Unrestored] {
+        do throws(LoopError) {
+            try await condition.wait { [self] in
+                isStopped || ids.allSatisfy { id in claim[id] == nil || claim.work[id]?.retrying != nil
+                    || claim.work[id]?.step?.isBlocked == true }
+            }
+        } catch {}
+        return ids.flatMap { id -> [Unrestored] in
+            guard let group = claim[id] else { return [] }
+            let known = claim.work[id]?.unrestored ?? []
+            let reason = claim.work[id]?.retrying ?? "it is not back yet"
+            let rest = group.members.filter { member in
+                member.isTouched && !member.isRestored && !known.contains { $0.device == member.address }
+            }
+            return known + rest.map { Unrestored(device: $0.address, reason: reason) }
+        }
+    }
+
+    private func recordMembers(
+        of id: GroupID, in claim: ActiveClaim, _ deadline: MonotonicTime, _ adopting: Bool
+    ) async throws(StepFailure) {
+        let context = StepContext(group: id, step: .prove, deadline: deadline)
+        let record = snapshot().group(id)
+        var members: [ClaimedMember] = []
+        for member in record?.members ?? [] {
+            let device = member.device
+            guard let binding = try await claim.binding(of: device.address, context) else { continue }
+            if device.pci == nil, binding.driver != nil, member.state == .host {
+                throw context.failure(
+                    .reason("devices of the bus \(device.address.bus) cannot be taken by this daemon"),
+                    member: device.address, remedy: "unbind it from \(binding.driver ?? "its driver") yourself")
+            }
+            var claimed = await self.record(of: device, binding)
+            if adopting, member.state == .held {
+                // What had it before is not known, and an override for vfio is none to go back to.
+                claimed.before.driver = .unknown
+                claimed.before.driverOverride = nil
+                claimed.vfioDriver = binding.driver
+                claimed.pin = binding.driver
+            }
+            members.append(claimed)
+        }
+        claim.update(id) { $0.members = members }
+    }
+
+    /// What is put on record of a member before anything is done to it.
+    func record(of device: Device, _ binding: DeviceBinding) async -> ClaimedMember {
+        var driver: String?
+        var pin: String?
+        if device.pci != nil, !device.isBridge {
+            driver = await host.variantDriver(of: device.address) ?? "vfio-pci"
+            pin = driver
+        } else if device.isBridge, MemberState(of: device, kernel: snapshot().inventory.kernel) == .host {
+            pin = Pin.noDriver
+        }
+        return ClaimedMember(
+            address: device.address, identity: device.pci?.identification ?? .init(), isBridge: device.isBridge,
+            before: .init(
+                driver: binding.driver.map { .named($0) } ?? .none, driverOverride: binding.driverOverride,
+                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed),
+            vfioDriver: driver, pin: pin)
+    }
+
+    func newID() -> String {
+        while true {
+            let id = "claim-" + hexadecimal(UInt64.random(in: 0 ... .max), width: 16)
+            if claims[id] == nil { return id }
+        }
+    }
+}
+
+extension ClaimedGroup {
+    /// A group that is to be taken, of which nothing is known yet but its name.
+    fileprivate init(taking record: GroupRecord) {
+        self.init(id: record.id, kernelGroups: record.group.kernelGroups, goal: .take, members: [])
+    }
+}
+
+extension Owner {
+    /// Who it is, in words.
+    public var text: String { "uid \(uid), process \(process.pid)" + (command.map { " (\($0))" } ?? "") }
+}

@@ -1,0 +1,153 @@
+// Handing groups over, and having them again when their consumer is gone.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+extension Takeover {
+    /// Makes what the owner of a claim gets. When copies of it are on their way, `finishHandover` has to follow.
+    public func launch(
+        _ name: String, _ access: Access, leaveOut: [DeviceAddress] = []
+    ) async throws(TakeoverError) -> Granted {
+        let claim = try claim(named: name)
+        try checkHeld(claim)
+        guard claim.handedOver == nil else {
+            throw .wrongState(
+                subject: claim.id, state: claim.record.access.rawValue,
+                reason: "it is handed over already; end its consumer first")
+        }
+        try await check(access, leaveOut: leaveOut)
+        let members = Set(claim.record.groups.flatMap(\.members).map(\.address))
+        guard leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
+        let ids = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
+        let handover = try await prepare(access, ids, of: claim, leaveOut: leaveOut)
+        return Granted(claim: ClaimView(claim), handover: handover)
+    }
+
+    /// Whether the host can hand over so.
+    func check(_ access: Access, leaveOut: [DeviceAddress]) async throws(TakeoverError) {
+        guard leaveOut.isEmpty || access == .unbound else { throw .badRequest(parameter: "leaveOut") }
+        let interfaces = await host.vfioInterfaces()
+        var available: [Access] = [.hold]
+        if interfaces.contains(.cdev) { available += [.bound, .unbound] }
+        if interfaces.contains(.legacy) { available.append(.container) }
+        guard !available.contains(access) else { return }
+        throw .accessNotAvailable(
+            available,
+            reason: access == .path
+                ? "nodes are not opened to users yet; descriptors are handed over instead"
+                : interfaces.isEmpty
+                    ? "this kernel has neither /dev/iommu nor /dev/vfio/vfio"
+                    : "this kernel has no \(access == .container ? "/dev/vfio/vfio" : "/dev/iommu (CONFIG_IOMMUFD)")")
+    }
+
+    func prepare(
+        _ access: Access, _ ids: [GroupID], of claim: ActiveClaim, leaveOut: [DeviceAddress]
+    ) async throws(TakeoverError) -> Handover {
+        do throws(StepFailure) {
+            try await switchRoot(of: claim, to: access, ids)
+            let handover = try await claim.prepareHandover(access, of: ids, leaveOut: leaveOut)
+            claim.record.access = access
+            claim.record.leftOut = leaveOut
+            do throws(JournalError) { try claim.save() } catch {
+                throw StepFailure(
+                    group: ids.first ?? claim.record.groups[0].id, member: nil, action: "record",
+                    cause: .reason(error.description), remedy: "make room in the state directory")
+            }
+            return handover
+        } catch {
+            if isStopped { throw .stopped }
+            claim.record.access = .hold
+            for id in ids where claim[id]?.goal == .hold {
+                do throws(StepFailure) { try await claim.regain(id) } catch { report("claim \(claim.id): \(error.reason)") }
+            }
+            if case .stopped = error.cause { throw .stopped }
+            throw .failed(error, unrestored: [])
+        }
+    }
+
+    /// An iommufd cannot be handed over as a container, nor the reverse: the groups change over, unowned for a moment.
+    private func switchRoot(of claim: ActiveClaim, to access: Access, _ ids: [GroupID]) async throws(StepFailure) {
+        let fits: Bool
+        switch (claim.space.root, access) {
+        case (.iommufd, .container), (.container, .bound), (.container, .unbound): fits = false
+        default: fits = true
+        }
+        claim.record.access = access
+        guard !fits else { return }
+        for id in ids {
+            claim.beginUnowned(id, cause: "from one interface of vfio to the other")
+            try await claim.disown(
+                StepContext(group: id, step: .disown, deadline: host.now + timing.patience))
+        }
+        claim.space = AddressSpace()
+        for id in ids { try await claim.regain(id) }
+    }
+
+    /// Lets go of what was handed over, once copies of it are on their way: nothing of it should outlive its consumer.
+    public func finishHandover(_ handover: Handover, of id: String) async {
+        guard let claim = claims[id] else { return }
+        claim.handedOver = host.now
+        claim.unseenSince = nil
+        let files = handover.devices.map(\.file) + handover.groups.map(\.file) + [handover.container].compactMap { $0 }
+        for (device, _) in handover.devices { claim.space.cdevs[device] = nil }
+        for (number, _) in handover.groups { claim.space.groups[number] = nil }
+        if handover.container != nil { claim.space.root = .none }
+        // Others have copies: none of these is a last close, so that none can take long.
+        for file in files { file.letGo() }
+        publish(.claimChanged, claim, cause: "handed over as \(handover.access.rawValue)")
+        watchConsumers()
+    }
+
+    /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.
+    func watchConsumers() {
+        guard consumerTask == nil, !isStopped else { return }
+        consumerTask = EventLoop.main.spawn { [weak self] in
+            while let self, claims.values.contains(where: { $0.handedOver != nil }) {
+                do throws(LoopError) { try await host.sleep(for: timing.look) } catch { return }
+                await lookForConsumers()
+            }
+            self?.consumerTask = nil
+        }
+    }
+
+    private func lookForConsumers() async {
+        let out = claims.values.filter { $0.handedOver != nil && $0.record.goal == .hold }
+        let devices = out.flatMap { claim in claim.record.groups.flatMap(\.members).map(\.address) }
+        let held = Set(await host.holders(of: devices).map(\.device))
+        let now = host.now
+        for claim in out where claim.handedOver != nil {
+            let members = claim.record.groups.flatMap(\.members).map(\.address)
+            guard !members.contains(where: held.contains) else {
+                claim.unseenSince = nil
+                continue
+            }
+            let since = claim.unseenSince ?? now
+            claim.unseenSince = since
+            let isOver = claim.ownerEnded || now >= since + timing.unseen
+                && now >= (claim.handedOver ?? now) + timing.handOver
+            if isOver { await regain(claim) }
+        }
+    }
+
+    /// Has the kernel refuse host drivers in a claim's groups again, by files of the daemon.
+    private func regain(_ claim: ActiveClaim) async {
+        claim.handedOver = nil
+        claim.record.access = .hold
+        claim.record.leftOut = []
+        for group in claim.record.groups where group.goal == .hold {
+            // Since when is not known: the consumer ended some time after it was last seen.
+            if !claim.ownableGroups(of: group.id).allSatisfy(claim.owns) {
+                claim.beginUnowned(group.id, cause: "from the end of its consumer until that was seen")
+            }
+            do throws(StepFailure) { try await claim.regain(group.id) } catch {
+                if case .stopped = error.cause { return }
+                claim.work[group.id]?.problems[error.member ?? claim.heldMembers(of: group.id)[0]] = error.reason
+            }
+        }
+        do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+        publish(.claimChanged, claim, cause: "its consumer is gone; the daemon holds it again")
+        for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }
+    }
+}

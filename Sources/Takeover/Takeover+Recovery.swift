@@ -1,0 +1,82 @@
+// The start: every claim that is on record is found again, and what was half done is finished or undone.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+extension Takeover {
+    /// Takes up what is on record. To be called once, with the registry built, before anybody is served.
+    public func recover() throws(JournalError) {
+        let contents = try journal.load()
+        problems = contents.problems
+        quarantines = contents.quarantines
+        for record in contents.claims {
+            let claim = ActiveClaim(record, of: self)
+            claim.isRecorded = true
+            claims[claim.id] = claim
+        }
+        for claim in claims.values.sorted(by: { $0.id < $1.id }) { takeUp(claim) }
+        changed()
+    }
+
+    private func takeUp(_ claim: ActiveClaim) {
+        // A claim without groups was over when the daemon was killed.
+        guard !claim.record.groups.isEmpty else { return forget(claim, cause: "all of its groups were back") }
+        let process = claim.record.owner.process
+        claim.ownerEnded = host.process(process.pid) != process
+        // Connections end with the daemon; a claim that was not yet promised has nobody who waits for it.
+        let isOver = claim.record.lifetime == .connection || claim.record.lifetime == .process && claim.ownerEnded
+        let back = claim.record.groups.filter { $0.goal != .hold || isOver }.map(\.id)
+        if !back.isEmpty { claim.beginRestoring(back) }
+        guard claim.record.goal == .hold else { return }
+        if !claim.ownerEnded { watchOwner(of: claim) }
+        if claim.record.access != .hold {
+            // Its consumer may live on; when it does not, that will be seen.
+            claim.handedOver = host.now
+            watchConsumers()
+        }
+        for group in claim.record.groups where group.goal == .hold { holdAgain(group.id, of: claim) }
+    }
+
+    /// The descriptors of the daemon before are closed, and with them the ownership that they were of.
+    private func holdAgain(_ group: GroupID, of claim: ActiveClaim) {
+        claim.work[group]?.task = EventLoop.main.spawn { [self] in
+            let context = StepContext(group: group, step: .own(kernelGroup: 0), deadline: nil)
+            do throws(StepFailure) {
+                try await claim.awaitWorker(of: group, context)
+                if claim.handedOver == nil {
+                    claim.beginUnowned(group, cause: "from the end of the last daemon until this one had it again")
+                    try await claim.regain(group)
+                }
+            } catch {
+                if case .stopped = error.cause { return }
+                // A member without its vfio driver is found below, and taken again where that is safe.
+                report("group \(group) of claim \(claim.id): \(error.reason)")
+            }
+            do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+            claim.work[group]?.task = nil
+            changed()
+            claim.look(at: group)
+        }
+    }
+
+    /// Puts a group on record as it was found, and has it owned.
+    func adopt(
+        _ record: GroupRecord, name: String?, lifetime: Lifetime, for owner: Owner
+    ) async throws(TakeoverError) -> ClaimView {
+        let group = ClaimedGroup(
+            id: record.id, kernelGroups: record.group.kernelGroups, goal: .take, members: [])
+        let claim = ActiveClaim(
+            Claim(
+                id: newID(), name: name, owner: owner, since: wallClock(), lifetime: lifetime, access: .hold,
+                groups: [group]),
+            of: self)
+        claims[claim.id] = claim
+        changed()
+        try await take([record.id], for: claim, nil, adopting: true)
+        watchOwner(of: claim)
+        publish(.claimAdded, claim, record.id, cause: "adopted by \(owner.text)")
+        return ClaimView(claim)
+    }
+}

@@ -1,0 +1,130 @@
+// The end of claims, in all its ways, and what else may be asked of one.
+
+import EventLoop
+import Grouping
+import Host
+import Registry
+
+extension Takeover {
+    /// The claim as it is now.
+    public func view(of name: String) throws(TakeoverError) -> ClaimView { ClaimView(try claim(named: name)) }
+
+    /// All claims, the oldest first.
+    public var views: [ClaimView] {
+        claims.values.sorted { ($0.record.since, $0.id) < ($1.record.since, $1.id) }.map { ClaimView($0) }
+    }
+
+    /// Gives all groups of a claim back. Returns when they are back (nil), or when some cannot be brought back for now:
+    /// what the claim is then.
+    public func release(
+        _ name: String, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
+    ) async throws(TakeoverError) -> ClaimView? {
+        let claim = try claim(named: name)
+        return try await giveBack(claim.record.groups.map(\.id), of: claim, progress)
+    }
+
+    /// Gives some groups of a claim back; as `release` for the others. The claim as it is then; nil when nothing is left.
+    public func detach(
+        _ groups: [String], from name: String, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
+    ) async throws(TakeoverError) -> ClaimView? {
+        let claim = try claim(named: name)
+        var ids: [GroupID] = []
+        for text in groups {
+            guard let group = claim.record.groups.first(where: { $0.id.text == text }) else {
+                throw .noSuchGroup(text)
+            }
+            ids.append(group.id)
+        }
+        guard !ids.isEmpty else { throw .badRequest(parameter: "groups") }
+        return try await giveBack(ids, of: claim, progress)
+    }
+
+    private func giveBack(
+        _ ids: [GroupID], of claim: ActiveClaim, _ progress: (@LoopActor (ClaimProgress) -> Void)?
+    ) async throws(TakeoverError) -> ClaimView? {
+        if let taking = claim.taking {
+            taking.cancel()
+            _ = await taking.value
+        }
+        let held = ids.filter { claim[$0].map { $0.goal != .restore } ?? false }
+        if !held.isEmpty { begin(held, of: claim, cause: "released") }
+        let watch = watchProgress(of: claim, ids, progress)
+        _ = await settle(ids, of: claim)
+        watch?.cancel()
+        if isStopped { throw .stopped }
+        return claims[claim.id] == nil ? nil : ClaimView(claim)
+    }
+
+    private func begin(_ ids: [GroupID], of claim: ActiveClaim, cause: String) {
+        guard claim.isRecorded else {
+            claim.record.groups.removeAll { ids.contains($0.id) }
+            return claim.record.groups.isEmpty ? forget(claim, cause: cause) : changed()
+        }
+        claim.beginRestoring(ids)
+        publish(.claimChanged, claim, cause: cause)
+    }
+
+    /// The owner of a claim is gone, or its connection is; a manual claim stays.
+    public func ownerIsGone(_ id: String, cause: String) {
+        guard let claim = claims[id] else { return }
+        claim.ownerEnded = true
+        guard claim.record.lifetime != .manual else { return }
+        claim.taking?.cancel()
+        let held = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
+        if !held.isEmpty { begin(held, of: claim, cause: cause) }
+    }
+
+    func watchOwner(of claim: ActiveClaim) {
+        let process = claim.record.owner.process
+        claim.ownerTask = EventLoop.main.spawn { [weak self, host, id = claim.id] in
+            do throws(LoopError) { try await host.awaitEnd(of: process) } catch { return }
+            guard let self, let claim = claims[id] else { return }
+            claim.ownerEnded = true
+            if claim.record.lifetime == .process { ownerIsGone(id, cause: "its owner's process has ended") }
+        }
+    }
+
+    /// Forgets a claim that cannot be restored. What of its members is not as it was.
+    public func abandon(_ name: String) throws(TakeoverError) -> [Unrestored] {
+        let claim = try claim(named: name)
+        guard claim.record.groups.allSatisfy({ $0.goal == .restore }) else {
+            throw .wrongState(
+                subject: claim.id, state: ClaimView(claim).state.name,
+                reason: "only what is on its way back can be abandoned; release it first")
+        }
+        var left: [Unrestored] = []
+        for group in claim.record.groups {
+            let work = claim.work[group.id]
+            left += group.members.filter { $0.isTouched && !$0.isRestored }.map { member in
+                work?.unrestored.first { $0.device == member.address }
+                    ?? Unrestored(device: member.address, reason: work?.retrying ?? "it was on its way back")
+            }
+        }
+        claim.stop()
+        forget(claim, cause: "abandoned with \(left.count) members not as they were")
+        return left
+    }
+
+    /// Lets a group be claimed again whose reset had failed.
+    public func unquarantine(_ text: String) throws(TakeoverError) {
+        guard let group = quarantines.keys.first(where: { $0.text == text }) else {
+            guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
+            throw .wrongState(subject: text, state: record.state.name, reason: "it is not in quarantine")
+        }
+        do throws(JournalError) { try journal.setQuarantine(nil, of: group) } catch { throw .journal(error) }
+        quarantines[group] = nil
+        changed()
+    }
+
+    /// Makes a claim of a group that was found on vfio drivers without one. On its release the kernel chooses drivers.
+    public func adopt(
+        _ text: String, name: String?, lifetime: Lifetime, for owner: Owner
+    ) async throws(TakeoverError) -> ClaimView {
+        guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
+        guard record.state == .orphaned, !claims.values.contains(where: { $0[record.id] != nil }) else {
+            throw .wrongState(
+                subject: text, state: record.state.name, reason: "only a group on vfio drivers that nobody claimed is adopted")
+        }
+        return try await adopt(record, name: name, lifetime: lifetime, for: owner)
+    }
+}

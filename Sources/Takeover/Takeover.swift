@@ -1,0 +1,145 @@
+// The only room that changes the host. It owns the claims, their journal and their work; what it did comes back through
+// the host as an event, like anything else that happens there.
+
+import EventLoop
+import Glibc
+import Grouping
+import Host
+import PCI
+import Registry
+
+/// Claims groups, watches over them, and gives them back.
+@LoopActor
+public final class Takeover {
+    /// Something to tell those who watch.
+    public struct Notice: Sendable {
+        public var kind: RegistryEvent.Kind
+        public var claim: String
+        public var group: GroupID?
+        public var member: DeviceAddress?
+        public var cause: String
+    }
+
+    let host: any Host
+    let journal: any ClaimJournal
+    let timing: TakeoverTiming
+    /// What is known of the host now.
+    public var snapshot: @LoopActor () -> Snapshot
+    /// Called when groups came into other hands, or something is to be told.
+    public var onChange: (@LoopActor ([Notice]) -> Void)?
+    /// Called with what an operator should know.
+    public var onReport: (@LoopActor (String) -> Void)?
+    /// Called when a group's work comes to another step.
+    var onProgress: (@LoopActor (ActiveClaim, GroupID) -> Void)?
+
+    var claims: [String: ActiveClaim] = [:]
+    var quarantines: [GroupID: String] = [:]
+    /// What of the journal was set aside at the start.
+    public internal(set) var problems: [String] = []
+    /// Signalled whenever something about a claim changes.
+    let condition = Condition()
+    var consumerTask: Task<Void, Never>?
+    private(set) var isStopped = false
+
+    /// A takeover of a host, with an empty set of claims until `recover`.
+    public init(
+        _ host: any Host, journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
+        snapshot: @escaping @LoopActor () -> Snapshot
+    ) {
+        self.host = host
+        self.journal = journal
+        self.timing = timing
+        self.snapshot = snapshot
+    }
+
+    /// Ends all work and leaves everything as it is on record: the next daemon goes on.
+    public func stop() {
+        isStopped = true
+        consumerTask?.cancel()
+        for claim in claims.values { claim.stop() }
+        condition.signal()
+    }
+
+    /// Which groups are in whose hands.
+    public var holdings: [GroupID: Holding] {
+        var holdings: [GroupID: Holding] = [:]
+        for (group, reason) in quarantines { holdings[group] = Holding(claim: nil, state: .quarantined(reason: reason)) }
+        for claim in claims.values {
+            for group in claim.record.groups {
+                holdings[group.id] = Holding(claim: claim.id, state: claim.state(of: group))
+            }
+        }
+        return holdings
+    }
+
+    /// How many claims there are.
+    public var claimCount: Int { claims.count }
+
+    /// The claim of this identity, or the one of this name when there is only one.
+    func claim(named text: String) throws(TakeoverError) -> ActiveClaim {
+        if let claim = claims[text] { return claim }
+        let named = claims.values.filter { $0.record.name == text }
+        guard let claim = named.first, named.count == 1 else { throw .noSuchClaim(text) }
+        return claim
+    }
+
+    /// Takes in that the host changed.
+    public func hostChanged() {
+        for claim in claims.values { claim.hostChanged() }
+        condition.signal()
+    }
+
+    /// Something about a claim changed.
+    func changed(_ notices: [Notice] = []) {
+        onChange?(notices)
+        condition.signal()
+    }
+
+    func publish(
+        _ kind: RegistryEvent.Kind, _ claim: ActiveClaim, _ group: GroupID? = nil, _ member: DeviceAddress? = nil,
+        cause: String
+    ) {
+        changed([Notice(kind: kind, claim: claim.id, group: group, member: member, cause: cause)])
+    }
+
+    func progressed(_ claim: ActiveClaim, _ group: GroupID) {
+        onProgress?(claim, group)
+        condition.signal()
+    }
+
+    func report(_ message: String) { onReport?(message) }
+
+    /// Seconds since 1970.
+    func wallClock() -> Int { Int(time(nil)) }
+
+    /// A group may not be claimed any more.
+    func quarantine(_ group: GroupID, reason: String, by claim: ActiveClaim) {
+        quarantines[group] = reason
+        do throws(JournalError) { try journal.setQuarantine(reason, of: group) } catch {
+            report("the quarantine of group \(group): \(error)")
+        }
+        publish(.degraded, claim, group, cause: "\(reason); the group is in quarantine")
+    }
+
+    /// A group is back with the host.
+    func restored(_ group: GroupID, of claim: ActiveClaim) {
+        claim.record.groups.removeAll { $0.id == group }
+        claim.work[group] = nil
+        guard claim.record.groups.isEmpty else {
+            do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+            return publish(.claimChanged, claim, group, cause: "the group is back with the host")
+        }
+        forget(claim, cause: "all of its groups are back with the host")
+    }
+
+    /// A claim is over.
+    func forget(_ claim: ActiveClaim, cause: String) {
+        claim.ownerTask?.cancel()
+        claims[claim.id] = nil
+        do throws(JournalError) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
+            // On record it is still one whose members are all restored: the next start finds nothing to do.
+            report("claim \(claim.id) is over and still on record: \(error)")
+        }
+        publish(.claimRemoved, claim, cause: cause)
+    }
+}
