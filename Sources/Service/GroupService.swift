@@ -6,6 +6,7 @@ import Grouping
 import Host
 import JSON
 import Registry
+import Takeover
 import Varlink
 
 /// Answers io.vfiogroupd.Groups and io.vfiogroupd.Manager.
@@ -30,6 +31,8 @@ public final class GroupService {
     let monitors = Monitors()
     let cache = ReplyCache()
     private var registry: Registry
+    /// The claims; nil where nothing can be claimed.
+    public private(set) var takeover: Takeover?
 
     /// Called after every change of the registry, on the loop.
     public var onChange: (@LoopActor ([RegistryEvent]) -> Void)?
@@ -53,6 +56,29 @@ public final class GroupService {
     public func register(on server: VarlinkServer) {
         registerGroups(on: server)
         registerManager(on: server)
+        if let takeover { registerClaims(of: takeover, on: server) }
+    }
+
+    /// Takes up the claims of a journal, and lets more be made.
+    public func beginTakeover(
+        journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
+        onReport: @escaping @LoopActor (String) -> Void
+    ) throws(JournalError) {
+        let takeover = Takeover(host, journal: journal, timing: timing, snapshot: { [unowned self] in snapshot })
+        takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
+        takeover.onReport = onReport
+        self.takeover = takeover
+        try takeover.recover()
+    }
+
+    private func claimsChanged(_ notices: [Takeover.Notice]) {
+        var events = registry.hold(takeover?.holdings ?? [:])
+        events += notices.map {
+            RegistryEvent(
+                generation: snapshot.generation, kind: $0.kind, group: $0.group, claim: $0.claim, member: $0.member,
+                cause: $0.cause)
+        }
+        publish(events)
     }
 
     /// Reads the host again whenever it may have changed, until the task is cancelled or the host cannot be read.
@@ -72,7 +98,11 @@ public final class GroupService {
 
     /// Takes a new inventory in.
     func update(_ inventory: Inventory) {
-        let events = registry.update(inventory)
+        publish(registry.update(inventory))
+        takeover?.hostChanged()
+    }
+
+    private func publish(_ events: [RegistryEvent]) {
         guard !events.isEmpty else { return }
         monitors.publish(events)
         onChange?(events)

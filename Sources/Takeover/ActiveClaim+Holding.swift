@@ -68,7 +68,8 @@ extension ActiveClaim {
             case .overrideChanged(let member):
                 try await pin(member, context(group, .pin(member)))
                 takeover.publish(
-                    .memberDriverChanged, self, group, member, cause: "its driver_override was changed, and is set again")
+                    .memberDriverChanged, self, group, member,
+                    cause: "its driver_override was changed, and is set again")
             case .joined(let member): try await takeIn(member, group)
             case .gone, .replaced, .onDriver: break
             }
@@ -105,7 +106,8 @@ extension ActiveClaim {
             try await own(kernelGroup: number, context(group, .own(kernelGroup: number)))
         }
         work[group]?.problems[member] = nil
-        takeover.publish(.memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
+        takeover.publish(
+            .memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
         takeover.changed()
     }
 

@@ -91,7 +91,8 @@ extension ActiveClaim {
         while true {
             do throws(StepFailure) {
                 if case .file(let file) = try await call(.open(node), about: member, context) { return file }
-                throw context.failure(.reason("the node was opened by nobody knows whom"), member: member, remedy: "try again")
+                throw context.failure(
+                    .reason("the node was opened by nobody knows whom"), member: member, remedy: "try again")
             } catch {
                 guard case .errno(let errno) = error.cause, ["ENOENT", "ENXIO"].contains(KernelError(errno).name),
                     host.now < deadline

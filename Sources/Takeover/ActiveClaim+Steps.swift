@@ -80,7 +80,8 @@ extension ActiveClaim {
         guard let driver = try await present(member, context).driver, driver != recorded.vfioDriver else { return }
         guard recorded.before.driver == .named(driver) else {
             throw context.failure(
-                .reason("somebody bound it to \(driver) meanwhile"), member: member, remedy: "find out who, and try again")
+                .reason("somebody bound it to \(driver) meanwhile"), member: member,
+                remedy: "find out who, and try again")
         }
         try await call(.unbind(member, from: driver), about: member, context)
         if let still = try await present(member, context).driver, still != recorded.vfioDriver {
@@ -97,7 +98,8 @@ extension ActiveClaim {
         guard before != driver else { return }
         if let before {
             throw context.failure(
-                .reason("somebody bound it to \(before) meanwhile"), member: member, remedy: "find out who, and try again")
+                .reason("somebody bound it to \(before) meanwhile"), member: member,
+                remedy: "find out who, and try again")
         }
         try await call(.probe(member), about: member, context)
         let after = try await present(member, context).driver

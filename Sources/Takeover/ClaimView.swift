@@ -36,6 +36,8 @@ public struct ClaimView: Equatable, Sendable {
         /// Whether the daemon or the owner's descriptors keep it owned in the kernel, as far as the daemon knows.
         public var isOwned: Bool
         public var operation: GroupOperation?
+        /// The drivers that members have now.
+        public var drivers: [DeviceAddress: String]
         /// What is wrong with members, in words.
         public var problems: [DeviceAddress: String]
     }
@@ -59,18 +61,28 @@ extension ClaimView {
     init(_ active: ActiveClaim) {
         claim = active.record
         ranges = active.space.ranges
+        let inventory = active.takeover.snapshot().inventory
         groups = active.record.groups.map { group in
             let work = active.work[group.id]
             var problems = work?.problems ?? [:]
             for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
+            var drivers: [DeviceAddress: String] = [:]
+            for member in group.members { drivers[member.address] = inventory[member.address]?.driver }
             let ownable = active.ownableGroups(of: group.id)
             let isHandedOver =
                 active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
             return Group(
                 record: group, state: active.state(of: group),
                 isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
-                operation: ClaimProgress(active, group.id)?.operation, problems: problems)
+                operation: ClaimProgress(active, group.id)?.operation, drivers: drivers, problems: problems)
         }
+    }
+
+    /// A claim of which only what is on record is to be shown.
+    public init(of claim: Claim) {
+        self.claim = claim
+        groups = []
+        ranges = []
     }
 }
 

@@ -84,7 +84,8 @@ extension Journal.Member {
             identity: .init(
                 vendorId: ids.vendorID.map(Int.init), deviceId: ids.deviceID.map(Int.init),
                 subsystemVendorId: ids.subsystemVendorID.map(Int.init),
-                subsystemDeviceId: ids.subsystemDeviceID.map(Int.init), classCode: ids.classCode.map { Int($0.rawValue) }
+                subsystemDeviceId: ids.subsystemDeviceID.map(Int.init),
+                classCode: ids.classCode.map { Int($0.rawValue) }
             ),
             bridge: member.isBridge,
             driver: {

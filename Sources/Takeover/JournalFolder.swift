@@ -1,6 +1,7 @@
 // Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot.
 
 import CLinux
+public import EventLoop
 import Glibc
 import Grouping
 import JSON
@@ -22,6 +23,7 @@ public struct JournalError: Error, Equatable, Sendable, CustomStringConvertible 
 }
 
 /// Where claims are on record.
+@LoopActor
 public protocol ClaimJournal: AnyObject, Sendable {
     /// Puts a claim on record, or what is new about it.
     func save(_ claim: Claim) throws(JournalError)
@@ -43,6 +45,7 @@ public struct JournalContents: Equatable, Sendable {
 }
 
 /// A journal in a folder.
+@LoopActor
 public final class JournalFolder: ClaimJournal {
     /// The folder, which only root may look into.
     public let path: String

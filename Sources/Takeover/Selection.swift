@@ -12,7 +12,9 @@ enum Selection {
     /// - Parameter mayBeBusy: groups named by identity or device may be another's, because they are waited for.
     static func groups(_ selectors: [GroupSelector], in snapshot: Snapshot) throws(TakeoverError) -> [GroupRecord] {
         var chosen: [GroupRecord] = []
-        func choose(_ record: GroupRecord) { if !chosen.contains(where: { $0.id == record.id }) { chosen.append(record) } }
+        func choose(_ record: GroupRecord) {
+            if !chosen.contains(where: { $0.id == record.id }) { chosen.append(record) }
+        }
         for (index, selector) in selectors.enumerated() {
             switch selector {
             case .group(let text):
@@ -46,7 +48,8 @@ enum Selection {
         case .orphaned:
             return .wrongState(
                 subject: record.id.text, state: record.state.name,
-                reason: "it is on vfio drivers already and nobody here knows why: adopt it, or unbind its members first")
+                reason: "it is on vfio drivers already and nobody here knows why: adopt it, or unbind its members first"
+            )
         case .quarantined(let reason):
             return .wrongState(
                 subject: record.id.text, state: record.state.name,

@@ -37,7 +37,8 @@ extension Takeover {
         try await take(ids, for: claim, progress)
         let handover: Handover?
         do throws(TakeoverError) {
-            handover = request.access == .hold
+            handover =
+                request.access == .hold
                 ? nil : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut)
         } catch {
             await undo(ids, of: claim)
@@ -114,7 +115,8 @@ extension Takeover {
     private func obstacle(_ records: [GroupRecord], besides own: [GroupID]) -> TakeoverError? {
         for record in records {
             if own.contains(record.id) {
-                return .wrongState(subject: record.id.text, state: record.state.name, reason: "the claim has it already")
+                return .wrongState(
+                    subject: record.id.text, state: record.state.name, reason: "the claim has it already")
             }
             // The registry hears of it a moment later.
             for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
@@ -227,8 +229,11 @@ extension Takeover {
     func settle(_ ids: [GroupID], of claim: ActiveClaim) async -> [Unrestored] {
         do throws(LoopError) {
             try await condition.wait { [self] in
-                isStopped || ids.allSatisfy { id in claim[id] == nil || claim.work[id]?.retrying != nil
-                    || claim.work[id]?.step?.isBlocked == true }
+                isStopped
+                    || ids.allSatisfy { id in
+                        claim[id] == nil || claim.work[id]?.retrying != nil
+                            || claim.work[id]?.step?.isBlocked == true
+                    }
             }
         } catch {}
         return ids.flatMap { id -> [Unrestored] in

@@ -60,7 +60,9 @@ extension Takeover {
             if isStopped { throw .stopped }
             claim.record.access = .hold
             for id in ids where claim[id]?.goal == .hold {
-                do throws(StepFailure) { try await claim.regain(id) } catch { report("claim \(claim.id): \(error.reason)") }
+                do throws(StepFailure) { try await claim.regain(id) } catch {
+                    report("claim \(claim.id): \(error.reason)")
+                }
             }
             if case .stopped = error.cause { throw .stopped }
             throw .failed(error, unrestored: [])
@@ -125,8 +127,10 @@ extension Takeover {
             }
             let since = claim.unseenSince ?? now
             claim.unseenSince = since
-            let isOver = claim.ownerEnded || now >= since + timing.unseen
-                && now >= (claim.handedOver ?? now) + timing.handOver
+            let isOver =
+                claim.ownerEnded
+                || now >= since + timing.unseen
+                    && now >= (claim.handedOver ?? now) + timing.handOver
             if isOver { await regain(claim) }
         }
     }

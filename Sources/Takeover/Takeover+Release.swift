@@ -70,6 +70,12 @@ extension Takeover {
         claim.ownerEnded = true
         guard claim.record.lifetime != .manual else { return }
         claim.taking?.cancel()
+        giveUp(id, cause: cause)
+    }
+
+    /// Sends all groups of a claim back that nobody has heard of, whatever its lifetime.
+    public func giveUp(_ id: String, cause: String) {
+        guard let claim = claims[id] else { return }
         let held = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
         if !held.isEmpty { begin(held, of: claim, cause: cause) }
     }
@@ -123,7 +129,8 @@ extension Takeover {
         guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
         guard record.state == .orphaned, !claims.values.contains(where: { $0[record.id] != nil }) else {
             throw .wrongState(
-                subject: text, state: record.state.name, reason: "only a group on vfio drivers that nobody claimed is adopted")
+                subject: text, state: record.state.name,
+                reason: "only a group on vfio drivers that nobody claimed is adopted")
         }
         return try await adopt(record, name: name, lifetime: lifetime, for: owner)
     }

@@ -63,7 +63,9 @@ public final class Takeover {
     /// Which groups are in whose hands.
     public var holdings: [GroupID: Holding] {
         var holdings: [GroupID: Holding] = [:]
-        for (group, reason) in quarantines { holdings[group] = Holding(claim: nil, state: .quarantined(reason: reason)) }
+        for (group, reason) in quarantines {
+            holdings[group] = Holding(claim: nil, state: .quarantined(reason: reason))
+        }
         for claim in claims.values {
             for group in claim.record.groups {
                 holdings[group.id] = Holding(claim: claim.id, state: claim.state(of: group))

@@ -69,7 +69,9 @@ extension ClaimedGroup {
         var drivers: [String] = []
         for case let driver? in bound.map(\.vfioDriver) where !drivers.contains(driver) { drivers.append(driver) }
         var steps: [TakeoverStep] = drivers.map { .load(driver: $0) }
-        for member in touched where member.before.d3coldAllowed == true { steps.append(.keepFromD3cold(member.address)) }
+        for member in touched where member.before.d3coldAllowed == true {
+            steps.append(.keepFromD3cold(member.address))
+        }
         steps += touched.map { .pin($0.address) }
         // What sits behind a bridge goes before it.
         steps += touched.reversed().map { .unbind($0.address) }

@@ -6,8 +6,12 @@ import Foundation
 public final class TemporaryFolder: Sendable {
     public let path: String
 
-    public init(_ name: String = "vfiogroupd-test") {
-        path = NSTemporaryDirectory() + "\(name)-\(UUID().uuidString.prefix(8))"
+    /// - Parameter inMemory: below /dev/shm where there is one, as what lies in /run on a host: for tests that write
+    ///   very much.
+    public init(_ name: String = "vfiogroupd-test", inMemory: Bool = false) {
+        let memory = "/dev/shm/"
+        let parent = inMemory && access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()
+        path = parent + "\(name)-\(UUID().uuidString.prefix(8))"
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

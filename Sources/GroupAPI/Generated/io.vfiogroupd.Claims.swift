@@ -490,12 +490,12 @@ public enum Claims {
           reason: string
         )
 
-        # The owner still has descriptors of the groups; they are restored when it lets go.
-        error StillInUse (
-          # The claim.
-          claim: string,
-          # Who has them, as far as that is known.
-          pids: []int
+        # Nothing was done, because it could not be put on record.
+        error NotRecorded (
+          # Why.
+          reason: string,
+          # What would help.
+          remedy: string
         )
 
         # A platform's limit: its I/O address spaces hold fewer groups.
@@ -1761,8 +1761,8 @@ public enum Claims {
         case noSuchClaim(claim: String)
         /// The claim or group is not in a state in which that can be done.
         case wrongState(subject: String, state: String, reason: String)
-        /// The owner still has descriptors of the groups; they are restored when it lets go.
-        case stillInUse(claim: String, pids: [Int])
+        /// Nothing was done, because it could not be put on record.
+        case notRecorded(reason: String, remedy: String)
         /// A platform's limit: its I/O address spaces hold fewer groups.
         case tooManyGroups(limit: Int, reason: String)
 
@@ -1779,7 +1779,7 @@ public enum Claims {
             case .accessDenied: "io.vfiogroupd.Claims.AccessDenied"
             case .noSuchClaim: "io.vfiogroupd.Claims.NoSuchClaim"
             case .wrongState: "io.vfiogroupd.Claims.WrongState"
-            case .stillInUse: "io.vfiogroupd.Claims.StillInUse"
+            case .notRecorded: "io.vfiogroupd.Claims.NotRecorded"
             case .tooManyGroups: "io.vfiogroupd.Claims.TooManyGroups"
             }
         }
@@ -1849,10 +1849,10 @@ public enum Claims {
                     writer.field("state", value1)
                     writer.field("reason", value2)
                 }
-            case .stillInUse(let value0, let value1):
+            case .notRecorded(let value0, let value1):
                 writer.object { writer in
-                    writer.field("claim", value0)
-                    writer.field("pids", value1)
+                    writer.field("reason", value0)
+                    writer.field("remedy", value1)
                 }
             case .tooManyGroups(let value0, let value1):
                 writer.object { writer in
@@ -1876,7 +1876,7 @@ public enum Claims {
             case "io.vfiogroupd.Claims.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.NoSuchClaim": self = .noSuchClaim(claim: try fields.required("claim"))
             case "io.vfiogroupd.Claims.WrongState": self = .wrongState(subject: try fields.required("subject"), state: try fields.required("state"), reason: try fields.required("reason"))
-            case "io.vfiogroupd.Claims.StillInUse": self = .stillInUse(claim: try fields.required("claim"), pids: try fields.required("pids"))
+            case "io.vfiogroupd.Claims.NotRecorded": self = .notRecorded(reason: try fields.required("reason"), remedy: try fields.required("remedy"))
             case "io.vfiogroupd.Claims.TooManyGroups": self = .tooManyGroups(limit: try fields.required("limit"), reason: try fields.required("reason"))
             default: return nil
             }

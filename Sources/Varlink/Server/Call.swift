@@ -67,6 +67,9 @@ public struct Call<Method: VarlinkMethod>: Sendable {
     @LoopActor public func onClientGone(_ call: @escaping @LoopActor () -> Void) {
         connection.onClientGone(ticket, call)
     }
+
+    /// Has `call` called when the connection that the call came by is over, however long after the call that is.
+    @LoopActor public func onConnectionOver(_ call: @escaping @LoopActor () -> Void) { connection.onOver(call) }
 }
 
 /// A reply's parameters, as a value or as bytes that were encoded earlier.

@@ -48,6 +48,8 @@ final class Connection {
     var isWatchingDescriptors = false
     @exclusivity(unchecked) @usableFromInline private(set) var ticket: Ticket = 0
     @exclusivity(unchecked) var framer: MessageFramer
+    /// Called when the peer is gone or the connection is closed, whichever comes first.
+    private var whenOver: [@LoopActor () -> Void] = []
     /// What `answerAtOnce` has taken of the input and left to the task.
     @exclusivity(unchecked) var leftover: Leftover?
     /// The method called last: most clients call one again and again.
@@ -92,6 +94,7 @@ final class Connection {
         phase = .peerGone
         output.discard()
         wakeDrained()
+        tellThatItIsOver()
         guard current?.mode != .oneway else { return }
         if current != nil { task?.cancel() }
         current?.onClientGone.take()?()
@@ -216,9 +219,22 @@ final class Connection {
         current = nil
     }
 
+    /// Has `call` called when the peer is gone or the connection is closed; at once when it is.
+    func onOver(_ call: @escaping @LoopActor () -> Void) {
+        guard phase == .open || phase == .finishing else { return call() }
+        whenOver.append(call)
+    }
+
+    private func tellThatItIsOver() {
+        let calls = whenOver
+        whenOver = []
+        for call in calls { call() }
+    }
+
     private func close() {
         guard phase != .closed else { return }
         phase = .closed
+        tellThatItIsOver()
         countOutDescriptors()
         output.discard()
         wakeDrained()

@@ -1,0 +1,149 @@
+// Claims as the API shows them.
+
+import Glibc
+import GroupAPI
+import Grouping
+import Host
+import PCI
+import Registry
+import Takeover
+
+extension Claims.ClaimStatus {
+    init(_ view: ClaimView) {
+        let claim = view.claim
+        self.init(
+            id: claim.id, name: claim.name, state: .init(view.state), owner: .init(claim.owner),
+            since: timestamp(claim.since), lifetime: .init(claim.lifetime), access: .init(claim.access),
+            groups: view.groups.map { Claims.ClaimedGroup($0) },
+            ranges: view.ranges.map {
+                .init(start: "0x" + hexadecimal($0.lowerBound), last: "0x" + hexadecimal($0.upperBound))
+            },
+            unownedMoments: claim.unownedMoments.map {
+                .init(group: $0.group.text, since: timestamp($0.since), seconds: $0.seconds, cause: $0.cause)
+            })
+    }
+}
+
+extension Claims.ClaimedGroup {
+    fileprivate init(_ group: ClaimView.Group) {
+        self.init(
+            id: group.record.id.text, state: .init(group.state), kernelGroups: group.record.kernelGroups,
+            owned: group.isOwned,
+            members: group.record.members.map { member in
+                .init(
+                    address: .init(member.address), driverBefore: member.before.driver.name,
+                    driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
+                    vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
+                    problem: group.problems[member.address])
+            },
+            operation: group.operation.map { .init($0) }, reason: group.state.reason)
+    }
+}
+
+extension Claims.ClaimState {
+    fileprivate init(_ state: GroupState) {
+        switch state {
+        case .claiming: self = .claiming
+        case .claimed: self = .claimed
+        case .degraded: self = .degraded
+        case .restoring: self = .restoring
+        case .releasing, .unavailable, .available, .orphaned, .quarantined: self = .releasing
+        }
+    }
+}
+
+extension Claims.Operation {
+    init(_ operation: GroupOperation) {
+        self.init(
+            action: operation.action, step: operation.step, steps: operation.steps,
+            member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
+            blocked: operation.isBlocked)
+    }
+}
+
+extension Claims.Progress {
+    init(_ progress: ClaimProgress) { self.init(group: progress.group.text, operation: .init(progress.operation)) }
+}
+
+extension Claims.Owner {
+    init(_ owner: Owner) {
+        self.init(
+            uid: Int(owner.uid), gid: Int(owner.gid), pid: Int(owner.process.pid), command: owner.command)
+    }
+}
+
+extension Claims.ResetResult {
+    fileprivate init(_ result: ResetResult) {
+        switch result {
+        case .reset: self = .reset
+        case .notReset: self = .notReset
+        case .failed: self = .failed
+        }
+    }
+}
+
+extension Claims.Unrestored {
+    init(_ member: Unrestored) { self.init(address: .init(member.device), reason: member.reason) }
+}
+
+extension Claims.DeviceAddress {
+    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
+}
+
+extension Claims.Lifetime {
+    init(_ lifetime: Lifetime) {
+        switch lifetime {
+        case .process: self = .process
+        case .connection: self = .connection
+        case .manual: self = .manual
+        }
+    }
+}
+
+extension Lifetime {
+    init(_ lifetime: Claims.Lifetime) {
+        switch lifetime {
+        case .process: self = .process
+        case .connection: self = .connection
+        case .manual: self = .manual
+        }
+    }
+}
+
+extension Claims.Access {
+    init(_ access: Access) {
+        switch access {
+        case .hold: self = .hold
+        case .bound: self = .bound
+        case .unbound: self = .unbound
+        case .container: self = .container
+        case .path: self = .path
+        }
+    }
+}
+
+extension Access {
+    init(_ access: Claims.Access) {
+        switch access {
+        case .hold: self = .hold
+        case .bound: self = .bound
+        case .unbound: self = .unbound
+        case .container: self = .container
+        case .path: self = .path
+        }
+    }
+}
+
+/// A time of day as RFC 3339 has it, UTC.
+private func timestamp(_ seconds: Int) -> String {
+    var time = time_t(seconds)
+    var parts = tm()
+    guard gmtime_r(&time, &parts) != nil else { return "unknown" }
+    func digits(_ number: Int32, _ width: Int) -> String {
+        let text = String(number)
+        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+    }
+    let date = [digits(parts.tm_year + 1900, 4), digits(parts.tm_mon + 1, 2), digits(parts.tm_mday, 2)]
+    let clock = [digits(parts.tm_hour, 2), digits(parts.tm_min, 2), digits(parts.tm_sec, 2)]
+    return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "Z"
+}

@@ -1,0 +1,207 @@
+// io.vfiogroupd.Claims: who may ask, what is asked, and what becomes of it.
+
+import EventLoop
+import Glibc
+import GroupAPI
+import Grouping
+import Host
+import PCI
+import Registry
+import Takeover
+import Varlink
+
+extension GroupService {
+    func registerClaims(of takeover: Takeover, on server: VarlinkServer) {
+        server.add(Claims.interface)
+        server.handle(Claims.Claim.self) { [self] (call) async throws(ErrorReply) in
+            try await claim(call, takeover)
+        }
+        server.handle(Claims.Launch.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
+            let granted = try await asking { () async throws(TakeoverError) in
+                try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut)
+            }
+            guard let handover = try await hand(granted, over: call, takeover) else { throw .clientGone }
+            return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
+        }
+        server.handle(Claims.Attach.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            let selectors = try selectors(call.parameters.selectors)
+            let force = try devices(call.parameters.force, "force")
+            let stream = ProgressStream(call) { .init(progress: $0) }
+            let granted = try await asking { () async throws(TakeoverError) in
+                try await takeover.attach(selectors, to: name, force: force, progress: stream.report)
+            }
+            await stream.end()
+            let handover = try await hand(granted, over: call, takeover)
+            return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
+        }
+        server.handle(Claims.Detach.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            let stream = ProgressStream(call) { .init(progress: $0) }
+            let view = try await asking { () async throws(TakeoverError) in
+                try await takeover.detach(call.parameters.groups, from: name, progress: stream.report)
+            }
+            await stream.end()
+            return .init(claim: view.map { .init($0) })
+        }
+        server.handle(Claims.Release.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            let stream = ProgressStream(call) { .init(progress: $0) }
+            let view = try await asking { () async throws(TakeoverError) in
+                try await takeover.release(name, progress: stream.report)
+            }
+            await stream.end()
+            return .init(claim: view.map { .init($0) })
+        }
+        server.handle(Claims.Adopt.self) { [self] (call) async throws(ErrorReply) in
+            let owner = try owner(call.peer)
+            let parameters = call.parameters
+            let view = try await asking { () async throws(TakeoverError) in
+                try await takeover.adopt(
+                    parameters.group, name: parameters.name, lifetime: parameters.lifetime.map { .init($0) } ?? .manual,
+                    for: owner)
+            }
+            return .init(claim: .init(view))
+        }
+        registerSimpleClaimMethods(of: takeover, on: server)
+    }
+
+    private func registerSimpleClaimMethods(of takeover: Takeover, on server: VarlinkServer) {
+        server.answer(Claims.GetClaim.self) { [self] (call) throws(ErrorReply) in
+            Answer(.init(claim: try status(of: call.parameters.claim, takeover)))
+        }
+        server.answer(Claims.ListClaims.self) { _ in Answer(.init(claims: takeover.views.map { .init($0) })) }
+        server.answer(Claims.Abandon.self) { [self] (call) throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            do throws(TakeoverError) {
+                return Answer(.init(members: try takeover.abandon(name).map { .init($0) }))
+            } catch { throw ErrorReply(error) }
+        }
+        server.answer(Claims.Unquarantine.self) { [self] (call) throws(ErrorReply) in
+            _ = try owner(call.peer)
+            do throws(TakeoverError) { try takeover.unquarantine(call.parameters.group) } catch {
+                throw ErrorReply(error)
+            }
+            return Answer(.init())
+        }
+    }
+
+    private func claim(
+        _ call: Call<Claims.Claim>, _ takeover: Takeover
+    ) async throws(ErrorReply) -> Claims.Claim.Reply {
+        let owner = try owner(call.peer)
+        let parameters = call.parameters
+        guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
+        let request = ClaimRequest(
+            try selectors(parameters.selectors), name: parameters.name,
+            lifetime: parameters.lifetime.map { .init($0) } ?? .process,
+            access: parameters.access.map { .init($0) } ?? .hold,
+            leaveOut: try devices(parameters.leaveOut, "leaveOut"), force: try devices(parameters.force, "force"),
+            wait: .seconds(parameters.waitSeconds ?? 0))
+        let stream = ProgressStream(call) { .init(progress: $0) }
+        let granted = try await asking { () async throws(TakeoverError) in
+            try await takeover.claim(request, for: owner, progress: stream.report)
+        }
+        let id = granted.claim.claim.id
+        await stream.end()
+        guard !Task.isCancelled else {
+            // Nobody has heard of it.
+            takeover.giveUp(id, cause: "its client was gone before it heard of the claim")
+            throw .clientGone
+        }
+        let handover = try await hand(granted, over: call, takeover)
+        if request.lifetime == .connection {
+            call.onConnectionOver { takeover.ownerIsGone(id, cause: "its connection is closed") }
+        }
+        return .init(claim: try status(of: id, takeover), handover: handover)
+    }
+
+    /// Puts copies of what is handed over on their way, and lets go of the daemon's own.
+    private func hand<Method: VarlinkMethod>(
+        _ granted: Takeover.Granted, over call: Call<Method>, _ takeover: Takeover
+    ) async throws(ErrorReply) -> Claims.Handover? {
+        guard let handover = granted.handover else { return nil }
+        func attach(_ file: KernelFile?) throws(ErrorReply) -> Int? {
+            guard let file else { return nil }
+            guard let copy = file.copy() else {
+                throw ErrorReply(
+                    Claims.Failure.notRecorded(
+                        reason: "the daemon has no descriptor free", remedy: "raise LimitNOFILE of vfiogroupd.service"))
+            }
+            return try call.attach(copy)
+        }
+        var reply = Claims.Handover(
+            access: .init(handover.access), iommufd: try attach(handover.iommufd),
+            ioas: handover.ioas.map { Int($0) }, container: try attach(handover.container), devices: [], groups: [],
+            leftOut: handover.leftOut.map { .init($0) })
+        for (device, file) in handover.devices {
+            guard let index = try attach(file) else { continue }
+            reply.devices.append(.init(address: .init(device), descriptor: index))
+        }
+        for (number, file) in handover.groups {
+            guard let index = try attach(file) else { continue }
+            reply.groups.append(.init(kernelGroup: number, descriptor: index))
+        }
+        await takeover.finishHandover(handover, of: granted.claim.claim.id)
+        return reply
+    }
+
+    private func status(of name: String, _ takeover: Takeover) throws(ErrorReply) -> Claims.ClaimStatus {
+        do throws(TakeoverError) { return .init(try takeover.view(of: name)) } catch { throw ErrorReply(error) }
+    }
+
+    /// Who asks, when it may claim at all: root, or who the daemon runs as.
+    private func owner(_ peer: Peer) throws(ErrorReply) -> Owner {
+        guard peer.uid == 0 || peer.uid == geteuid() else {
+            throw ErrorReply(
+                Claims.Failure.accessDenied(reason: "uid \(peer.uid) may not claim groups; only root may"))
+        }
+        guard let process = host.process(peer.pid) else { throw .clientGone }
+        return Owner(uid: peer.uid, gid: peer.gid, process: process, command: process.command)
+    }
+
+    /// The claim of that name, when the caller may change it: its owner, or an administrator.
+    private func owned(
+        _ name: String, by peer: Peer, _ takeover: Takeover
+    ) throws(ErrorReply) -> String {
+        let claim: Claim
+        do throws(TakeoverError) { claim = try takeover.view(of: name).claim } catch { throw ErrorReply(error) }
+        guard peer.uid == 0 || peer.uid == geteuid() || peer.uid == claim.owner.uid else {
+            throw ErrorReply(Claims.Failure.accessDenied(reason: "\(claim.id) belongs to uid \(claim.owner.uid)"))
+        }
+        return claim.id
+    }
+
+    private func asking<Value: Sendable>(
+        _ body: @LoopActor () async throws(TakeoverError) -> Value
+    ) async throws(ErrorReply) -> Value {
+        do throws(TakeoverError) { return try await body() } catch { throw ErrorReply(error) }
+    }
+}
+
+/// Sends how far something is, in the order in which it happened, to a client that asked for more than one reply.
+@LoopActor
+private final class ProgressStream<Method: VarlinkMethod> {
+    private let call: Call<Method>
+    private let reply: (Claims.Progress) -> Method.Reply
+    private var last: Task<Void, Never>?
+
+    init(_ call: Call<Method>, _ reply: @escaping (Claims.Progress) -> Method.Reply) {
+        self.call = call
+        self.reply = reply
+    }
+
+    func report(_ progress: ClaimProgress) {
+        guard call.wantsMore else { return }
+        let (previous, reply, call) = (last, reply(.init(progress)), call)
+        last = EventLoop.main.spawn {
+            await previous?.value
+            do throws(ErrorReply) { try await call.send(reply) } catch {}
+        }
+    }
+
+    /// Suspends until all is sent.
+    func end() async { await last?.value }
+}

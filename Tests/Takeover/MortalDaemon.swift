@@ -1,0 +1,211 @@
+// A daemon that can be killed at any effect, on a machine that outlives it.
+
+import EventLoop
+import Glibc
+import Grouping
+import Host
+import Registry
+import Testing
+
+@testable import Takeover
+
+/// How much longer a daemon lives: every effect that it has on the world takes a little of it.
+@LoopActor
+final class Life {
+    /// What goes wrong, and at which effect, counted from 1.
+    enum Fate: Equatable {
+        case none
+        case killedAfter(Int)
+        /// The call fails with EIO and does nothing; a write to the journal fails with ENOSPC.
+        case failsAt(Int)
+    }
+
+    let fate: Fate
+    private(set) var effects = 0
+    private(set) var isOver = false
+    var onDeath: (@LoopActor () -> Void)?
+
+    init(_ fate: Fate = .none) { self.fate = fate }
+
+    /// Has an effect, unless it goes wrong.
+    func affect(_ effect: () -> Void, failing: () -> Void) {
+        guard !isOver else { return }
+        effects += 1
+        if fate == .failsAt(effects) { return failing() }
+        effect()
+        if fate == .killedAfter(effects) { end() }
+    }
+
+    func end() {
+        guard !isOver else { return }
+        isOver = true
+        onDeath?()
+    }
+}
+
+/// The machine as a daemon sees it while it lives.
+@LoopActor
+final class MortalHost: Host {
+    let machine: SimulatedHost
+    let life: Life
+    /// Counts whatever is asked of it, to see when nobody asks any more.
+    private(set) var activity = 0
+    private var files: [Weak] = []
+
+    private struct Weak {
+        weak var file: KernelFile?
+    }
+
+    init(_ machine: SimulatedHost, _ life: Life) {
+        self.machine = machine
+        self.life = life
+    }
+
+    nonisolated var name: String { "a machine that outlives its daemon" }
+    nonisolated var bootID: String { "boot" }
+    var now: MonotonicTime { machine.now }
+
+    /// A process that is killed has nothing open any more.
+    func closeFiles() { for weak in files { weak.file?.letGo() } }
+
+    func readInventory() async throws(HostError) -> Inventory { try await machine.readInventory() }
+    func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
+    func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
+    func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
+    func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
+    func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
+    func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
+    func awaitEnd(of process: ProcessIdentity) async throws(LoopError) { try await machine.awaitEnd(of: process) }
+
+    func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding? {
+        activity += 1
+        if life.isOver { throw .system(call: "read", errno: EIO) }
+        return try await machine.readBinding(of: device)
+    }
+
+    func sleep(until deadline: MonotonicTime) async throws(LoopError) {
+        if life.isOver { throw .cancelled }
+        try await machine.sleep(until: deadline)
+        if life.isOver { throw .cancelled }
+    }
+
+    func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
+        activity += 1
+        if life.isOver { throw .system(call: "fork", errno: EAGAIN) }
+        return MortalWorker(try machine.prepare(call), self)
+    }
+
+    func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { machine.findWorker(id) }
+
+    fileprivate func opened(_ file: KernelFile) { files.append(Weak(file: file)) }
+}
+
+@LoopActor
+private final class MortalWorker: KernelWorker {
+    let worker: any KernelWorker
+    let host: MortalHost
+    private var failed = false
+
+    init(_ worker: any KernelWorker, _ host: MortalHost) {
+        self.worker = worker
+        self.host = host
+    }
+
+    var id: ProcessIdentity { worker.id }
+
+    func go() { host.life.affect({ worker.go() }, failing: { failed = true }) }
+
+    func outcome() async throws(LoopError) -> CallOutcome {
+        if host.life.isOver { throw .cancelled }
+        if failed { return .failed(errno: EIO) }
+        let outcome = try await worker.outcome()
+        if case .done(.file(let file)) = outcome { host.opened(file) }
+        if host.life.isOver { throw .cancelled }
+        return outcome
+    }
+}
+
+/// A journal whose writer may be killed after, or fail in, any write.
+@LoopActor
+final class MortalJournal: ClaimJournal {
+    let folder: JournalFolder
+    let life: Life
+
+    init(_ folder: JournalFolder, _ life: Life) {
+        self.folder = folder
+        self.life = life
+    }
+
+    private func write(_ body: () throws(JournalError) -> Void) throws(JournalError) {
+        var failure: JournalError?
+        var isDone = false
+        life.affect(
+            {
+                isDone = true
+                do throws(JournalError) { try body() } catch { failure = error }
+            }, failing: {})
+        if let failure { throw failure }
+        if !isDone { throw JournalError(path: folder.path, call: "write", errno: ENOSPC) }
+    }
+
+    func save(_ claim: Claim) throws(JournalError) { try write { () throws(JournalError) in try folder.save(claim) } }
+    func remove(_ id: String) throws(JournalError) { try write { () throws(JournalError) in try folder.remove(id) } }
+    func setQuarantine(_ reason: String?, of group: GroupID) throws(JournalError) {
+        try write { () throws(JournalError) in try folder.setQuarantine(reason, of: group) }
+    }
+    func load() throws(JournalError) -> JournalContents { try folder.load() }
+}
+
+/// A daemon: a registry and a takeover, which follow the host.
+@LoopActor
+final class MortalDaemon {
+    let host: MortalHost
+    let life: Life
+    let takeover: Takeover
+    private(set) var registry: Registry
+    /// What was told, in order.
+    private(set) var notices: [Takeover.Notice] = []
+    private(set) var events: [RegistryEvent] = []
+    private(set) var reports: [String] = []
+    private var following: Task<Void, Never>?
+    private var isPublishing = false
+
+    init(_ machine: SimulatedHost, journal: String, _ life: Life = Life()) async throws {
+        self.life = life
+        host = MortalHost(machine, life)
+        registry = Registry(try await host.readInventory(), policy: .auto)
+        let inventory = registry.snapshot
+        takeover = Takeover(
+            host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life),
+            snapshot: { inventory })
+        takeover.snapshot = { [unowned self] in registry.snapshot }
+        takeover.onChange = { [unowned self] notices in take(notices) }
+        takeover.onReport = { [unowned self] message in reports.append(message) }
+        life.onDeath = { [weak self] in self?.die() }
+        try takeover.recover()
+        following = EventLoop.main.spawn { [weak self, host] in
+            while true {
+                do throws(LoopError) { try await host.awaitChange() } catch { return }
+                guard let inventory = try? await host.readInventory(), let self, !self.life.isOver else { return }
+                self.events += self.registry.update(inventory)
+                self.takeover.hostChanged()
+            }
+        }
+    }
+
+    private func take(_ notices: [Takeover.Notice]) {
+        self.notices += notices
+        events += registry.hold(takeover.holdings)
+    }
+
+    private func die() {
+        following?.cancel()
+        takeover.stop()
+        host.closeFiles()
+    }
+
+    /// Ends it as systemd does, or as a kill does: nothing is undone.
+    func kill() { life.end() }
+
+    func state(_ device: DeviceAddress) -> GroupState? { registry.snapshot.group(of: device)?.state }
+}
