@@ -7,11 +7,12 @@ import ArgumentParser
 struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vfiogroupctl",
-        abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together.",
+        abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together, and claim them.",
         version: "0.1.0",
         subcommands: [
             ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
-            StatusCommand.self, SimulateCommand.self,
+            StatusCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self, AttachCommand.self,
+            DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, SimulateCommand.self,
         ])
 
     /// Options may stand before the subcommand too.
