@@ -5,6 +5,7 @@ import GroupAPI
 import Grouping
 import Host
 import PCI
+import Registry
 import Varlink
 
 extension GroupService {
@@ -13,14 +14,15 @@ extension GroupService {
             let new = try NewFunction(call.parameters, on: machine)
             let position = try position(call.parameters, on: machine)
             let inventory = machine.kernel.inventory
-            do throws(NewFunction.Misplaced) {
-                let (device, place) = try new.placed(position, in: inventory)
-                do throws(KernelErrno) {
-                    try machine.change { (kernel) throws(KernelErrno) in try kernel.plug(device, into: place) }
-                } catch { throw NewFunction.Misplaced(reason: "the simulated kernel refused: \(error)") }
-            } catch {
+            let placed: (device: Device, place: SimulatedKernel.Place)
+            do throws(NewFunction.Misplaced) { placed = try new.placed(position, in: inventory) } catch {
                 throw ErrorReply(Simulation.Failure.noPlace(device: call.parameters.device, reason: error.reason))
             }
+            do throws(KernelErrno) {
+                try machine.change { (kernel) throws(KernelErrno) in
+                    try kernel.plug(placed.device, into: placed.place)
+                }
+            } catch { throw ErrorReply(Simulation.Failure.refused(errnoName: error.description)) }
             let plugged = machine[.pci(new.address)]
             return Answer(.init(kernelGroup: plugged?.kernelGroup, driver: plugged?.driver))
         }

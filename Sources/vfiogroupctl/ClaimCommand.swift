@@ -66,16 +66,16 @@ struct ClaimCommand: DaemonCommand {
     @OptionGroup var own: CommonOptions
     @OptionGroup var takeover: TakeoverOptions
 
-    @Argument(help: ArgumentHelp("What to claim.", valueName: "selector"))
-    var selectors: [String]
+    @Argument(help: ArgumentHelp("What to claim; behind -- the command.", valueName: "selector"))
+    var words: [String]
 
     @Option(help: "What to call the claim; it can then be named so.")
     var name: String?
 
-    @Option(help: "How long it lasts: process, connection or manual. (default: manual; process with a command)")
+    @Option(help: "How long it lasts. (default: manual; process with a command)")
     var lifetime: Claims.Lifetime?
 
-    @Option(help: "What to hand over: hold (nothing), bound, unbound, container or path.")
+    @Option(help: "What to hand over; hold is nothing.")
     var access: Claims.Access = .hold
 
     @Option(
@@ -87,16 +87,18 @@ struct ClaimCommand: DaemonCommand {
     @Option(help: ArgumentHelp("How long to wait for what another claim has.", valueName: "seconds"))
     var wait: Int?
 
-    @Argument(
-        parsing: .postTerminator,
-        help: ArgumentHelp("A command to run with what is handed over.", valueName: "command"))
-    var command: [String] = []
+    /// What to claim.
+    var selectors: [String] { Array(words.prefix { $0 != "--" }) }
+
+    /// A command to run with what is handed over; empty for none.
+    var command: [String] { Array(words.drop { $0 != "--" }.dropFirst()) }
 
     /// How long the claim lasts.
     var effectiveLifetime: Claims.Lifetime { lifetime ?? (command.isEmpty ? .manual : .process) }
 
     func validate() throws {
         guard !selectors.isEmpty else { throw ValidationError("give at least one selector") }
+        guard !command.isEmpty || words.last != "--" else { throw ValidationError("there is no command behind --") }
         guard wait.map({ $0 >= 0 }) ?? true else { throw ValidationError("--wait must be 0 or more") }
         guard access == .hold || effectiveLifetime != .manual || !command.isEmpty else {
             throw ValidationError(

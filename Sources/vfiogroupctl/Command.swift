@@ -17,6 +17,15 @@ struct Command: ParsableCommand {
 
     /// Options may stand before the subcommand too.
     @OptionGroup var common: CommonOptions
+
+    static func main() { main(keepingTerminator(Array(CommandLine.arguments.dropFirst()))) }
+
+    /// ArgumentParser drops `--`, and takes one list of arguments only. `claim` has two with `--` between them: it gets
+    /// another, which stays in its list.
+    static func keepingTerminator(_ arguments: [String]) -> [String] {
+        guard let end = arguments.firstIndex(of: "--"), arguments[..<end].contains("claim") else { return arguments }
+        return arguments[..<end] + ["--"] + arguments[end...]
+    }
 }
 
 /// What every subcommand takes.
