@@ -94,11 +94,13 @@ extension Claims.Failure {
             return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"
         case .stillInUse(let claim, let pids):
             let who =
-                pids.isEmpty
-                ? "somebody"
-                : (pids.count == 1 ? "process " : "processes ") + pids.map(String.init).joined(separator: ", ")
-            return "claim \(claim) is still in use: \(who) has its devices open. "
-                + "They go back to the host when that ends or lets go of them"
+                switch pids.count {
+                case 0: "somebody has"
+                case 1: "process \(pids[0]) has"
+                default: "processes \(pids.map(String.init).joined(separator: ", ")) have"
+                }
+            return "claim \(claim) is still in use: \(who) its devices open. "
+                + "They go back to the host when they are closed or that has ended"
         case .tooManyGroups(let limit, let reason):
             return "one claim can have \(limit) group\(limit == 1 ? "" : "s") here: \(reason). "
                 + "Make another claim for the rest (vfiogroupctl claim)"
