@@ -136,7 +136,7 @@ struct SimulateCommandTests {
         #expect(try await daemon.control("simulate", "unplug", "01:00.2").code == 0)
         #expect(try await daemon.control("simulate", "unplug", "02:00.0").code == 0)
         let behind = try await daemon.control("simulate", "hotplug", "02:00.0", "--behind", "00:06.0")
-        #expect(behind.output == "02:00.0 is in kernel group 4, with no driver\n", "\(behind.errors)")
+        #expect(behind.output == "02:00.0 is in kernel group 4, with the driver nvme\n", "\(behind.errors)")
         let there = try await daemon.control("simulate", "hotplug", "02:00.0", "--behind", "00:06.0")
         #expect(there.code == 1)
         #expect(there.errors == "nothing can be plugged in at 0000:02:00.0: 0000:02:00.0 is there already\n")

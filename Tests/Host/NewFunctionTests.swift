@@ -9,6 +9,8 @@ import Testing
 
 @Suite("A function that is plugged in", .timeLimit(.minutes(5)))
 struct NewFunctionTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     private func function(_ address: String) throws -> NewFunction {
         NewFunction(at: try #require(PCIAddress(address)), .init(vendorID: 0x8086, deviceID: 0x10d3), driver: "igb")
     }

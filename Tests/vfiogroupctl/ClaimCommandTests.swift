@@ -10,6 +10,8 @@ import Varlink
 
 @Suite("vfiogroupctl claim", .timeLimit(.minutes(5)))
 struct ClaimCommandTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     @Test("asks for what was typed, and prints the claim")
     @LoopActor func claim() async throws {
         let daemon = try ScriptedDaemon()
@@ -115,6 +117,8 @@ struct ClaimCommandTests {
 
 @Suite("A command behind vfiogroupctl claim --", .timeLimit(.minutes(5)))
 struct OwnedProgramTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     /// A daemon that hands an iommufd and two cdevs over, each a pipe with its name in it.
     @LoopActor private func handingOver() throws -> ScriptedDaemon {
         let daemon = try ScriptedDaemon()

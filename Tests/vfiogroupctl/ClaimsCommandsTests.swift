@@ -9,6 +9,8 @@ import Varlink
 
 @Suite("vfiogroupctl and claims", .timeLimit(.minutes(5)))
 struct ClaimsCommandsTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     /// The group of the card.
     private func group(_ state: Groups.GroupState) -> Groups.Group {
         .init(

@@ -18,7 +18,6 @@ final class ScriptedDaemon {
     var socket: String { folder.path + "/socket" }
 
     init() throws {
-        try EventLoop.main.runInBackground()
         for interface in [Claims.interface, Groups.interface, Manager.interface] { server.add(interface) }
         try server.listen(path: folder.path + "/socket")
     }
