@@ -4,7 +4,7 @@ import GroupAPI
 
 extension Claims.Owner {
     /// `uid 0, process 4711 (qemu-system-x86)`.
-    var text: String { "uid \(uid), process \(pid)\(command.map { " (\($0))" } ?? "")" }
+    var text: String { "uid \(uid), process \(pid)\(command.map { " (\($0.printable))" } ?? "")" }
 }
 
 extension Claims.Operation {
@@ -37,7 +37,7 @@ extension Claims.ClaimedMember {
 
 extension Claims.ClaimStatus {
     /// Its identity, and what its owner calls it.
-    var title: String { id + (name.map { " \"\($0)\"" } ?? "") }
+    var title: String { id + (name.map { " \"\($0.printable)\"" } ?? "") }
 
     /// Something in it could not be restored yet.
     var isRestoring: Bool { state == .restoring || groups.contains { $0.state == .restoring } }
@@ -94,7 +94,8 @@ func claimTable(_ claims: [Claims.ClaimStatus]) -> String {
     var table = Table("CLAIM", "NAME", "STATE", "OWNER", "SINCE", "LIFETIME", "ACCESS", "GROUPS")
     for claim in claims {
         table.add(
-            claim.id, claim.name ?? "-", claim.state.rawValue, claim.owner.text, claim.since, claim.lifetime.rawValue,
+            claim.id, claim.name?.printable ?? "-", claim.state.rawValue, claim.owner.text, claim.since,
+            claim.lifetime.rawValue,
             claim.access.rawValue, claim.groups.map(\.id).joined(separator: " "))
     }
     return table.text

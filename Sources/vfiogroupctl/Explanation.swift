@@ -124,7 +124,7 @@ extension Claims.Failure {
     ) -> String {
         if let claim {
             let whose = [owner.map { "of \($0.text)" }, since.map { "since \($0)" }].compactMap { $0 }
-            return "group \(group) is \(state) by claim \(claim)\(name.map { " \"\($0)\"" } ?? "")"
+            return "group \(group) is \(state) by claim \(claim)\(name.map { " \"\($0.printable)\"" } ?? "")"
                 + whose.map { " \($0)" }.joined() + ". vfiogroupctl claims \(claim) shows it, "
                 + "vfiogroupctl release \(claim) takes it back, --wait SECONDS waits for it"
         }

@@ -59,6 +59,6 @@ struct Event: VarlinkValue {
     var text: String {
         [
             "\(generation)", kind, group, member?.text, claim.map { "claim \($0)" }, cause.map { "(\($0))" },
-        ].compactMap { $0 }.joined(separator: "  ")
+        ].compactMap { $0 }.joined(separator: "  ").printable
     }
 }

@@ -149,6 +149,19 @@ struct ClaimsCommandsTests {
         await daemon.stop()
     }
 
+    @Test("simulate says of a daemon that serves a real machine that it is not for that")
+    @LoopActor func simulate() async throws {
+        let daemon = try ScriptedDaemon()
+        for arguments in [
+            ["fault", "unbind", "01:00.0", "--never-returns"], ["unplug", "01:00.0"], ["load", "vfio-pci"],
+        ] {
+            let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "simulate"] + arguments)
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("simulate is only for simulations"))
+        }
+        await daemon.stop()
+    }
+
     @Test("monitor prints kinds of events that it does not know")
     @LoopActor func monitor() async throws {
         let daemon = try ScriptedDaemon()

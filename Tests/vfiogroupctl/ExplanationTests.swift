@@ -165,6 +165,16 @@ struct ClaimTextTests {
                 """)
     }
 
+    @Test("does not drive the terminal of who reads it")
+    func controlCharacters() {
+        var claim = Claims.ClaimStatus.ofCard()
+        claim.name = "a\u{1b}[2Jb\nc"
+        claim.owner.command = "\u{9b}x"
+        #expect(claim.title == "c1 \"a?[2Jb?c\"")
+        #expect(claim.owner.text == "uid 1000, process 4711 (?x)")
+        #expect(!claimTable([claim]).unicodeScalars.contains("\u{1b}"))
+    }
+
     @Test("on its way back says which drivers are there again, and what was not reset")
     func release() {
         #expect(

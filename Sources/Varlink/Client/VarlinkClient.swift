@@ -48,8 +48,8 @@ public final class VarlinkClient {
         Glibc.close(descriptor)
     }
 
-    /// Suspends until the service closes the connection, which it may do between calls only: what it says then belongs
-    /// to no call and ends the connection too.
+    /// Suspends until the service closes the connection; returns at once during a call. What a service sends where
+    /// nothing was asked is no Varlink, and ends the connection too.
     public func closed() async {
         guard state == .idle else { return }
         _ = try? await EventLoop.main.readable(descriptor)
