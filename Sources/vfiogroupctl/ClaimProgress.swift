@@ -38,11 +38,11 @@ struct ClaimOutcome {
 }
 
 extension DaemonCommand {
-    /// Calls one of the methods that reply with progress, and at last with the claim.
-    @LoopActor func follow<Method: VarlinkMethod>(
+    /// Calls one of the methods that reply with progress, and at last with the claim; nil where that is no more.
+    @LoopActor func followToEnd<Method: VarlinkMethod>(
         _ method: Method.Type, _ parameters: Method.Parameters, on connection: Connection,
         receivesDescriptors: Bool = false
-    ) async throws -> ClaimOutcome {
+    ) async throws -> ClaimOutcome? {
         let stream = try await connection.stream(method, parameters, receivesDescriptors: receivesDescriptors)
         var line = ProgressLine()
         defer { line.clear() }
@@ -56,6 +56,16 @@ extension DaemonCommand {
                 outcome = ClaimOutcome(claim: claim, handover: read.handover, descriptors: stream.descriptors)
             }
         }
+        return outcome
+    }
+
+    /// The same for a method whose claim lives on.
+    @LoopActor func follow<Method: VarlinkMethod>(
+        _ method: Method.Type, _ parameters: Method.Parameters, on connection: Connection,
+        receivesDescriptors: Bool = false
+    ) async throws -> ClaimOutcome {
+        let outcome = try await followToEnd(
+            method, parameters, on: connection, receivesDescriptors: receivesDescriptors)
         guard let outcome else {
             throw Complaint(description: "the daemon's last reply has no claim; is it of another version?")
         }

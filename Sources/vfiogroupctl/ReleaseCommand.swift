@@ -17,8 +17,9 @@ struct ReleaseCommand: DaemonCommand {
     var claim: String
 
     func run(on connection: Connection) async throws {
-        let released = try await follow(Claims.Release.self, .init(claim: claim), on: connection).claim
-        if !common.json { printLine(released.releaseText) }
+        let outcome = try await followToEnd(Claims.Release.self, .init(claim: claim), on: connection)
+        if !common.json { printLine(outcome?.claim.releaseText ?? "claim \(claim.printable) is released") }
+        guard let released = outcome?.claim else { return }
         try requireRestored(released)
     }
 }

@@ -69,6 +69,8 @@ struct ClaimsCommandsTests {
         outcome = try await daemon.control("--json", "release", "vm1")
         #expect(outcome.code == 1)
         #expect(try JSONValue(parsing: outcome.output)["claim"]?["state"] == "restoring")
+        daemon.on(Claims.Release.self) { (_) async in .init() }
+        #expect(try await daemon.control("release", "vm1").output == "claim vm1 is released\n")
         daemon.fail(Claims.Release.self, .stillInUse(claim: "c1", pids: [4711]))
         outcome = try await daemon.control("release", "vm1")
         #expect(outcome.errors.hasPrefix("claim c1 is still in use: process 4711 has its devices open."))
