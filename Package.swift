@@ -108,6 +108,12 @@ let package = Package(
         tests(
             "Service",
             ["TestSupport", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Varlink"]),
+        tests(
+            "vfiogroupctl",
+            [
+                "TestSupport", "EventLoop", "GroupAPI", "JSON", "Varlink",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         .testTarget(
             name: "DaemonTests",
             dependencies: [

@@ -45,22 +45,53 @@ extension GroupService {
             try machine.write(.numVFs(address, call.parameters.count))
             return Answer(.init())
         }
+        server.answer(Simulation.LoadModule.self) { (call) throws(ErrorReply) in
+            let driver = call.parameters.driver
+            guard driver.utf8.count < 64 else { throw .invalidParameter("driver") }
+            do throws(KernelErrno) {
+                try machine.change { (kernel) throws(KernelErrno) in try kernel.loadModule(driver) }
+            } catch { throw ErrorReply(Simulation.Failure.noSuchModule(driver: driver)) }
+            return Answer(.init())
+        }
+        registerHotplug(of: machine, on: server)
+        registerFaults(of: machine, on: server)
     }
 }
 
 extension SimulatedHost {
     /// The device that a call is about.
-    fileprivate func address(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
+    func address(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
+        let address = try parse(device)
+        guard self[address] != nil else { throw ErrorReply(Simulation.Failure.noSuchDevice(device: device)) }
+        return address
+    }
+
+    /// The address that a call gives, whether or not something is there.
+    func parse(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
         guard device.bus.utf8.count <= 255, device.name.utf8.count <= 255 else { throw .invalidParameter("device") }
-        guard let address = DeviceAddress(bus: device.bus, name: device.name), self[address] != nil else {
+        guard let address = DeviceAddress(bus: device.bus, name: device.name) else {
             throw ErrorReply(Simulation.Failure.noSuchDevice(device: device))
         }
         return address
     }
 
+    /// Lets the kernel do something. Nodes come by devtmpfs, which is quick, unless a test wants them later.
+    func change<Value, Failure>(_ body: (inout SimulatedKernel) throws(Failure) -> Value) throws(Failure) -> Value {
+        try perform { (kernel) throws(Failure) in
+            let value = try body(&kernel)
+            if !delaysNodes { kernel.settle() }
+            return value
+        }
+    }
+
     /// Writes to the simulated sysfs.
     fileprivate func write(_ access: SimulatedKernel.Access) throws(ErrorReply) {
-        switch perform({ kernel in kernel.write(access) }) {
+        try check(change { kernel in kernel.write(access) })
+    }
+
+    /// Throws what a call has come to, unless it is done.
+    func check(_ outcome: SimulatedKernel.Outcome) throws(ErrorReply) {
+        switch outcome {
         case .done: return
         case .failed(let errno): throw ErrorReply(Simulation.Failure.refused(errnoName: errno.description))
         case .blocked: throw ErrorReply(Simulation.Failure.blocked)

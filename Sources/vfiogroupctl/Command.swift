@@ -7,15 +7,25 @@ import ArgumentParser
 struct Command: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "vfiogroupctl",
-        abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together.",
+        abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together, and claim them.",
         version: "0.1.0",
         subcommands: [
             ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
-            StatusCommand.self, SimulateCommand.self,
+            StatusCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self, AttachCommand.self,
+            DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, SimulateCommand.self,
         ])
 
     /// Options may stand before the subcommand too.
     @OptionGroup var common: CommonOptions
+
+    static func main() { main(keepingTerminator(Array(CommandLine.arguments.dropFirst()))) }
+
+    /// ArgumentParser drops `--`, and takes one list of arguments only. `claim` has two with `--` between them: it gets
+    /// another, which stays in its list.
+    static func keepingTerminator(_ arguments: [String]) -> [String] {
+        guard let end = arguments.firstIndex(of: "--"), arguments[..<end].contains("claim") else { return arguments }
+        return arguments[..<end] + ["--"] + arguments[end...]
+    }
 }
 
 /// What every subcommand takes.

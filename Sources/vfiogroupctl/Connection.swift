@@ -64,12 +64,15 @@ struct Connection {
         return JSONObject([(field, .array(elements))])
     }
 
-    /// Calls a method that replies for as long as it is listened to.
+    /// Calls a method that replies more than once; descriptors that nobody asked for are dropped by the kernel.
     func stream<Method: VarlinkMethod>(
-        _ method: Method.Type, _ parameters: Method.Parameters
+        _ method: Method.Type, _ parameters: Method.Parameters, receivesDescriptors: Bool = false
     ) async throws(ClientError) -> CallStream<Raw<Method>> {
-        try await client.stream(Raw<Method>.self, parameters)
+        try await client.stream(Raw<Method>.self, parameters, receivesDescriptors: receivesDescriptors)
     }
+
+    /// Suspends until the daemon closes the connection.
+    func closed() async { await client.closed() }
 }
 
 /// Decodes a reply's parameters.
@@ -109,6 +112,8 @@ extension DaemonCommand {
             do {
                 try await command.value.run(on: try await Connection(command.value.common))
                 return 0
+            } catch let code as ExitCode {
+                return code.rawValue
             } catch let error as ClientError {
                 complain(explain(error))
             } catch {
@@ -124,34 +129,6 @@ extension DaemonCommand {
 /// wrappers are not Sendable, and nobody else holds the command.
 private struct Unchecked<Value>: @unchecked Sendable {
     let value: Value
-}
-
-/// An error of the API in words.
-private func explain(_ error: ClientError) -> String {
-    if let failure: Groups.Failure = error.failure() {
-        switch failure {
-        case .noSuchGroup(let id, let number):
-            return "there is no group \(id ?? number.map { "that holds kernel group \($0)" } ?? "");"
-                + " vfiogroupctl list shows them all"
-        case .noSuchDevice(let device):
-            return "there is no device \(device.name) on the bus \(device.bus); vfiogroupctl devices shows them all"
-        case .deviceInNoGroup(let device, let reason): return "\(device.name) is in no group: \(reason)"
-        }
-    }
-    if let failure: Simulation.Failure = error.failure() {
-        switch failure {
-        case .noSuchDevice(let device):
-            return "there is no device \(device.name) on the bus \(device.bus); vfiogroupctl devices shows them all"
-        case .refused(let errnoName): return "the simulated kernel refused: \(errnoName)"
-        case .blocked: return "the simulated kernel's call has not returned: somebody has the device open"
-        }
-    }
-    if case .reply("org.varlink.service.InterfaceNotFound", let parameters) = error {
-        return parameters["interface"] == .string(Simulation.interface.name)
-            ? "this daemon serves a real machine, which is not simulated; start one with vfiogroupd --simulate demo"
-            : "the daemon does not have this interface; is it of another version?"
-    }
-    return "\(error)"
 }
 
 func complain(_ text: String) { write(text + "\n", to: STDERR_FILENO) }

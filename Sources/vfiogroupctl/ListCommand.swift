@@ -27,11 +27,12 @@ struct ListCommand: DaemonCommand {
             }
         }
         printLine(table.text)
-        try await printRemarks(connection)
+        try await printRemarks(
+            connection, claimed: groups.filter { $0.state == .claimed || $0.state == .degraded }.count)
     }
 
     /// What a table of groups does not tell: that it is a simulation, that nothing is isolated, what is in no group.
-    private func printRemarks(_ connection: Connection) async throws {
+    private func printRemarks(_ connection: Connection, claimed: Int) async throws {
         let status: Manager.GetStatus.Reply = try decode(
             await connection.call(Manager.GetStatus.self, .init()))
         var remarks = status.remarks
@@ -39,6 +40,9 @@ struct ListCommand: DaemonCommand {
         if status.ungroupedCount > 0 {
             remarks.append(
                 "\(status.ungroupedCount) of \(status.deviceCount) devices are in no group (vfiogroupctl devices)")
+        }
+        if claimed > 0 {
+            remarks.append("\(claimed) of \(status.groupCount) groups are claimed (vfiogroupctl claims)")
         }
         if !remarks.isEmpty { printLine() }
         for remark in remarks { printLine("note: \(remark)") }

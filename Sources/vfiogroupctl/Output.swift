@@ -54,6 +54,13 @@ func hexadecimal(_ value: Int, width: Int) -> String {
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }
 
+extension String {
+    /// Without control characters: names and commands are what anybody chose, and would drive the reader's terminal.
+    var printable: String {
+        String(String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    }
+}
+
 extension Groups.DeviceAddress {
     /// A PCI address alone, or `BUS/NAME`.
     var text: String { bus == "pci" ? name : "\(bus)/\(name)" }

@@ -19,27 +19,36 @@ struct ShowCommand: DaemonCommand {
     var name: String
 
     func run(on connection: Connection) async throws {
-        let address = Groups.DeviceAddress(typed: name)
-        let number = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } ? Int(name) : nil
+        let wanted = Groups.GetGroup.Parameters(typed: name)
         let reply: JSONObject
-        do throws(ClientError) {
-            reply = try await connection.call(
-                Groups.GetGroup.self,
-                .init(
-                    id: address == nil && number == nil ? name : nil, device: address,
-                    kernelGroup: address == nil ? number : nil))
-        } catch {
-            guard let address, case .deviceInNoGroup? = error.failure(as: Groups.Failure.self) else { throw error }
+        do throws(ClientError) { reply = try await connection.call(Groups.GetGroup.self, wanted) } catch {
+            guard let address = wanted.device, case .deviceInNoGroup? = error.failure(as: Groups.Failure.self) else {
+                throw error
+            }
             return try await showUngrouped(address, on: connection)
         }
         if common.json { return printJSON(reply) }
-        show(try decode(reply, as: Groups.GetGroup.Reply.self).group)
+        let group = try decode(reply, as: Groups.GetGroup.Reply.self).group
+        show(group, claim: try await claim(of: group, on: connection))
     }
 
-    private func show(_ group: Groups.Group) {
+    /// The claim that has a group; nil where nobody has.
+    private func claim(of group: Groups.Group, on connection: Connection) async throws -> Claims.ClaimStatus? {
+        switch group.state {
+        case .unavailable, .available, .quarantined, .orphaned: return nil
+        case .claiming, .claimed, .degraded, .releasing, .restoring: break
+        }
+        let reply = try await connection.call(Claims.ListClaims.self, .init())
+        return try decode(reply, as: Claims.ListClaims.Reply.self).claims.first { claim in
+            claim.groups.contains { $0.id == group.id }
+        }
+    }
+
+    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
+        if let claim { printLine("claim         \(claim.title), of \(claim.owner.text) since \(claim.since)") }
         printLine("isolated      \(group.isolated ? "yes" : "no")")
         printLine("claimable     \(group.claimable ? "yes" : "no")")
         if let reason = group.reason { printLine("reason        \(reason)") }

@@ -10,7 +10,8 @@ struct SimulateCommand: ParsableCommand {
         commandName: "simulate", abstract: "Change a simulated machine, as its administrator or hardware would.",
         subcommands: [
             SimulateBind.self, SimulateUnbind.self, SimulateRemove.self, SimulateRescan.self,
-            SimulateVirtualFunctions.self,
+            SimulateVirtualFunctions.self, SimulateLoad.self, SimulateHotplug.self, SimulateUnplug.self,
+            SimulateFault.self, SimulateFaults.self, SimulateReleaseBlocked.self, SimulateReset.self, SimulateUse.self,
         ])
 
     @ParentCommand var parent: Command
@@ -23,14 +24,6 @@ protocol SimulationCommand: DaemonCommand {
 
 extension SimulationCommand {
     var parent: Command { above.parent }
-
-    /// The device that was typed.
-    func device(_ text: String) throws -> Simulation.DeviceAddress {
-        guard let address = Groups.DeviceAddress(typed: text) else {
-            throw Complaint(description: "\"\(text)\" is no device: give a PCI address, or BUS/NAME")
-        }
-        return .init(bus: address.bus, name: address.name)
-    }
 
     /// Prints the reply with --json, and nothing otherwise.
     func finish(_ reply: JSONObject) { if common.json { printJSON(reply) } }
@@ -47,7 +40,7 @@ struct SimulateBind: SimulationCommand {
 
     func run(on connection: Connection) async throws {
         let reply = try await connection.call(
-            Simulation.Bind.self, .init(device: try device(device), driver: driver))
+            Simulation.Bind.self, .init(device: try .init(typed: device), driver: driver))
         if common.json { return printJSON(reply) }
         let bound = try decode(reply, as: Simulation.Bind.Reply.self).driver
         printLine("\(device) has \(bound.map { "the driver \($0)" } ?? "no driver") now")
@@ -62,7 +55,7 @@ struct SimulateUnbind: SimulationCommand {
     @Argument var device: String
 
     func run(on connection: Connection) async throws {
-        finish(try await connection.call(Simulation.Unbind.self, .init(device: try device(device))))
+        finish(try await connection.call(Simulation.Unbind.self, .init(device: try .init(typed: device))))
     }
 }
 
@@ -75,7 +68,7 @@ struct SimulateRemove: SimulationCommand {
     @Argument var device: String
 
     func run(on connection: Connection) async throws {
-        finish(try await connection.call(Simulation.Remove.self, .init(device: try device(device))))
+        finish(try await connection.call(Simulation.Remove.self, .init(device: try .init(typed: device))))
     }
 }
 
@@ -103,6 +96,19 @@ struct SimulateVirtualFunctions: SimulationCommand {
     func run(on connection: Connection) async throws {
         finish(
             try await connection.call(
-                Simulation.SetVirtualFunctions.self, .init(device: try device(device), count: count)))
+                Simulation.SetVirtualFunctions.self, .init(device: try .init(typed: device), count: count)))
+    }
+}
+
+struct SimulateLoad: SimulationCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "load", abstract: "Load the module of a driver, which then takes what it is for.")
+
+    @ParentCommand var above: SimulateCommand
+    @OptionGroup var own: CommonOptions
+    @Argument(help: "The driver, such as vfio-pci.") var module: String
+
+    func run(on connection: Connection) async throws {
+        finish(try await connection.call(Simulation.LoadModule.self, .init(driver: module)))
     }
 }

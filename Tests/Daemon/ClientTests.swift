@@ -126,6 +126,63 @@ struct SimulateCommandTests {
         try await daemon.stop()
     }
 
+    @Test("plugs devices in and pulls them out")
+    func hotplug() async throws {
+        let daemon = try await RunningDaemon()
+        let plugged = try await daemon.control(
+            "simulate", "hotplug", "01:00.2", "--into", "01:00.0", "--driver", "igb", "--class", "0200", "--vendor",
+            "8086")
+        #expect(plugged.output == "01:00.2 is in kernel group 2, with the driver igb\n", "\(plugged.errors)")
+        #expect(try await daemon.control("simulate", "unplug", "01:00.2").code == 0)
+        #expect(try await daemon.control("simulate", "unplug", "02:00.0").code == 0)
+        let behind = try await daemon.control("simulate", "hotplug", "02:00.0", "--behind", "00:06.0")
+        #expect(behind.output == "02:00.0 is in kernel group 4, with the driver nvme\n", "\(behind.errors)")
+        let there = try await daemon.control("simulate", "hotplug", "02:00.0", "--behind", "00:06.0")
+        #expect(there.code == 1)
+        #expect(there.errors == "nothing can be plugged in at 0000:02:00.0: 0000:02:00.0 is there already\n")
+        #expect(try await daemon.control("simulate", "hotplug", "02:00.1").code == 64)
+        let nowhere = try await daemon.control("simulate", "hotplug", "02:00.1", "--into", "nonsense")
+        #expect(nowhere.errors == "there is no group nonsense; vfiogroupctl list shows them all\n")
+        try await daemon.stop()
+    }
+
+    @Test("has calls fail, stay away and go on")
+    func faults() async throws {
+        let daemon = try await RunningDaemon()
+        #expect(try await daemon.control("simulate", "fault", "unbind", "01:00.0", "--errno", "EBUSY").code == 0)
+        #expect(try await daemon.control("simulate", "unbind", "01:00.0").errors.contains("refused: EBUSY"))
+        #expect(try await daemon.control("simulate", "fault", "unbind", "01:00.0", "--never-returns").code == 0)
+        #expect(try await daemon.control("simulate", "unbind", "01:00.0").errors.contains("release-blocked"))
+        #expect(try await daemon.control("simulate", "release-blocked").output == "let go on: 1\n")
+        #expect(
+            try await daemon.control("simulate", "fault", "reset", "01:00.0", "--errno", "EIO", "--always").code == 0)
+        #expect(try await daemon.control("simulate", "faults", "clear").output == "taken back: 1\n")
+        #expect(
+            try await daemon.control("simulate", "fault", "unbind", "01:00.0", "--errno", "EFOO").errors.hasPrefix(
+                "the simulated kernel knows no error number EFOO; it has EPERM, "))
+        #expect(try await daemon.control("simulate", "fault", "unbind", "01:00.0").code == 64)
+        #expect(try await daemon.control("simulate", "fault", "nonsense", "01:00.0", "--never-returns").code == 64)
+        try await daemon.stop()
+    }
+
+    @Test("decides what resets do and what is in use, and loads modules")
+    func others() async throws {
+        let daemon = try await RunningDaemon()
+        for arguments in [
+            ["reset", "01:00.0", "fails"], ["use", "01:00.0", "mounted:/", "boot-display"], ["use", "01:00.0", "none"],
+            ["load", "pci-stub"],
+        ] {
+            let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "simulate"] + arguments)
+            #expect(outcome.code == 0, "\(outcome.errors)")
+            #expect(outcome.output.isEmpty)
+        }
+        #expect(
+            try await daemon.control("simulate", "load", "nonsense").errors
+                == "the simulated machine has no driver nonsense, and no module of that name\n")
+        #expect(try await daemon.control("simulate", "use", "01:00.0", "nonsense").code == 64)
+        try await daemon.stop()
+    }
+
     @Test("a captured machine can be changed too, and its files are not")
     func capture() async throws {
         let capture = try #require(Capture.named("q35-nvme-sriov"))

@@ -30,6 +30,7 @@ struct GeneratedTests {
     func descriptions() throws {
         for (name, interface) in [
             ("Claims", Claims.interface), ("Groups", Groups.interface), ("Manager", Manager.interface),
+            ("Simulation", Simulation.interface),
         ] {
             let file = folder.appendingPathComponent("io.vfiogroupd.\(name).varlink")
             #expect(try String(contentsOf: file, encoding: .utf8) == interface.description)

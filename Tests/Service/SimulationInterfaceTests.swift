@@ -4,6 +4,7 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import PCI
 import TestSupport
 import Testing
 import Varlink
@@ -12,16 +13,19 @@ import Varlink
 
 @Suite("io.vfiogroupd.Simulation", .timeLimit(.minutes(5)))
 struct SimulationInterfaceTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     /// The built-in machine, served and followed.
     @LoopActor private final class Fixture {
+        let machine: SimulatedHost
         let service: GroupService
         let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
         let folder = TemporaryFolder()
         let following: Task<Void, Never>
 
         init() async throws {
-            try EventLoop.main.runInBackground()
             let machine = try SimulatedHost.demo()
+            self.machine = machine
             let service = try await GroupService(.init(version: "1", isSimulated: true), host: machine, policy: .auto)
             self.service = service
             service.register(on: server)
@@ -107,6 +111,166 @@ struct SimulationInterfaceTests {
         } catch {
             #expect("\(error)".contains("InvalidParameter"))
         }
+        await fixture.stop()
+    }
+
+    /// The error of the interface that a call is answered with.
+    @LoopActor private func failure<Method: VarlinkMethod>(
+        _ fixture: Fixture, _ method: Method.Type, _ parameters: Method.Parameters
+    ) async throws -> Simulation.Failure? {
+        do {
+            _ = try await fixture.client().call(method, parameters)
+        } catch let error as ClientError {
+            guard let failure: Simulation.Failure = error.failure() else { throw error }
+            return failure
+        }
+        return nil
+    }
+
+    @Test("what is plugged into a group is told to monitors, and what is pulled out too")
+    @LoopActor func hotplug() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let stream = try await fixture.client().stream(Groups.Monitor.self, .init())
+        _ = try await stream.next()
+        let new = Simulation.DeviceAddress(bus: "pci", name: "0000:01:00.2")
+        let reply = try await client.call(
+            Simulation.Plug.self, .init(device: new, group: "pci0000-00_01.0_00.0", driver: "igb", classCode: 0x0c0330))
+        #expect(reply == .init(kernelGroup: 2, driver: "igb"))
+        var event = try #require(try await stream.next())
+        #expect(event.kind == .memberAdded)
+        #expect(event.member?.name == "0000:01:00.2")
+        let member = try await client.call(Groups.GetGroup.self, .init(kernelGroup: 2)).group.members.last
+        #expect(member?.vendorId == 0x8086)
+        #expect(member?.classCode == 0x0c0330)
+        _ = try await client.call(Simulation.Unplug.self, .init(device: new))
+        event = try #require(try await stream.next())
+        #expect(event.kind == .memberRemoved)
+        _ = try await client.call(Simulation.Rescan.self, .init())
+        #expect(fixture.machine[.pci(try #require(PCIAddress("0000:01:00.2")))] == nil)
+        await fixture.stop()
+    }
+
+    @Test("what is plugged in behind a port has its group by what the port isolates")
+    @LoopActor func behind() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let disk = Simulation.DeviceAddress(bus: "pci", name: "0000:02:00.0")
+        let port = Simulation.DeviceAddress(bus: "pci", name: "0000:00:06.0")
+        _ = try await client.call(Simulation.Unplug.self, .init(device: disk))
+        let reply = try await client.call(Simulation.Plug.self, .init(device: disk, port: port))
+        // The driver for what sat there before.
+        #expect(reply == .init(kernelGroup: 4, driver: "nvme"))
+        await fixture.stop()
+    }
+
+    @Test("what cannot be plugged in is an error that says why")
+    @LoopActor func misplaced() async throws {
+        let fixture = try await Fixture()
+        let new = Simulation.DeviceAddress(bus: "pci", name: "0000:01:00.2")
+        let port = Simulation.DeviceAddress(bus: "pci", name: "0000:00:06.0")
+        #expect(
+            try await failure(fixture, Simulation.Plug.self, .init(device: new, group: "nonsense"))
+                == .noSuchGroup(group: "nonsense"))
+        #expect(
+            try await failure(fixture, Simulation.Plug.self, .init(device: new, port: port))
+                == .noPlace(device: new, reason: "what sits at 0000:01:00.2 is behind 0000:00:01.0"))
+        #expect(
+            try await failure(fixture, Simulation.Unplug.self, .init(device: new)) == .noSuchDevice(device: new))
+        for wrong: Simulation.Plug.Parameters in [
+            .init(device: new), .init(device: new, group: "g", port: port),
+            .init(device: .init(bus: "ap", name: "1"), port: port), .init(device: new, port: port, vendorId: 0x1_0000),
+            .init(device: new, port: port, deviceId: -1), .init(device: new, port: port, classCode: 1 << 24),
+            .init(device: new, port: port, driver: "a\nb"), .init(device: new, port: port, driver: ""),
+        ] {
+            await #expect(throws: ClientError.self) {
+                try await fixture.client().call(Simulation.Plug.self, wrong)
+            }
+        }
+        await fixture.stop()
+    }
+
+    @Test("the API has the kernel's steps, every one")
+    func steps() {
+        #expect(Simulation.FaultStep.allCases.map(\.rawValue) == SimulatedFault.Step.allCases.map(\.rawValue))
+    }
+
+    @Test("a fault meets a call once or always, and is taken back")
+    @LoopActor func faults() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let unbind = Simulation.Unbind.Parameters(device: card)
+        let busy = Simulation.InjectFault.Parameters(step: .unbind, device: card, errnoName: "EBUSY", always: true)
+        _ = try await client.call(Simulation.InjectFault.self, busy)
+        for _ in 0..<2 {
+            #expect(try await failure(fixture, Simulation.Unbind.self, unbind) == .refused(errnoName: "EBUSY"))
+        }
+        #expect(try await client.call(Simulation.ClearFaults.self, .init()).count == 1)
+        #expect(try await failure(fixture, Simulation.Unbind.self, unbind) == nil)
+        let unknown = Simulation.InjectFault.Parameters(step: .unbind, device: card, errnoName: "EFOO")
+        guard
+            case .noSuchErrno("EFOO", let available)? = try await failure(
+                fixture, Simulation.InjectFault.self, unknown)
+        else {
+            Issue.record("EFOO was taken")
+            return
+        }
+        #expect(available.contains("EBUSY"))
+        #expect(
+            try await failure(fixture, Simulation.InjectFault.self, .init(step: .probe, device: card))
+                == .cannotBlock(step: .probe))
+        await fixture.stop()
+    }
+
+    @Test("a call that a fault stopped goes on when it is let go")
+    @LoopActor func blocked() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        _ = try await client.call(Simulation.InjectFault.self, .init(step: .unbind, device: card))
+        #expect(try await failure(fixture, Simulation.Unbind.self, .init(device: card)) == .blocked)
+        #expect(fixture.machine.kernel.blockedOperations.count == 1)
+        #expect(try await client.call(Simulation.ReleaseBlocked.self, .init()).count == 1)
+        #expect(fixture.machine.kernel.blockedOperations.isEmpty)
+        #expect(try await client.call(Simulation.ReleaseBlocked.self, .init()).count == 0)
+        await fixture.stop()
+    }
+
+    @Test("resets and uses are as they were said to be")
+    @LoopActor func resetsAndUses() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let address = try #require(DeviceAddress(bus: card.bus, name: card.name))
+        for (method, outcome) in [
+            (Simulation.ResetMethod.fails, SimulatedKernel.Outcome.failed(.enotty)), (.absent, .failed(.enoent)),
+            (.works, .done),
+        ] {
+            _ = try await client.call(Simulation.SetReset.self, .init(device: card, method: method))
+            #expect(fixture.machine.perform { kernel in kernel.write(.reset(address)) } == outcome)
+        }
+        _ = try await client.call(
+            Simulation.SetUses.self, .init(device: card, mountPoint: "/", defaultRoute: "eth0", bootDisplay: true))
+        #expect(
+            await fixture.machine.uses(of: [address]).map(\.kind)
+                == [.mounted(at: "/", via: "sda1"), .defaultRoute(interface: "eth0"), .bootDisplay])
+        _ = try await client.call(Simulation.SetUses.self, .init(device: card))
+        #expect(await fixture.machine.uses(of: [address]).isEmpty)
+        await #expect(throws: ClientError.self) {
+            try await client.call(Simulation.SetUses.self, .init(device: card, mountPoint: "home"))
+        }
+        await fixture.stop()
+    }
+
+    @Test("a module is loaded where there is one, and what was bound to vfio-pci has its node in /dev")
+    @LoopActor func modules() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        _ = try await client.call(Simulation.LoadModule.self, .init(driver: "pci-stub"))
+        #expect(fixture.machine.kernel.isLoaded("pci-stub"))
+        #expect(
+            try await failure(fixture, Simulation.LoadModule.self, .init(driver: "nonsense"))
+                == .noSuchModule(driver: "nonsense"))
+        _ = try await client.call(Simulation.Bind.self, .init(device: card, driver: "vfio-pci"))
+        #expect(fixture.machine.kernel.nodesInDev.contains(.group(2)))
         await fixture.stop()
     }
 }

@@ -21,6 +21,66 @@ public enum Simulation {
           name: string
         )
 
+        # A call into the kernel that a fault can meet. Those that concern a kernel group meet the faults of all its members.
+        type FaultStep (
+          # Reading 'driver_override'.
+          readDriverOverride,
+          # Writing 'driver_override'.
+          writeDriverOverride,
+          # Writing to a driver's 'bind'.
+          bind,
+          # Writing to a driver's 'unbind'.
+          unbind,
+          # Writing to a bus's 'drivers_probe'.
+          driversProbe,
+          # Writing to 'remove'.
+          remove,
+          # Writing to 'sriov_numvfs'.
+          setNumVFs,
+          # Writing to 'reset'.
+          reset,
+          # Writing to 'power/control'.
+          setPowerControl,
+          # Writing to 'd3cold_allowed'.
+          setD3coldAllowed,
+          # The probe function of whatever driver is tried, which 'drivers_probe' hides. It can only fail.
+          probe,
+          # Opening /dev/vfio/N.
+          openGroup,
+          # VFIO_GROUP_GET_STATUS.
+          groupStatus,
+          # VFIO_GROUP_SET_CONTAINER.
+          setContainer,
+          # VFIO_GROUP_UNSET_CONTAINER.
+          unsetContainer,
+          # VFIO_SET_IOMMU.
+          setIOMMU,
+          # VFIO_GROUP_GET_DEVICE_FD.
+          getDevice,
+          # Opening /dev/vfio/devices/vfioN.
+          openCdev,
+          # VFIO_DEVICE_BIND_IOMMUFD.
+          bindIOMMUFD,
+          # VFIO_DEVICE_ATTACH_IOMMUFD_PT.
+          attach,
+          # VFIO_DEVICE_DETACH_IOMMUFD_PT.
+          detach,
+          # VFIO_DEVICE_RESET.
+          deviceReset,
+          # The last close of a device or group.
+          close
+        )
+
+        # What a reset of a device does.
+        type ResetMethod (
+          # It works.
+          works,
+          # It is tried and fails.
+          fails,
+          # There is no way to reset the device.
+          absent
+        )
+
         # Moves a device to a driver: sets its override, takes it from the driver it has, and probes. Like the real kernel's,
         # the probe may bind nothing; the reply says what came of it.
         method Bind(
@@ -56,6 +116,86 @@ public enum Simulation {
           count: int
         ) -> ()
 
+        # Plugs a new function in. It sits at an address of a bus that is there: one that other functions are on, or that is
+        # behind a bridge. Exactly one of 'group' and 'port' says which kernel group it comes into.
+        method Plug(
+          # Its address.
+          device: DeviceAddress,
+          # The identity of the group whose first member it cannot be isolated from.
+          group: ?string,
+          # The bridge that it sits behind. With nothing else there, and if the bridge can isolate (ACS), it has a new kernel group.
+          port: ?DeviceAddress,
+          # The host driver that a probe finds for it; none unless told otherwise.
+          driver: ?string,
+          # Its PCI vendor ID; 0x8086 unless told otherwise.
+          vendorId: ?int,
+          # Its PCI device ID; 0x10d3 unless told otherwise.
+          deviceId: ?int,
+          # Its PCI class code, 24 bits; 0x020000, an Ethernet controller, unless told otherwise.
+          classCode: ?int
+        ) -> (
+          # The kernel group that it is in.
+          kernelGroup: ?int,
+          # The driver that it has now.
+          driver: ?string
+        )
+
+        # Pulls a device out of the machine, with all that sits behind it; a rescan does not find it again.
+        method Unplug(
+          # The device.
+          device: DeviceAddress
+        ) -> ()
+
+        # Has a call into the kernel go wrong. Of several faults for one step and device the oldest comes first.
+        method InjectFault(
+          # The call.
+          step: FaultStep,
+          # The device.
+          device: DeviceAddress,
+          # The error number that it fails with: "EBUSY"; absent for a call that does not return.
+          errnoName: ?string,
+          # Whether it goes wrong every time; once unless told otherwise.
+          always: ?bool
+        ) -> ()
+
+        # Takes all faults back that no call has met. Calls that do not return because of one are left to 'ReleaseBlocked'.
+        method ClearFaults() -> (
+          # How many there were.
+          count: int
+        )
+
+        # Lets the calls go on that a fault stopped.
+        method ReleaseBlocked() -> (
+          # How many there were.
+          count: int
+        )
+
+        # Decides what a reset of a device does from now on.
+        method SetReset(
+          # The device.
+          device: DeviceAddress,
+          # What it does.
+          method: ResetMethod
+        ) -> ()
+
+        # Says what the machine itself uses a device for, in place of what was said before; with nothing said, it does not.
+        method SetUses(
+          # The device.
+          device: DeviceAddress,
+          # Where a file system on it is mounted.
+          mountPoint: ?string,
+          # The network interface of it that the default route leads through.
+          defaultRoute: ?string,
+          # Whether it shows the firmware's messages or the console.
+          bootDisplay: ?bool
+        ) -> ()
+
+        # Loads the module of a driver, which then takes what it is for.
+        method LoadModule(
+          # The driver: "vfio-pci".
+          driver: string
+        ) -> ()
+
         # There is no such device.
         error NoSuchDevice (
           # The device that was asked for.
@@ -71,8 +211,42 @@ public enum Simulation {
         # The kernel's call has not returned: it waits until whoever has the device open lets go.
         error Blocked ()
 
+        # There is no such group.
+        error NoSuchGroup (
+          # The identity that was asked for.
+          group: string
+        )
+
+        # Nothing can be plugged in there.
+        error NoPlace (
+          # The device that was to be plugged in.
+          device: DeviceAddress,
+          # Why not.
+          reason: string
+        )
+
+        # The machine has no driver of that name, loaded or as a module.
+        error NoSuchModule (
+          # The driver that was asked for.
+          driver: string
+        )
+
+        # The simulated kernel has no error number of that name.
+        error NoSuchErrno (
+          # What was asked for.
+          errnoName: string,
+          # Those that it has.
+          available: []string
+        )
+
+        # The probe of a driver can fail, and not stay away.
+        error CannotBlock (
+          # The call.
+          step: FaultStep
+        )
+
         """#,
-        methods: ["Bind", "Unbind", "Remove", "Rescan", "SetVirtualFunctions"]
+        methods: ["Bind", "Unbind", "Remove", "Rescan", "SetVirtualFunctions", "Plug", "Unplug", "InjectFault", "ClearFaults", "ReleaseBlocked", "SetReset", "SetUses", "LoadModule"]
     )
 
     /// Names a device.
@@ -100,6 +274,66 @@ public enum Simulation {
                 writer.field("name", self.name)
             }
         }
+    }
+
+    /// A call into the kernel that a fault can meet. Those that concern a kernel group meet the faults of all its members.
+    public enum FaultStep: String, VarlinkValue, CaseIterable {
+        /// Reading 'driver_override'.
+        case readDriverOverride
+        /// Writing 'driver_override'.
+        case writeDriverOverride
+        /// Writing to a driver's 'bind'.
+        case bind
+        /// Writing to a driver's 'unbind'.
+        case unbind
+        /// Writing to a bus's 'drivers_probe'.
+        case driversProbe
+        /// Writing to 'remove'.
+        case remove
+        /// Writing to 'sriov_numvfs'.
+        case setNumVFs
+        /// Writing to 'reset'.
+        case reset
+        /// Writing to 'power/control'.
+        case setPowerControl
+        /// Writing to 'd3cold_allowed'.
+        case setD3coldAllowed
+        /// The probe function of whatever driver is tried, which 'drivers_probe' hides. It can only fail.
+        case probe
+        /// Opening /dev/vfio/N.
+        case openGroup
+        /// VFIO_GROUP_GET_STATUS.
+        case groupStatus
+        /// VFIO_GROUP_SET_CONTAINER.
+        case setContainer
+        /// VFIO_GROUP_UNSET_CONTAINER.
+        case unsetContainer
+        /// VFIO_SET_IOMMU.
+        case setIOMMU
+        /// VFIO_GROUP_GET_DEVICE_FD.
+        case getDevice
+        /// Opening /dev/vfio/devices/vfioN.
+        case openCdev
+        /// VFIO_DEVICE_BIND_IOMMUFD.
+        case bindIOMMUFD
+        /// VFIO_DEVICE_ATTACH_IOMMUFD_PT.
+        case attach
+        /// VFIO_DEVICE_DETACH_IOMMUFD_PT.
+        case detach
+        /// VFIO_DEVICE_RESET.
+        case deviceReset
+        /// The last close of a device or group.
+        case close
+    }
+
+    /// What a reset of a device does.
+    public enum ResetMethod: String, VarlinkValue, CaseIterable {
+        /// It works.
+        case works
+        /// It is tried and fails.
+        case fails
+        /// There is no way to reset the device.
+        case absent
     }
 
     /// Moves a device to a driver: sets its override, takes it from the driver it has, and probes. Like the real kernel's,
@@ -318,6 +552,414 @@ public enum Simulation {
         }
     }
 
+    /// Plugs a new function in. It sits at an address of a bus that is there: one that other functions are on, or that is
+    /// behind a bridge. Exactly one of 'group' and 'port' says which kernel group it comes into.
+    public enum Plug: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.Plug"
+
+        /// What a caller of `Plug` passes.
+        public struct Parameters: VarlinkValue {
+            /// Its address.
+            public var device: Simulation.DeviceAddress
+            /// The identity of the group whose first member it cannot be isolated from.
+            public var group: String?
+            /// The bridge that it sits behind. With nothing else there, and if the bridge can isolate (ACS), it has a new kernel group.
+            public var port: Simulation.DeviceAddress?
+            /// The host driver that a probe finds for it; none unless told otherwise.
+            public var driver: String?
+            /// Its PCI vendor ID; 0x8086 unless told otherwise.
+            public var vendorId: Int?
+            /// Its PCI device ID; 0x10d3 unless told otherwise.
+            public var deviceId: Int?
+            /// Its PCI class code, 24 bits; 0x020000, an Ethernet controller, unless told otherwise.
+            public var classCode: Int?
+
+            public init(device: Simulation.DeviceAddress, group: String? = nil, port: Simulation.DeviceAddress? = nil, driver: String? = nil, vendorId: Int? = nil, deviceId: Int? = nil, classCode: Int? = nil) {
+                self.device = device
+                self.group = group
+                self.port = port
+                self.driver = driver
+                self.vendorId = vendorId
+                self.deviceId = deviceId
+                self.classCode = classCode
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.device = try fields.required("device")
+                self.group = try fields.optional("group")
+                self.port = try fields.optional("port")
+                self.driver = try fields.optional("driver")
+                self.vendorId = try fields.optional("vendorId")
+                self.deviceId = try fields.optional("deviceId")
+                self.classCode = try fields.optional("classCode")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("device", self.device)
+                    writer.field("group", self.group)
+                    writer.field("port", self.port)
+                    writer.field("driver", self.driver)
+                    writer.field("vendorId", self.vendorId)
+                    writer.field("deviceId", self.deviceId)
+                    writer.field("classCode", self.classCode)
+                }
+            }
+        }
+
+        /// What `Plug` replies.
+        public struct Reply: VarlinkValue {
+            /// The kernel group that it is in.
+            public var kernelGroup: Int?
+            /// The driver that it has now.
+            public var driver: String?
+
+            public init(kernelGroup: Int? = nil, driver: String? = nil) {
+                self.kernelGroup = kernelGroup
+                self.driver = driver
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.kernelGroup = try fields.optional("kernelGroup")
+                self.driver = try fields.optional("driver")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("kernelGroup", self.kernelGroup)
+                    writer.field("driver", self.driver)
+                }
+            }
+        }
+    }
+
+    /// Pulls a device out of the machine, with all that sits behind it; a rescan does not find it again.
+    public enum Unplug: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.Unplug"
+
+        /// What a caller of `Unplug` passes.
+        public struct Parameters: VarlinkValue {
+            /// The device.
+            public var device: Simulation.DeviceAddress
+
+            public init(device: Simulation.DeviceAddress) {
+                self.device = device
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.device = try fields.required("device")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("device", self.device)
+                }
+            }
+        }
+
+        /// What `Unplug` replies.
+        public struct Reply: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+    }
+
+    /// Has a call into the kernel go wrong. Of several faults for one step and device the oldest comes first.
+    public enum InjectFault: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.InjectFault"
+
+        /// What a caller of `InjectFault` passes.
+        public struct Parameters: VarlinkValue {
+            /// The call.
+            public var step: Simulation.FaultStep
+            /// The device.
+            public var device: Simulation.DeviceAddress
+            /// The error number that it fails with: "EBUSY"; absent for a call that does not return.
+            public var errnoName: String?
+            /// Whether it goes wrong every time; once unless told otherwise.
+            public var always: Bool?
+
+            public init(step: Simulation.FaultStep, device: Simulation.DeviceAddress, errnoName: String? = nil, always: Bool? = nil) {
+                self.step = step
+                self.device = device
+                self.errnoName = errnoName
+                self.always = always
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.step = try fields.required("step")
+                self.device = try fields.required("device")
+                self.errnoName = try fields.optional("errnoName")
+                self.always = try fields.optional("always")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("step", self.step)
+                    writer.field("device", self.device)
+                    writer.field("errnoName", self.errnoName)
+                    writer.field("always", self.always)
+                }
+            }
+        }
+
+        /// What `InjectFault` replies.
+        public struct Reply: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+    }
+
+    /// Takes all faults back that no call has met. Calls that do not return because of one are left to 'ReleaseBlocked'.
+    public enum ClearFaults: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.ClearFaults"
+
+        /// What a caller of `ClearFaults` passes.
+        public struct Parameters: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+
+        /// What `ClearFaults` replies.
+        public struct Reply: VarlinkValue {
+            /// How many there were.
+            public var count: Int
+
+            public init(count: Int) {
+                self.count = count
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.count = try fields.required("count")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("count", self.count)
+                }
+            }
+        }
+    }
+
+    /// Lets the calls go on that a fault stopped.
+    public enum ReleaseBlocked: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.ReleaseBlocked"
+
+        /// What a caller of `ReleaseBlocked` passes.
+        public struct Parameters: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+
+        /// What `ReleaseBlocked` replies.
+        public struct Reply: VarlinkValue {
+            /// How many there were.
+            public var count: Int
+
+            public init(count: Int) {
+                self.count = count
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.count = try fields.required("count")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("count", self.count)
+                }
+            }
+        }
+    }
+
+    /// Decides what a reset of a device does from now on.
+    public enum SetReset: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.SetReset"
+
+        /// What a caller of `SetReset` passes.
+        public struct Parameters: VarlinkValue {
+            /// The device.
+            public var device: Simulation.DeviceAddress
+            /// What it does.
+            public var method: Simulation.ResetMethod
+
+            public init(device: Simulation.DeviceAddress, method: Simulation.ResetMethod) {
+                self.device = device
+                self.method = method
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.device = try fields.required("device")
+                self.method = try fields.required("method")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("device", self.device)
+                    writer.field("method", self.method)
+                }
+            }
+        }
+
+        /// What `SetReset` replies.
+        public struct Reply: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+    }
+
+    /// Says what the machine itself uses a device for, in place of what was said before; with nothing said, it does not.
+    public enum SetUses: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.SetUses"
+
+        /// What a caller of `SetUses` passes.
+        public struct Parameters: VarlinkValue {
+            /// The device.
+            public var device: Simulation.DeviceAddress
+            /// Where a file system on it is mounted.
+            public var mountPoint: String?
+            /// The network interface of it that the default route leads through.
+            public var defaultRoute: String?
+            /// Whether it shows the firmware's messages or the console.
+            public var bootDisplay: Bool?
+
+            public init(device: Simulation.DeviceAddress, mountPoint: String? = nil, defaultRoute: String? = nil, bootDisplay: Bool? = nil) {
+                self.device = device
+                self.mountPoint = mountPoint
+                self.defaultRoute = defaultRoute
+                self.bootDisplay = bootDisplay
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.device = try fields.required("device")
+                self.mountPoint = try fields.optional("mountPoint")
+                self.defaultRoute = try fields.optional("defaultRoute")
+                self.bootDisplay = try fields.optional("bootDisplay")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("device", self.device)
+                    writer.field("mountPoint", self.mountPoint)
+                    writer.field("defaultRoute", self.defaultRoute)
+                    writer.field("bootDisplay", self.bootDisplay)
+                }
+            }
+        }
+
+        /// What `SetUses` replies.
+        public struct Reply: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+    }
+
+    /// Loads the module of a driver, which then takes what it is for.
+    public enum LoadModule: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Simulation.LoadModule"
+
+        /// What a caller of `LoadModule` passes.
+        public struct Parameters: VarlinkValue {
+            /// The driver: "vfio-pci".
+            public var driver: String
+
+            public init(driver: String) {
+                self.driver = driver
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.driver = try fields.required("driver")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("driver", self.driver)
+                }
+            }
+        }
+
+        /// What `LoadModule` replies.
+        public struct Reply: VarlinkValue {
+            public init() {}
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                _ = try EmptyStructure(reading: value, mode)
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                EmptyStructure().write(to: &writer)
+            }
+        }
+    }
+
     /// The errors that methods of this interface reply with.
     public enum Failure: VarlinkFailure {
         /// There is no such device.
@@ -326,12 +968,27 @@ public enum Simulation {
         case refused(errnoName: String)
         /// The kernel's call has not returned: it waits until whoever has the device open lets go.
         case blocked
+        /// There is no such group.
+        case noSuchGroup(group: String)
+        /// Nothing can be plugged in there.
+        case noPlace(device: Simulation.DeviceAddress, reason: String)
+        /// The machine has no driver of that name, loaded or as a module.
+        case noSuchModule(driver: String)
+        /// The simulated kernel has no error number of that name.
+        case noSuchErrno(errnoName: String, available: [String])
+        /// The probe of a driver can fail, and not stay away.
+        case cannotBlock(step: Simulation.FaultStep)
 
         public var name: String {
             switch self {
             case .noSuchDevice: "io.vfiogroupd.Simulation.NoSuchDevice"
             case .refused: "io.vfiogroupd.Simulation.Refused"
             case .blocked: "io.vfiogroupd.Simulation.Blocked"
+            case .noSuchGroup: "io.vfiogroupd.Simulation.NoSuchGroup"
+            case .noPlace: "io.vfiogroupd.Simulation.NoPlace"
+            case .noSuchModule: "io.vfiogroupd.Simulation.NoSuchModule"
+            case .noSuchErrno: "io.vfiogroupd.Simulation.NoSuchErrno"
+            case .cannotBlock: "io.vfiogroupd.Simulation.CannotBlock"
             }
         }
 
@@ -346,6 +1003,28 @@ public enum Simulation {
                     writer.field("errnoName", value0)
                 }
             case .blocked: EmptyStructure().write(to: &writer)
+            case .noSuchGroup(let value0):
+                writer.object { writer in
+                    writer.field("group", value0)
+                }
+            case .noPlace(let value0, let value1):
+                writer.object { writer in
+                    writer.field("device", value0)
+                    writer.field("reason", value1)
+                }
+            case .noSuchModule(let value0):
+                writer.object { writer in
+                    writer.field("driver", value0)
+                }
+            case .noSuchErrno(let value0, let value1):
+                writer.object { writer in
+                    writer.field("errnoName", value0)
+                    writer.field("available", value1)
+                }
+            case .cannotBlock(let value0):
+                writer.object { writer in
+                    writer.field("step", value0)
+                }
             }
         }
 
@@ -355,6 +1034,11 @@ public enum Simulation {
             case "io.vfiogroupd.Simulation.NoSuchDevice": self = .noSuchDevice(device: try fields.required("device"))
             case "io.vfiogroupd.Simulation.Refused": self = .refused(errnoName: try fields.required("errnoName"))
             case "io.vfiogroupd.Simulation.Blocked": self = .blocked
+            case "io.vfiogroupd.Simulation.NoSuchGroup": self = .noSuchGroup(group: try fields.required("group"))
+            case "io.vfiogroupd.Simulation.NoPlace": self = .noPlace(device: try fields.required("device"), reason: try fields.required("reason"))
+            case "io.vfiogroupd.Simulation.NoSuchModule": self = .noSuchModule(driver: try fields.required("driver"))
+            case "io.vfiogroupd.Simulation.NoSuchErrno": self = .noSuchErrno(errnoName: try fields.required("errnoName"), available: try fields.required("available"))
+            case "io.vfiogroupd.Simulation.CannotBlock": self = .cannotBlock(step: try fields.required("step"))
             default: return nil
             }
         }

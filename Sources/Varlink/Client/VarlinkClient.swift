@@ -48,6 +48,14 @@ public final class VarlinkClient {
         Glibc.close(descriptor)
     }
 
+    /// Suspends until the service closes the connection; returns at once during a call. What a service sends where
+    /// nothing was asked is no Varlink, and ends the connection too.
+    public func closed() async {
+        guard state == .idle else { return }
+        _ = try? await EventLoop.main.readable(descriptor)
+        close()
+    }
+
     /// Calls a method and waits for its reply.
     public func call<Method: VarlinkMethod>(
         _ method: Method.Type, _ parameters: Method.Parameters

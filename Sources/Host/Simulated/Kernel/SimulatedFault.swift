@@ -45,7 +45,13 @@ extension SimulatedKernel {
     public mutating func inject(_ fault: SimulatedFault) { faults.append(fault) }
 
     /// Takes all faults back. Calls that one of them blocked stay blocked.
-    public mutating func clearFaults() { faults = [] }
+    ///
+    /// - Returns: how many there were.
+    @discardableResult
+    public mutating func clearFaults() -> Int {
+        defer { faults = [] }
+        return faults.count
+    }
 
     /// The fault that meets this step, used up if it was for once.
     mutating func takeFault(_ step: SimulatedFault.Step, _ devices: [DeviceAddress]) -> SimulatedFault.Effect? {

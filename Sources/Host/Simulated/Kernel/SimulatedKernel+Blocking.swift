@@ -53,6 +53,16 @@ extension SimulatedKernel {
         resumePending()
     }
 
+    /// Lets all calls go on that a fault stopped by now.
+    ///
+    /// - Returns: how many there were.
+    @discardableResult
+    public mutating func releaseAll() -> Int {
+        let stopped = pending.filter { $0.wait == .released }.map(\.operation)
+        for operation in stopped { release(operation) }
+        return stopped.count
+    }
+
     /// The ten seconds after which vfio asks the holders of leaving devices again.
     public mutating func remindHolders() {
         for call in pending { if case .holders(let address) = call.wait { request(address) } }

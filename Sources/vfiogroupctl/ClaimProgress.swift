@@ -1,0 +1,98 @@
+// Calls that take a while: they are followed to their last reply, and a terminal shows how far they are.
+
+import EventLoop
+import Glibc
+import GroupAPI
+import Varlink
+
+/// The line on a terminal that says how far a call is.
+struct ProgressLine {
+    /// nil where nobody watches.
+    private let terminal: Int32?
+    private var isShown = false
+
+    /// Shows itself on stderr where that is a terminal.
+    init() { terminal = isatty(STDERR_FILENO) == 1 ? STDERR_FILENO : nil }
+
+    mutating func show(_ progress: Claims.Progress) {
+        guard let terminal else { return }
+        // Back to the first column, and what the last text left there is erased.
+        write("\r\u{1b}[K\(progress.text)", to: terminal)
+        isShown = true
+    }
+
+    mutating func clear() {
+        guard isShown, let terminal else { return }
+        write("\r\u{1b}[K", to: terminal)
+        isShown = false
+    }
+}
+
+/// What a call that shows its progress has come to.
+struct ClaimOutcome {
+    var claim: Claims.ClaimStatus
+    /// What was handed over.
+    var handover: Claims.Handover?
+    /// The descriptors of the last reply, where they were asked for; closed when nobody holds this any more.
+    var descriptors: ReceivedDescriptors
+}
+
+extension DaemonCommand {
+    /// Calls one of the methods that reply with progress, and at last with the claim; nil where that is no more.
+    @LoopActor func followToEnd<Method: VarlinkMethod>(
+        _ method: Method.Type, _ parameters: Method.Parameters, on connection: Connection,
+        receivesDescriptors: Bool = false
+    ) async throws -> ClaimOutcome? {
+        let stream = try await connection.stream(method, parameters, receivesDescriptors: receivesDescriptors)
+        var line = ProgressLine()
+        defer { line.clear() }
+        var outcome: ClaimOutcome?
+        while let reply = try await stream.next() {
+            if common.json { printJSON(reply) }
+            // Claim's reply has what those of the others have.
+            let read = try decode(reply, as: Claims.Claim.Reply.self)
+            if let progress = read.progress { line.show(progress) }
+            if let claim = read.claim {
+                outcome = ClaimOutcome(claim: claim, handover: read.handover, descriptors: stream.descriptors)
+            }
+        }
+        return outcome
+    }
+
+    /// The same for a method whose claim lives on.
+    @LoopActor func follow<Method: VarlinkMethod>(
+        _ method: Method.Type, _ parameters: Method.Parameters, on connection: Connection,
+        receivesDescriptors: Bool = false
+    ) async throws -> ClaimOutcome {
+        let outcome = try await followToEnd(
+            method, parameters, on: connection, receivesDescriptors: receivesDescriptors)
+        guard let outcome else {
+            throw Complaint(description: "the daemon's last reply has no claim; is it of another version?")
+        }
+        return outcome
+    }
+
+    /// The same for a method that takes selectors, which an error then names as they were typed.
+    @LoopActor func follow<Method: VarlinkMethod>(
+        _ method: Method.Type, _ parameters: Method.Parameters, on connection: Connection,
+        receivesDescriptors: Bool = false, selectors: [String]
+    ) async throws -> ClaimOutcome {
+        do {
+            return try await follow(method, parameters, on: connection, receivesDescriptors: receivesDescriptors)
+        } catch let error as ClientError {
+            guard let failure: Claims.Failure = error.failure() else { throw error }
+            throw Complaint(description: failure.sentence(selectors: selectors))
+        }
+    }
+
+    /// Complains of what a claim could not give back to the host yet.
+    func requireRestored(_ claim: Claims.ClaimStatus) throws(Complaint) {
+        guard claim.isRestoring else { return }
+        let groups = claim.groups.filter { $0.state == .restoring }
+        let what = groups.map { "group \($0.id) is still restoring: \($0.reason ?? "the daemon does not say why")" }
+        throw Complaint(
+            description: (what.isEmpty ? ["claim \(claim.title) is still restoring"] : what).joined(separator: "\n")
+                + "\nThe daemon goes on trying; vfiogroupctl claims \(claim.id) shows how far it is, "
+                + "vfiogroupctl abandon \(claim.id) leaves its devices as they are")
+    }
+}

@@ -1,0 +1,102 @@
+// Claims as people read them: a table of all, one in detail, and how far a call is.
+
+import GroupAPI
+
+extension Claims.Owner {
+    /// `uid 0, process 4711 (qemu-system-x86)`.
+    var text: String { "uid \(uid), process \(pid)\(command.map { " (\($0.printable))" } ?? "")" }
+}
+
+extension Claims.Operation {
+    /// `unbind 0000:01:00.0 (3 of 12)`, and for how long where that is long.
+    var text: String {
+        let what = [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
+        guard blocked else { return what }
+        return what + ", has not returned for \(Int(seconds.rounded())) s"
+            + (pid.map { " (process \($0))" } ?? "") + " and may never"
+    }
+}
+
+extension Claims.Progress {
+    var text: String { "\(group): \(operation.text)" }
+}
+
+extension Claims.ClaimedMember {
+    /// What else is to be said of it: the reset, and what is wrong.
+    var remark: String {
+        let resetText: String? =
+            switch reset {
+            case nil: nil
+            case .reset?: "reset"
+            case .notReset?: "not reset: there is no way to"
+            case .failed?: "its reset failed"
+            }
+        return [resetText, problem].compactMap { $0 }.joined(separator: "; ")
+    }
+}
+
+extension Claims.ClaimStatus {
+    /// Its identity, and what its owner calls it.
+    var title: String { id + (name.map { " \"\($0.printable)\"" } ?? "") }
+
+    /// Something in it could not be restored yet.
+    var isRestoring: Bool { state == .restoring || groups.contains { $0.state == .restoring } }
+
+    /// All of it, over several lines.
+    var text: String {
+        var lines = [
+            "claim     \(title)", "state     \(state.rawValue)", "owner     \(owner.text)", "since     \(since)",
+            "lifetime  \(lifetime.explained)", "access    \(access.rawValue)",
+        ]
+        if !ranges.isEmpty {
+            lines.append("mappable  " + ranges.map { "\($0.start)-\($0.last)" }.joined(separator: ", "))
+        }
+        lines += ["", memberTable]
+        for group in groups {
+            if let reason = group.reason { lines.append("\(group.id) is \(group.state.rawValue): \(reason)") }
+            if let operation = group.operation { lines.append("\(group.id): \(operation.text)") }
+        }
+        if !unownedMoments.isEmpty { lines += ["", "A host driver could have come in:"] }
+        for moment in unownedMoments {
+            let length = moment.seconds.map { "for \($0) s" } ?? "until now"
+            lines.append("  \(moment.group) from \(moment.since) \(length): \(moment.cause)")
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    /// The groups and their members, with the driver that each had and the one that it has.
+    var memberTable: String {
+        var table = Table("GROUP", "STATE", "OWNED", "DEVICE", "BEFORE", "", "NOW", "")
+        for group in groups {
+            for (number, member) in group.members.enumerated() {
+                let first = number == 0
+                table.add(
+                    first ? group.id : "", first ? group.state.rawValue : "", first ? (group.owned ? "yes" : "no") : "",
+                    member.address.text, member.driverBefore ?? "-", "->", member.driver ?? "-", member.remark)
+            }
+        }
+        return table.text
+    }
+}
+
+extension Claims.Lifetime {
+    var explained: String {
+        switch self {
+        case .process: "process: until its owner ends"
+        case .connection: "connection: until its owner closes the connection"
+        case .manual: "manual: until somebody releases it"
+        }
+    }
+}
+
+/// All claims, a line each.
+func claimTable(_ claims: [Claims.ClaimStatus]) -> String {
+    var table = Table("CLAIM", "NAME", "STATE", "OWNER", "SINCE", "LIFETIME", "ACCESS", "GROUPS")
+    for claim in claims {
+        table.add(
+            claim.id, claim.name?.printable ?? "-", claim.state.rawValue, claim.owner.text, claim.since,
+            claim.lifetime.rawValue,
+            claim.access.rawValue, claim.groups.map(\.id).joined(separator: " "))
+    }
+    return table.text
+}

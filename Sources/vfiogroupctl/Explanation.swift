@@ -1,0 +1,152 @@
+// Errors of the API as sentences: what it is about, why, and what would help.
+
+import GroupAPI
+import JSON
+import Varlink
+
+/// An error of the API in words.
+func explain(_ error: ClientError) -> String {
+    if let failure: Groups.Failure = error.failure() { return failure.sentence }
+    if let failure: Claims.Failure = error.failure() { return failure.sentence }
+    if let failure: Simulation.Failure = error.failure() { return failure.sentence }
+    guard case .reply(let name, let parameters) = error else { return "\(error)" }
+    switch name {
+    case "org.varlink.service.InterfaceNotFound":
+        return parameters["interface"] == .string(Simulation.interface.name)
+            ? "this daemon serves a real machine, and simulate is only for simulations; "
+                + "start one with vfiogroupd --simulate demo"
+            : "the daemon does not have this interface; is it of another version?"
+    case "org.varlink.service.MethodNotFound", "org.varlink.service.MethodNotImplemented":
+        return "the daemon does not have this method; is it of another version?"
+    case "org.varlink.service.InvalidParameter":
+        guard case .string(let parameter)? = parameters["parameter"] else { return "\(error)" }
+        return "the daemon does not accept what was given as \(parameter)"
+    default: return "\(error)"
+    }
+}
+
+private func noSuchDevice(_ bus: String, _ name: String) -> String {
+    "there is no device \(name) on the bus \(bus); vfiogroupctl devices shows them all"
+}
+
+private func noSuchGroup(_ id: String) -> String { "there is no group \(id); vfiogroupctl list shows them all" }
+
+extension Groups.Failure {
+    fileprivate var sentence: String {
+        switch self {
+        case .noSuchGroup(let id, let number):
+            vfiogroupctl.noSuchGroup(id ?? number.map { "that holds kernel group \($0)" } ?? "")
+        case .noSuchDevice(let device): vfiogroupctl.noSuchDevice(device.bus, device.name)
+        case .deviceInNoGroup(let device, let reason): "\(device.name) is in no group: \(reason)"
+        }
+    }
+}
+
+extension Simulation.Failure {
+    fileprivate var sentence: String {
+        switch self {
+        case .noSuchDevice(let device): vfiogroupctl.noSuchDevice(device.bus, device.name)
+        case .noSuchGroup(let group): vfiogroupctl.noSuchGroup(group)
+        case .refused(let errnoName): "the simulated kernel refused: \(errnoName)"
+        case .blocked:
+            "the simulated kernel's call has not returned: somebody has the device open, or a fault stopped it "
+                + "(vfiogroupctl simulate release-blocked)"
+        case .noPlace(let device, let reason): "nothing can be plugged in at \(device.name): \(reason)"
+        case .noSuchModule(let driver):
+            "the simulated machine has no driver \(driver), and no module of that name"
+        case .noSuchErrno(let name, let available):
+            "the simulated kernel knows no error number \(name); it has \(available.joined(separator: ", "))"
+        case .cannotBlock(let step):
+            "\(step.rawValue) can fail (--errno), and not stay away; a probe that never returns is a bind or a "
+                + "driversProbe that does not"
+        }
+    }
+}
+
+extension Claims.Failure {
+    /// What went wrong, why, and what would help.
+    var sentence: String {
+        switch self {
+        case .noSuchGroup(let group): return vfiogroupctl.noSuchGroup(group)
+        case .noSuchDevice(let device, let reason):
+            guard let reason else { return vfiogroupctl.noSuchDevice(device.bus, device.name) }
+            return "\(device.text) is in no group: \(reason). Only groups can be claimed"
+        case .notEnoughGroups(let selector, let wanted, let found):
+            return notEnough("selector \(selector + 1)", wanted: wanted, found: found)
+        case .notClaimable(let group, let reason):
+            return "group \(group) can never be claimed here: \(reason) (vfiogroupctl show \(group) tells more)"
+        case .groupBusy(let group, let state, let claim, let name, let owner, let since):
+            return busy(group, state, claim: claim, name: name, owner: owner, since: since)
+        case .inUse(let uses, let remedy): return inUse(uses, remedy)
+        case .takeoverFailed(let group, let member, let action, let errnoName, let reason, let remedy, let unrestored):
+            let what = [action, member.map { "of \($0.text)" }].compactMap { $0 }.joined(separator: " ")
+            let failed = "group \(group): \(what) failed\(errnoName.map { " (\($0))" } ?? ""): \(reason)\n\(remedy)\n"
+            guard !unrestored.isEmpty else { return failed + "All its devices are as they were before." }
+            return failed + "Not as they were before, and the daemon goes on restoring them:\n"
+                + unrestored.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n")
+                + "\nvfiogroupctl show \(group) tells how far it is"
+        case .accessNotAvailable(let available, let reason):
+            return "this host cannot hand over like that: \(reason). What it can do: --access "
+                + available.map(\.rawValue).joined(separator: ", ")
+        case .accessDenied(let reason): return "you may not do that: \(reason). Root may"
+        case .noSuchClaim(let claim): return "there is no claim \(claim); vfiogroupctl claims lists them all"
+        case .wrongState(let subject, let state, let reason):
+            return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"
+        case .stillInUse(let claim, let pids):
+            let who =
+                switch pids.count {
+                case 0: "somebody has"
+                case 1: "process \(pids[0]) has"
+                default: "processes \(pids.map(String.init).joined(separator: ", ")) have"
+                }
+            return "claim \(claim) is still in use: \(who) its devices open. "
+                + "They go back to the host when they are closed or that has ended"
+        case .tooManyGroups(let limit, let reason):
+            return "one claim can have \(limit) group\(limit == 1 ? "" : "s") here: \(reason). "
+                + "Make another claim for the rest (vfiogroupctl claim)"
+        }
+    }
+
+    /// The same for a command that knows how its selectors were typed.
+    func sentence(selectors: [String]) -> String {
+        guard case .notEnoughGroups(let selector, let wanted, let found) = self, selectors.indices.contains(selector)
+        else { return sentence }
+        return notEnough(selectors[selector], wanted: wanted, found: found)
+    }
+
+    private func notEnough(_ selector: String, wanted: Int, found: Int) -> String {
+        "\(selector) asks for \(wanted) group\(wanted == 1 ? "" : "s"), and \(found) can be had now; "
+            + "vfiogroupctl list shows the state of each, and --wait SECONDS waits for what is claimed"
+    }
+
+    private func busy(
+        _ group: String, _ state: String, claim: String?, name: String?, owner: Claims.Owner?, since: String?
+    ) -> String {
+        if let claim {
+            let whose = [owner.map { "of \($0.text)" }, since.map { "since \($0)" }].compactMap { $0 }
+            return "group \(group) is \(state) by claim \(claim)\(name.map { " \"\($0.printable)\"" } ?? "")"
+                + whose.map { " \($0)" }.joined() + ". vfiogroupctl claims \(claim) shows it, "
+                + "vfiogroupctl release \(claim) takes it back, --wait SECONDS waits for it"
+        }
+        switch state {
+        case Groups.GroupState.orphaned.rawValue:
+            return
+                "group \(group) is on vfio drivers, and nobody claimed it. vfiogroupctl adopt \(group) makes a claim "
+                + "of it"
+        case Groups.GroupState.quarantined.rawValue:
+            return
+                "group \(group) is quarantined: a reset of it failed, and its devices may hold what their last owner "
+                + "left in them. vfiogroupctl unquarantine \(group) lets it be claimed again"
+        default: return "group \(group) is \(state). vfiogroupctl show \(group) tells more"
+        }
+    }
+
+    private func inUse(_ uses: [Claims.Use], _ remedy: String) -> String {
+        var addresses: [String] = []
+        for use in uses where !addresses.contains(use.address.text) { addresses.append(use.address.text) }
+        return "the host itself uses what would be taken:\n"
+            + uses.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n") + "\n\(remedy)\n"
+            + "To take it all the same, name each device: "
+            + addresses.map { "--force \($0)" }.joined(separator: " ")
+    }
+}

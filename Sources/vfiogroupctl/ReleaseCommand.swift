@@ -1,0 +1,45 @@
+import ArgumentParser
+import EventLoop
+import GroupAPI
+import Varlink
+
+/// Gives a claim's groups back to the host.
+struct ReleaseCommand: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "release",
+        abstract: "Give all groups of a claim back to the host, once its owner has let go of them.",
+        discussion: "Ends with 1 when something could not be restored yet; the daemon goes on trying.")
+
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
+
+    @Argument(help: "The identity or name of the claim.")
+    var claim: String
+
+    func run(on connection: Connection) async throws {
+        let outcome = try await followToEnd(Claims.Release.self, .init(claim: claim), on: connection)
+        if !common.json { printLine(outcome?.claim.releaseText ?? "claim \(claim.printable) is released") }
+        guard let released = outcome?.claim else { return }
+        try requireRestored(released)
+    }
+}
+
+extension Claims.ClaimStatus {
+    /// What became of its members on their way back.
+    var releaseText: String {
+        var lines = [isRestoring ? "claim \(title):" : "claim \(title) is released:"]
+        for member in groups.flatMap(\.members) {
+            let now = member.driver ?? "no driver"
+            let isBack = member.driver == member.driverBefore
+            let driver = isBack ? "\(now) again" : "\(now) now, \(member.driverBefore ?? "unknown or no driver") before"
+            lines.append("  \(member.address.text): \(driver)\(member.remark.isEmpty ? "" : "; \(member.remark)")")
+        }
+        let notReset = groups.flatMap(\.members).filter { $0.reset == .notReset }
+        if !notReset.isEmpty {
+            lines.append(
+                "not reset, so that they may hold what their last owner left in them: "
+                    + notReset.map(\.address.text).joined(separator: ", "))
+        }
+        return lines.joined(separator: "\n")
+    }
+}

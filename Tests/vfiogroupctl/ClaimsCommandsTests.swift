@@ -1,0 +1,180 @@
+// The commands about claims that are there, and what the reading commands say of them, against a scripted daemon.
+
+import EventLoop
+import GroupAPI
+import JSON
+import TestSupport
+import Testing
+import Varlink
+
+@Suite("vfiogroupctl and claims", .timeLimit(.minutes(5)))
+struct ClaimsCommandsTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    /// The group of the card.
+    private func group(_ state: Groups.GroupState) -> Groups.Group {
+        .init(
+            id: cardGroup, backend: .kernel, hostBridges: ["pci0000:00"], kernelGroups: [2], isolated: true,
+            claimable: true,
+            members: [
+                .init(address: .init(bus: card.bus, name: card.name), role: .endpoint, state: .held, driver: "vfio-pci")
+            ], complete: true, blockers: [], state: state)
+    }
+
+    @Test("claims lists all, or shows one")
+    @LoopActor func claims() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.on(Claims.ListClaims.self) { (_) async in .init(claims: [.ofCard()]) }
+        daemon.on(Claims.GetClaim.self) { (_) async in .init(claim: .ofCard()) }
+        #expect(
+            try await daemon.control("claims").output == """
+                CLAIM  NAME  STATE    OWNER                          SINCE                 LIFETIME  ACCESS  GROUPS
+                c1     vm1   claimed  uid 1000, process 4711 (qemu)  2026-01-02T03:04:05Z  manual    hold    \(cardGroup)
+
+                """)
+        #expect(try await daemon.control("claims", "vm1").output.hasPrefix("claim     c1 \"vm1\"\n"))
+        #expect(daemon.calls == ["ListClaims {}", #"GetClaim {"claim":"vm1"}"#])
+        #expect(
+            try JSONValue(parsing: try await daemon.control("claims", "--json", "vm1").output)["claim"]?["id"] == "c1")
+        daemon.on(Claims.ListClaims.self) { (_) async in .init(claims: []) }
+        #expect(try await daemon.control("claims").output == "Nothing is claimed.\n")
+        daemon.fail(Claims.GetClaim.self, .noSuchClaim(claim: "x"))
+        let unknown = try await daemon.control("claims", "x")
+        #expect(unknown.code == 1)
+        #expect(unknown.errors == "there is no claim x; vfiogroupctl claims lists them all\n")
+        await daemon.stop()
+    }
+
+    @Test("release says what was restored, and ends with 1 while something is not")
+    @LoopActor func release() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.on(Claims.Release.self) { (call) async throws(ErrorReply) in
+            try await call.send(.init(progress: .unbinding))
+            return .init(claim: .released())
+        }
+        var outcome = try await daemon.control("release", "vm1")
+        #expect(outcome.code == 0)
+        #expect(outcome.output.contains("  0000:01:00.0: nouveau again; reset\n"))
+        #expect(outcome.output.contains("not reset, so that they may hold"))
+        #expect(daemon.calls == [#"Release {"claim":"vm1"}"#])
+        daemon.on(Claims.Release.self) { (_) async in
+            var claim = Claims.ClaimStatus.released(.restoring)
+            claim.groups[0].reason = "nouveau does not come back (EBUSY)"
+            return .init(claim: claim)
+        }
+        outcome = try await daemon.control("release", "vm1")
+        #expect(outcome.code == 1)
+        #expect(outcome.errors.hasPrefix("group \(cardGroup) is still restoring: nouveau does not come back (EBUSY)\n"))
+        #expect(outcome.errors.contains("vfiogroupctl abandon c1"))
+        outcome = try await daemon.control("--json", "release", "vm1")
+        #expect(outcome.code == 1)
+        #expect(try JSONValue(parsing: outcome.output)["claim"]?["state"] == "restoring")
+        daemon.on(Claims.Release.self) { (_) async in .init() }
+        #expect(try await daemon.control("release", "vm1").output == "claim vm1 is released\n")
+        daemon.fail(Claims.Release.self, .stillInUse(claim: "c1", pids: [4711]))
+        outcome = try await daemon.control("release", "vm1")
+        #expect(outcome.errors.hasPrefix("claim c1 is still in use: process 4711 has its devices open."))
+        await daemon.stop()
+    }
+
+    @Test("attach and detach take groups as they are typed")
+    @LoopActor func attachAndDetach() async throws {
+        let daemon = try ScriptedDaemon()
+        let group = group(.claimed)
+        daemon.on(Groups.GetGroup.self) { (_) async in .init(group: group) }
+        daemon.on(Claims.Attach.self) { (_) async in .init(claim: .ofCard()) }
+        daemon.on(Claims.Detach.self) { (_) async in .init(claim: .ofCard()) }
+        var outcome = try await daemon.control("attach", "vm1", "01:00.0", "--force", "01:00.0")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.output.hasPrefix("claim     c1"))
+        outcome = try await daemon.control("detach", "vm1", "01:00.0", "g")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(
+            daemon.calls == [
+                #"Attach {"claim":"vm1","selectors":[{"device":{"bus":"pci","name":"0000:01:00.0"}}],"#
+                    + #""force":[{"bus":"pci","name":"0000:01:00.0"}]}"#,
+                #"GetGroup {"device":{"bus":"pci","name":"0000:01:00.0"}}"#,
+                "Detach {\"claim\":\"vm1\",\"groups\":[\"\(cardGroup)\",\"g\"]}",
+            ])
+        daemon.on(Claims.Detach.self) { (_) async in .init(claim: .ofCard(.restoring)) }
+        #expect(try await daemon.control("detach", "vm1", "g").code == 1)
+        await daemon.stop()
+    }
+
+    @Test("adopt, abandon and unquarantine say what they did")
+    @LoopActor func odds() async throws {
+        let daemon = try ScriptedDaemon()
+        let group = group(.orphaned)
+        daemon.on(Groups.GetGroup.self) { (_) async in .init(group: group) }
+        daemon.on(Claims.Adopt.self) { (_) async in .init(claim: .ofCard()) }
+        daemon.on(Claims.Abandon.self) { (_) async in
+            .init(members: [.init(address: card, reason: "it has no driver, and had nouveau")])
+        }
+        daemon.on(Claims.Unquarantine.self) { (_) async in .init() }
+        #expect(try await daemon.control("adopt", "2", "--name", "vm1").output.hasPrefix("claim     c1"))
+        #expect(
+            try await daemon.control("abandon", "c1").output
+                == "claim c1 is forgotten. Not as they were before:\n  0000:01:00.0: it has no driver, and had nouveau\n"
+        )
+        #expect(try await daemon.control("unquarantine", "g").output == "group g can be claimed again\n")
+        #expect(
+            daemon.calls == [
+                #"GetGroup {"kernelGroup":2}"#,
+                "Adopt {\"group\":\"\(cardGroup)\",\"name\":\"vm1\",\"lifetime\":\"manual\"}",
+                #"Abandon {"claim":"c1"}"#, #"Unquarantine {"group":"g"}"#,
+            ])
+        for arguments in [["adopt", "g"], ["abandon", "c1"], ["unquarantine", "g"]] {
+            let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "--json"] + arguments)
+            #expect(outcome.output.hasPrefix("{"))
+        }
+        await daemon.stop()
+    }
+
+    @Test("show names the claim that has a group, and list counts what is claimed")
+    @LoopActor func reading() async throws {
+        let daemon = try ScriptedDaemon()
+        let group = group(.claimed)
+        daemon.on(Groups.GetGroup.self) { (_) async in .init(group: group) }
+        daemon.on(Groups.ListGroups.self) { (_) async in .init(groups: [group]) }
+        daemon.on(Claims.ListClaims.self) { (_) async in .init(claims: [.ofCard()]) }
+        daemon.on(Manager.GetStatus.self) { (_) async in
+            .init(
+                version: "1", host: "this host", simulated: false, generation: 1, isolating: true, remarks: [],
+                groupCount: 1, deviceCount: 2, ungroupedCount: 0, hostBridges: [], disagreements: [], warnings: [])
+        }
+        let shown = try await daemon.control("show", cardGroup).output
+        #expect(shown.contains("state         claimed\n"))
+        #expect(
+            shown.contains("claim         c1 \"vm1\", of uid 1000, process 4711 (qemu) since 2026-01-02T03:04:05Z\n"))
+        #expect(
+            try await daemon.control("list").output.contains("note: 1 of 1 groups are claimed (vfiogroupctl claims)"))
+        await daemon.stop()
+    }
+
+    @Test("simulate says of a daemon that serves a real machine that it is not for that")
+    @LoopActor func simulate() async throws {
+        let daemon = try ScriptedDaemon()
+        for arguments in [
+            ["fault", "unbind", "01:00.0", "--never-returns"], ["unplug", "01:00.0"], ["load", "vfio-pci"],
+        ] {
+            let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "simulate"] + arguments)
+            #expect(outcome.code == 1)
+            #expect(outcome.errors.contains("simulate is only for simulations"))
+        }
+        await daemon.stop()
+    }
+
+    @Test("monitor prints kinds of events that it does not know")
+    @LoopActor func monitor() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.server.handleWriting(Groups.Monitor.self) { (call) async throws(ErrorReply) in
+            // Encoded, for our own types do not know the kind either.
+            try await call.send(Answer(encoded: Array(#"{"generation":1,"kind":"ready"}"#.utf8)))
+            let event = #"{"generation":2,"kind":"claimBlessed","group":"g","claim":"c1","cause":"why"}"#
+            return Answer(encoded: Array(event.utf8))
+        }
+        let outcome = try await daemon.control("monitor")
+        #expect(outcome.output == "1  ready\n2  claimBlessed  g  claim c1  (why)\n", "\(outcome.errors)")
+        await daemon.stop()
+    }
+}
