@@ -59,6 +59,14 @@ public enum Claimability: Equatable, Sendable {
     /// The buses that have a vfio driver (drivers/vfio in 6.12); mdev devices are vfio devices from birth.
     private static let busesWithVFIO: Set = ["platform", "amba", "fsl-mc", "cdx", "ap", "ccw", "mdev"]
 
+    /// That of a group that is only predicted: nothing real stands behind it, whatever the kernel isolates.
+    init(ofPredicted isolation: Isolation) {
+        self = .notClaimable(
+            reason: "it is predicted (backend predicted) and no group of the kernel, so it is never claimed; "
+                + (isolation.isIsolated
+                    ? "take another backend, such as kernel, to claim it" : Advice.switchOnIOMMU))
+    }
+
     init(of members: [Device], isolation: Isolation, in inventory: Inventory) {
         if case .notIsolated(let reason) = isolation {
             self = .notClaimable(reason: reason)

@@ -50,6 +50,7 @@ extension Manager.Backend {
         case .hostBridge: self = .hostBridge
         case .partitionableEndpoint: self = .partitionableEndpoint
         case .kernel: self = .kernel
+        case .predicted: self = .predicted
         }
     }
 }

@@ -13,6 +13,7 @@ extension BackendPolicy {
         case .kernel: self = .forced(.kernel)
         case .hostBridge: self = .forced(.hostBridge)
         case .partitionableEndpoint: self = .forced(.partitionableEndpoint)
+        case .predicted: self = .forced(.predicted)
         }
     }
 }

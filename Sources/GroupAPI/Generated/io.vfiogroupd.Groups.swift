@@ -72,7 +72,9 @@ public enum Groups {
           # Partitionable endpoints, POWER's unit of isolation.
           partitionable_endpoint,
           # The kernel's own groups.
-          kernel
+          kernel,
+          # What the kernel's groups would be by its rules, predicted.
+          predicted
         )
 
         # A device as a member of a group.
@@ -433,6 +435,8 @@ public enum Groups {
         case partitionableEndpoint = "partitionable_endpoint"
         /// The kernel's own groups.
         case kernel
+        /// What the kernel's groups would be by its rules, predicted.
+        case predicted
     }
 
     /// A device as a member of a group.
