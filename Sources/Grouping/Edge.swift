@@ -56,4 +56,6 @@ public enum EndpointRule: Equatable, Sendable {
     case virtualFunction
     /// What lies below the node of the device tree that owns a DMA window.
     case window(node: String)
+    /// The platform gives its number, and no more is known.
+    case stated
 }

@@ -71,6 +71,7 @@ extension Snapshot {
                 "vfio runs in its no-IOMMU mode (kernel groups \(noIOMMU.map(String.init).joined(separator: ", "))): "
                     + "a device in it can write to all of the host's memory")
         }
+        if let sentence = inventory.commandLine?.overrideSentence { remarks.append(sentence) }
         return remarks
     }
 }

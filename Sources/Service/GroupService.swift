@@ -29,6 +29,7 @@ public final class GroupService {
     public let host: any Host
     let monitors = Monitors()
     let cache = ReplyCache()
+    let explainers = ExplainerCache()
     private var registry: Registry
 
     /// Called after every change of the registry, on the loop.

@@ -10,7 +10,8 @@ struct Command: ParsableCommand {
         abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together.",
         version: "0.1.0",
         subcommands: [
-            ListCommand.self, ShowCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
+            ListCommand.self, ShowCommand.self, ExplainCommand.self, DevicesCommand.self, TreeCommand.self,
+            MonitorCommand.self,
             StatusCommand.self, SimulateCommand.self,
         ])
 

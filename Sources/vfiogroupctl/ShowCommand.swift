@@ -19,17 +19,16 @@ struct ShowCommand: DaemonCommand {
     var name: String
 
     func run(on connection: Connection) async throws {
-        let address = Groups.DeviceAddress(typed: name)
-        let number = name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } ? Int(name) : nil
+        let subject = Subject(typed: name)
         let reply: JSONObject
         do throws(ClientError) {
             reply = try await connection.call(
                 Groups.GetGroup.self,
-                .init(
-                    id: address == nil && number == nil ? name : nil, device: address,
-                    kernelGroup: address == nil ? number : nil))
+                .init(id: subject.id, device: subject.device, kernelGroup: subject.kernelGroup))
         } catch {
-            guard let address, case .deviceInNoGroup? = error.failure(as: Groups.Failure.self) else { throw error }
+            guard let address = subject.device, case .deviceInNoGroup? = error.failure(as: Groups.Failure.self) else {
+                throw error
+            }
             return try await showUngrouped(address, on: connection)
         }
         if common.json { return printJSON(reply) }
