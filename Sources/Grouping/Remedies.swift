@@ -84,7 +84,7 @@ struct Remedies {
         let slot = own.function.description.dropLast(2)
         keep(
             isInRootComplex
-                ? "any slot: the functions of \(slot) are part of the root complex"
+                ? "any slot: the functions of \(slot) sit on the root bus, with no port between them"
                 : "another slot for \(slot): its functions are one device, and move together")
         nameOverride()
     }
