@@ -55,10 +55,7 @@ public struct Grouping: Equatable, Sendable {
                 sets.unite(positions)
             }
         }
-        // vfio makes a group of each device in no-IOMMU mode: that says nothing about isolation.
-        let isolating = devices.indices.filter { position in
-            devices[position].kernelGroup.map { inventory.kernelGroup($0)?.isNoIOMMU != true } ?? false
-        }
+        let isolating = devices.indices.filter { inventory.isTranslated(devices[$0]) }
         for members in Dictionary(grouping: isolating, by: { devices[$0].kernelGroup }).values {
             sets.unite(members)
             for position in members { leftOutBy[position] = nil }

@@ -25,9 +25,9 @@ extension Explainer {
         candidates += predicted.filter(\.isCertain)
         candidates += statedEndpoints(of: group)
         candidates += predicted.filter { !$0.isCertain }
+        let byKernelGroup = Dictionary(grouping: group.members) { inventory[$0]?.kernelGroup }
         for number in group.kernelGroups {
-            let inside = group.members.filter { inventory[$0]?.kernelGroup == number }
-            candidates += Prediction.star(inside) { _ in .kernel(number) }
+            candidates += Prediction.star(byKernelGroup[number] ?? []) { _ in .kernel(number) }
         }
         for bridge in group.hostBridges where group.kernelGroups.isEmpty {
             let below = group.members.filter { inventory[$0]?.pci?.hostBridge == bridge }
@@ -39,11 +39,7 @@ extension Explainer {
     /// Edges between members that the platform itself puts in one PE.
     private func statedEndpoints(of group: Group) -> [Edge] {
         let numbered = group.members.compactMap { address -> (DeviceAddress, Int)? in
-            guard let device = inventory[address] else { return nil }
-            let stated =
-                device.pci?.partitionableEndpoint
-                ?? device.kernelGroup.flatMap { inventory.kernelGroup($0)?.partitionableEndpoint }
-            return stated.map { (address, $0) }
+            inventory[address].flatMap { inventory.statedEndpoint(of: $0) }.map { (address, $0) }
         }
         return Dictionary(grouping: numbered, by: \.1).sorted { $0.key < $1.key }.flatMap { number, members in
             Prediction.star(members.map(\.0)) { _ in .partitionableEndpoint(.stated, number: number) }

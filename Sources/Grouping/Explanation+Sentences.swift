@@ -159,7 +159,7 @@ extension Explanation.Agreement {
         switch self {
         case .confirmed: nil
         case .unconfirmed:
-            "The kernel has no IOMMU groups of PCI devices: this is what its rules would give with the IOMMU on."
+            "The kernel has no IOMMU groups of PCI devices that could confirm this."
         case .kernelCoarser:
             "The kernel groups these; the reason cannot be derived: its rules give smaller groups from what can be read. "
                 + "Firmware tables (DMAR, IVRS, IORT) and quirks of drivers may say more than sysfs shows."

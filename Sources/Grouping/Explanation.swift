@@ -56,7 +56,7 @@ public struct Explainer: Sendable {
         prediction = Prediction(inventory)
         var members: [Int: Set<DeviceAddress>] = [:]
         for device in inventory.devices {
-            guard let number = device.kernelGroup, inventory.kernelGroup(number)?.isNoIOMMU != true else { continue }
+            guard inventory.isTranslated(device), let number = device.kernelGroup else { continue }
             members[number, default: []].insert(device.address)
         }
         kernelMembers = members
@@ -112,22 +112,34 @@ public struct Explainer: Sendable {
             agreement = .confirmed
         }
         var findings: [AccessControlFinding] = []
-        for finding in barriers(of: a) + barriers(of: b) where !findings.contains(finding) { findings.append(finding) }
+        for finding in barriers(of: a) + barriers(of: b) where !findings.contains(finding) {
+            // What does not isolate keeps nobody apart: it explains other edges than those that are not here.
+            if finding.verdict.isIsolating || finding.verdict.isUnknown { findings.append(finding) }
+        }
         let places = [(a, first), (b, second)].map { device, group in
             group.map { "\(device) is in the group \($0.id)" } ?? "\(device) is in no group"
         }
         var remarks = reasons + remarks(agreement)
-        if let bridges = differentHostBridges(a, b), !together { remarks.insert(bridges, at: 0) }
+        if let roots = differentRoots(a, b), !together { remarks.insert(roots, at: 0) }
         return Explanation(
             summary: "\(places[0]), and \(places[1]).", isTogether: false,
             groups: [first?.id, second?.id].compactMap { $0 }, edges: edges, findings: together ? [] : findings,
             agreement: agreement, splitting: [], futile: [], remarks: remarks)
     }
 
-    private func differentHostBridges(_ a: DeviceAddress, _ b: DeviceAddress) -> String? {
-        guard let first = inventory[a]?.pci?.hostBridge, let second = inventory[b]?.pci?.hostBridge, first != second
-        else { return nil }
-        return "They sit below different host bridges, \(first) and \(second)."
+    /// That two devices have nothing in common but the root; nil where they have.
+    private func differentRoots(_ a: DeviceAddress, _ b: DeviceAddress) -> String? {
+        guard let first = inventory[a]?.pci?.hostBridge, let second = inventory[b]?.pci?.hostBridge else { return nil }
+        guard first == second else { return "They sit below different host bridges, \(first) and \(second)." }
+        guard let top = top(of: a), let other = self.top(of: b), top.device != other.device else { return nil }
+        return "Their ways meet at the root bus alone, in different slots of it, which the kernel takes for apart."
+    }
+
+    /// The function on the root bus that a device is, or sits behind.
+    private func top(of device: DeviceAddress) -> PCIAddress? {
+        let topology = prediction.topology
+        guard let position = device.pci.flatMap({ topology.positions[$0] }) else { return nil }
+        return topology.functions[topology.functions[position].ancestors.last ?? position].address
     }
 
     /// What is to be said about the host and its kernel.

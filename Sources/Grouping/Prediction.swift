@@ -28,7 +28,7 @@ public struct Prediction: Sendable {
         func isPlaced(_ device: Device) -> Bool {
             guard let function = device.pci else { return false }
             if assumesIOMMU { return function.identification.classCode?.isIOMMU != true }
-            return device.kernelGroup.map { inventory.kernelGroup($0)?.isNoIOMMU != true } ?? false
+            return inventory.isTranslated(device)
         }
         var others: [Device] = []
         var below: [HostBridgeID: [Device]] = [:]
@@ -138,11 +138,7 @@ extension Inventory {
         let isPower = !found.isEmpty
         for device in devices {
             guard let function = device.pci else { continue }
-            if isPower || function.partitionableEndpoint != nil
-                || device.kernelGroup.flatMap({ kernelGroup($0)?.partitionableEndpoint }) != nil
-            {
-                found.insert(function.hostBridge)
-            }
+            if isPower || statedEndpoint(of: device) != nil { found.insert(function.hostBridge) }
         }
         return found
     }

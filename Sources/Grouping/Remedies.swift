@@ -4,7 +4,7 @@
 import Host
 import PCI
 
-/// Advice on one group.
+/// Advice on one group, at most sixteen sentences of each sort.
 struct Remedies {
     /// What would take it apart.
     private(set) var splitting: [String] = []
@@ -128,8 +128,15 @@ struct Remedies {
                 + "memory of whoever has the other")
     }
 
-    private mutating func split(_ text: String) { if !splitting.contains(text) { splitting.append(text) } }
-    private mutating func keep(_ text: String) { if !futile.contains(text) { futile.append(text) } }
+    /// Nobody reads more of a kind: a machine without any ACS is one group with a sentence for every port.
+    private static let most = 16
+
+    private mutating func split(_ text: String) { Self.add(text, to: &splitting) }
+    private mutating func keep(_ text: String) { Self.add(text, to: &futile) }
+
+    private static func add(_ text: String, to sentences: inout [String]) {
+        if sentences.count < most, !sentences.contains(text) { sentences.append(text) }
+    }
 }
 
 extension Explainer {

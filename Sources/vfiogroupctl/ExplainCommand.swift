@@ -13,11 +13,7 @@ struct ExplainCommand: DaemonCommand {
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
 
-    @Argument(
-        help: ArgumentHelp(
-            "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
-            valueName: "group-or-address"))
-    var name: String
+    @Argument(help: Subject.help) var name: String
 
     @Argument(help: ArgumentHelp("A second device, where the first is one.", valueName: "address"))
     var other: String?

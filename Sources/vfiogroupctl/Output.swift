@@ -1,5 +1,6 @@
 // Printing: lines, tables and JSON.
 
+import ArgumentParser
 import Glibc
 import GroupAPI
 import JSON
@@ -84,6 +85,11 @@ extension Groups.DeviceAddress {
 
 /// What people name a group by.
 struct Subject {
+    /// What the help says of it.
+    static let help = ArgumentHelp(
+        "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
+        valueName: "group-or-address")
+
     /// A group's identity.
     var id: String?
     /// A device.

@@ -12,11 +12,7 @@ struct ShowCommand: DaemonCommand {
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
 
-    @Argument(
-        help: ArgumentHelp(
-            "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
-            valueName: "group-or-address"))
-    var name: String
+    @Argument(help: Subject.help) var name: String
 
     func run(on connection: Connection) async throws {
         let subject = Subject(typed: name)

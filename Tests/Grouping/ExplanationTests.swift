@@ -110,6 +110,8 @@ struct ExplanationTests {
         #expect(!apart.isTogether)
         #expect(apart.groups.count == 2)
         #expect(apart.findings.contains { $0.function.description == "0000:00:01.0" && $0.verdict.isIsolating })
+        #expect(apart.findings.allSatisfy { $0.verdict.isIsolating })
+        #expect(apart.remarks.first?.contains("at the root bus alone") == true)
         #expect(apart.agreement == .confirmed)
         #expect(explainer.explain(card.address, card.address, in: try group(card)).edges.isEmpty)
     }
