@@ -78,8 +78,7 @@ struct ExplanationCaptureTests {
 
     @Test("says unknown where config was not readable, and keeps the kernel's groups", arguments: Capture.own)
     @LoopActor func unknown(capture: Capture) async throws {
-        let hidden = try capture.hiding("config")
-        let inventory = try await LinuxHost(root: hidden.path).readInventory()
+        let inventory = try await LinuxHost(root: capture.root).readInventory().unreadable
         let explainer = Explainer(inventory)
         for group in Grouping(inventory, policy: .auto).groups where group.members.count > 1 {
             let explanation = explainer.explain(group)

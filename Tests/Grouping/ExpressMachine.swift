@@ -49,6 +49,15 @@ func isolated(_ devices: [Device]) -> [Device] {
     }
 }
 
+extension Inventory {
+    /// The machine as a reader sees it who could read no configuration space.
+    var unreadable: Inventory {
+        Inventory(
+            kernel: kernel, commandLine: commandLine, hostBridges: hostBridges, devices: devices.map(\.unreadable),
+            kernelGroups: kernelGroups)
+    }
+}
+
 extension Device {
     /// The device as a reader sees it who could read nothing of its capabilities.
     var unreadable: Device {

@@ -53,7 +53,7 @@ struct PredictionPropertyTests {
         return devices
     }
 
-    @Test("what cannot be read never makes a group smaller", arguments: 0..<300)
+    @Test("what cannot be read never makes a group smaller", arguments: 0..<150)
     func unreadable(seed: Int) {
         var generator = Generator(state: UInt64(seed) &+ 7)
         let devices = randomDevices(&generator)
@@ -69,7 +69,7 @@ struct PredictionPropertyTests {
 
     @Test(
         "certain edges alone are the kernel's partition, as its procedure written down plainly gives it",
-        arguments: 0..<300)
+        arguments: 0..<150)
     func plainProcedure(seed: Int) {
         var generator = Generator(state: UInt64(seed) &+ 99)
         // One model's IDs cannot be known from sysfs: without it, everything here is certain.
