@@ -18,8 +18,8 @@ extension Explainer {
         }
         let predicted = prediction.edges.filter { edge in
             guard members.contains(edge.device), members.contains(edge.other) else { return false }
-            // Where the kernel has groups, "nothing finer is known" is no reason for one.
-            if case .hostBridge = edge.reason { return group.kernelGroups.isEmpty }
+            // "Nothing finer is known" is no reason for a group of the kernel's.
+            if case .hostBridge = edge.reason { return false }
             return true
         }
         candidates += predicted.filter(\.isCertain)
@@ -29,7 +29,7 @@ extension Explainer {
         for number in group.kernelGroups {
             candidates += Prediction.star(byKernelGroup[number] ?? []) { _ in .kernel(number) }
         }
-        for bridge in group.hostBridges where group.kernelGroups.isEmpty {
+        for bridge in group.hostBridges where group.kernelGroups.isEmpty || group.backend == .predicted {
             let below = group.members.filter { inventory[$0]?.pci?.hostBridge == bridge }
             candidates += Prediction.star(below) { _ in .hostBridge(bridge) }
         }

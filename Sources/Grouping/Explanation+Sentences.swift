@@ -162,7 +162,8 @@ extension Explanation.Agreement {
             "The kernel has no IOMMU groups of PCI devices that could confirm this."
         case .kernelCoarser:
             "The kernel groups these; the reason cannot be derived: its rules give smaller groups from what can be read. "
-                + "Firmware tables (DMAR, IVRS, IORT) and quirks of drivers may say more than sysfs shows."
+                + "Firmware tables (DMAR, IVRS, IORT) and drivers may say more than sysfs shows, and newer kernels may have "
+                + "other rules."
         case .kernelFiner:
             "The kernel takes apart what its rules hold together from what can be read: it knows more than sysfs shows, or "
                 + "follows other rules."

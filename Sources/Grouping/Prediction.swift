@@ -69,7 +69,7 @@ public struct Prediction: Sendable {
     ) -> [(edges: [Edge], cell: [DeviceAddress])] {
         guard let derived = EndpointDerivation.of(devices, below: bridge) else {
             let cell = devices.filter(isPlaced).map(\.address)
-            return [(star(cell) { _ in .hostBridge(bridge.id) }, cell)]
+            return [(star(cell, isCertain: false) { _ in .hostBridge(bridge.id) }, cell)]
         }
         return derived.cells.map { cell in
             let edges = star(cell.devices) { device in
@@ -107,9 +107,13 @@ public struct Prediction: Sendable {
     }
 
     /// Edges from all devices of a set to its first.
-    static func star(_ devices: [DeviceAddress], _ reason: (DeviceAddress) -> Edge.Reason) -> [Edge] {
+    static func star(
+        _ devices: [DeviceAddress], isCertain: Bool = true, _ reason: (DeviceAddress) -> Edge.Reason
+    ) -> [Edge] {
         guard let first = devices.first else { return [] }
-        return devices.dropFirst().map { Edge(device: $0, other: first, reason: reason($0)) }
+        return devices.dropFirst().map {
+            Edge(device: $0, other: first, reason: reason($0), isCertain: isCertain)
+        }
     }
 
     private mutating func unite(_ members: [DeviceAddress]) {
@@ -135,7 +139,13 @@ extension Inventory {
     /// The host bridges whose groups are PEs: there ACS plays no role.
     var partitionedHostBridges: Set<HostBridgeID> {
         var found = Set(hostBridges.filter { $0.partitioning != nil }.map(\.id))
-        let isPower = !found.isEmpty
+        // A capture may lack the device tree: IBM's root ports are in no other machines.
+        let isPower =
+            !found.isEmpty
+            || devices.contains { device in
+                device.pci?.identification.vendorID == 0x1014
+                    && device.pci?.capabilities.express.value?.kind == .rootPort
+            }
         for device in devices {
             guard let function = device.pci else { continue }
             if isPower || statedEndpoint(of: device) != nil { found.insert(function.hostBridge) }

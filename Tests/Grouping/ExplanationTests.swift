@@ -141,12 +141,14 @@ struct ExplanationTests {
     }
 
     @Test("a PE whose rule is not known has the platform's word") func statedEndpoint() throws {
-        let devices = (0..<2).map { pciDevice("0003:01:00.\($0)", group: 0) }
+        let devices =
+            (0..<2).map { pciDevice("0003:01:00.\($0)", group: 0) } + [pciDevice("0003:02:00.0", group: 1)]
         let inventory = Inventory(
             hostBridges: [HostBridge(id: HostBridgeID(domain: 3, bus: 0))], devices: devices,
-            kernelGroups: [KernelGroup(number: 0, name: "domain3-pefd")])
+            kernelGroups: [KernelGroup(number: 0, name: "domain3-pefd"), KernelGroup(number: 1, name: "domain3-pefc")])
         let explanation = try explain(inventory, "0003:01:00.0")
         #expect(explanation.edges.map(\.reason) == [.partitionableEndpoint(.stated, number: 0xfd)])
+        #expect(explanation.agreement == .uncertain)
     }
 }
 

@@ -220,6 +220,16 @@ struct PredictionRuleTests {
         #expect(groups(Prediction(inventory)) == ["00:01.0 01:00.0"])
     }
 
+    @Test("on POWER without its device tree nothing finer than a host bridge is predicted, whatever ACS says")
+    func power() {
+        let prediction = Prediction(
+            machine(
+                function("0000:00:00.0", .rootPort, acs: isolating, id: 0x1014_04c1),
+                function("0000:01:00.0", .endpoint, below: "0000:00:00.0")))
+        #expect(groups(prediction) == ["00:00.0 01:00.0"])
+        #expect(prediction.edges.map(\.reason) == [.hostBridge(HostBridgeID(domain: 0, bus: 0))])
+    }
+
     @Test("bridges that form a ring end the walk") func ring() {
         #expect(
             groups(
