@@ -68,7 +68,7 @@ let package = Package(
             name: "vfiogroupd",
             dependencies: [
                 "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Systemd",
-                "Config", "Service",
+                "Config", "Service", "Takeover",
             ],
             swiftSettings: house
         ),

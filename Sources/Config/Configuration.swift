@@ -34,4 +34,6 @@ public enum BackendChoice: String, Sendable, CaseIterable {
     case hostBridge = "host_bridge"
     /// POWER's partitionable endpoints.
     case partitionableEndpoint = "partitionable_endpoint"
+    /// What the kernel's groups would be by its own rules; to look at, not to claim from.
+    case predicted
 }

@@ -12,6 +12,8 @@ public enum BackendName: String, Sendable, CaseIterable {
     case partitionableEndpoint = "partitionable_endpoint"
     /// /sys/kernel/iommu_groups as it stands.
     case kernel
+    /// What the kernel's groups should be by its own rules; never chosen by itself, and never to be claimed.
+    case predicted
 }
 
 /// What a backend puts together: a cell is a set of devices that it cannot isolate from each other.

@@ -47,13 +47,26 @@ public enum BackendPolicy: Equatable, Sendable {
     }
 }
 
-extension BackendName {
+/// The backends as far as they are needed, each made once a host.
+struct Backends {
+    private let inventory: Inventory
+    private var made: [BackendName: any Backend] = [:]
+
+    init(for inventory: Inventory) { self.inventory = inventory }
+
     /// The backend of this name.
-    var backend: any Backend {
-        switch self {
-        case .hostBridge: HostBridgeBackend()
-        case .partitionableEndpoint: PartitionableEndpointBackend()
-        case .kernel: KernelBackend()
+    subscript(_ name: BackendName) -> any Backend {
+        mutating get {
+            if let backend = made[name] { return backend }
+            let backend: any Backend =
+                switch name {
+                case .hostBridge: HostBridgeBackend()
+                case .partitionableEndpoint: PartitionableEndpointBackend()
+                case .kernel: KernelBackend()
+                case .predicted: PredictedBackend(for: inventory)
+                }
+            made[name] = backend
+            return backend
         }
     }
 }

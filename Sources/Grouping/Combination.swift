@@ -28,6 +28,7 @@ public struct Grouping: Equatable, Sendable {
         var sets = DisjointSets(count: devices.count)
         var cells: [(backend: BackendName, cell: Cell)] = []
         var leftOutBy: [Int: any Backend] = [:]
+        var backends = Backends(for: inventory)
 
         let byHostBridge = Dictionary(grouping: devices.indices, by: { devices[$0].pci?.hostBridge })
         for area in Self.areas(of: inventory, byHostBridge.keys) {
@@ -42,7 +43,7 @@ public struct Grouping: Equatable, Sendable {
                 // Only the kernel says anything about devices of other buses.
                 name = .kernel
             }
-            let backend = name.backend
+            let backend = backends[name]
             let partition = backend.partition(of: below, below: area, in: inventory)
             endpoints.merge(partition.endpoints) { first, _ in first }
             warnings += partition.warnings
@@ -54,10 +55,7 @@ public struct Grouping: Equatable, Sendable {
                 sets.unite(positions)
             }
         }
-        // vfio makes a group of each device in no-IOMMU mode: that says nothing about isolation.
-        let isolating = devices.indices.filter { position in
-            devices[position].kernelGroup.map { inventory.kernelGroup($0)?.isNoIOMMU != true } ?? false
-        }
+        let isolating = devices.indices.filter { inventory.isTranslated(devices[$0]) }
         for members in Dictionary(grouping: isolating, by: { devices[$0].kernelGroup }).values {
             sets.unite(members)
             for position in members { leftOutBy[position] = nil }
@@ -125,7 +123,8 @@ public struct Grouping: Equatable, Sendable {
     }
 
     private static func disagreement(in group: Group, _ cells: [(backend: BackendName, cell: Cell)]) -> String? {
-        let others = cells.filter { $0.backend != .kernel }
+        // A cell that spans host bridges comes once from each of them.
+        let others = Set(cells.filter { $0.backend != .kernel }.map(\.cell.devices))
         let kernel = group.kernelGroups.map(String.init).joined(separator: ", ")
         if others.count > 1 {
             return "kernel group\(group.kernelGroups.count == 1 ? "" : "s") \(kernel) hold together what "
@@ -148,12 +147,16 @@ extension Group {
         let isolation = Isolation(of: members, in: inventory)
         let whole = cells.compactMap(\.cell.wholeHostBridge).min()
         let first = sorted[0].order
+        let backend = cells.first { $0.cell.devices.contains(first.address) }?.backend ?? .kernel
+        let isPredicted = backend == .predicted || cells.contains { $0.backend == .predicted }
         self.init(
             id: whole.map { GroupID(wholeHostBridge: $0) } ?? first.identity,
-            backend: cells.first { $0.cell.devices.contains(first.address) }?.backend ?? .kernel,
+            backend: backend,
             hostBridges: hostBridges, kernelGroups: Set(members.compactMap(\.kernelGroup)).sorted(),
             members: members.map(\.address), isolation: isolation,
-            claimability: Claimability(of: members, isolation: isolation, in: inventory))
+            claimability: isPredicted
+                ? Claimability(ofPredicted: isolation)
+                : Claimability(of: members, isolation: isolation, in: inventory))
     }
 }
 

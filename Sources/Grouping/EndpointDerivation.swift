@@ -10,6 +10,8 @@ struct EndpointDerivation: Equatable {
     var cells: [Cell] = []
     /// The PE numbers, as far as they can be derived.
     var endpoints: [DeviceAddress: Int] = [:]
+    /// The rule by which each device is in its PE.
+    var rules: [DeviceAddress: EndpointRule] = [:]
 
     /// The PEs below a host bridge; nil where the platform says nothing that they could be derived from.
     static func of(_ devices: [Device], below hostBridge: HostBridge) -> EndpointDerivation? {
@@ -31,6 +33,9 @@ struct EndpointDerivation: Equatable {
         var derivation = EndpointDerivation()
         derivation.cells = Dictionary(grouping: devices.filter { $0.pci?.windowNode != nil }, by: \.pci?.windowNode)
             .values.map { Cell($0.map(\.address)) }
+        for device in devices {
+            derivation.rules[device.address] = device.pci?.windowNode.map { .window(node: $0) }
+        }
         return derivation
     }
 }

@@ -19,6 +19,8 @@ struct IODADerivation {
     private struct Endpoint {
         var key: Int
         var number: Int?
+        /// What it covers.
+        var rule: EndpointRule
     }
 
     init(_ numbers: EndpointNumbers, _ tree: FunctionTree) {
@@ -55,6 +57,7 @@ struct IODADerivation {
     private mutating func place(_ function: Device, on bus: UInt8, below bridge: Device?) {
         let endpoint = endpointOfBus[bus] ?? makeEndpoint(for: bus, below: bridge)
         if let number = endpoint.number { derivation.endpoints[function.address] = number }
+        derivation.rules[function.address] = endpoint.rule
         // A PE gets its group when its first device that is no bridge is set up: bridges before it stay outside.
         if members[endpoint.key] != nil || !function.isBridge {
             members[endpoint.key, default: []].append(function.address)
@@ -64,10 +67,17 @@ struct IODADerivation {
     /// Makes the PE of a bus; behind a PCIe-to-PCI bridge it covers all buses below (pnv_ioda_setup_bus_PE).
     private mutating func makeEndpoint(for bus: UInt8, below bridge: Device?) -> Endpoint {
         var buses = bus...bus
+        let endpoint: Endpoint
         if let bridge, bridge.isPCIeToPCIBridge, let below = tree.busesBelow(bridge) {
             buses = bus...max(bus, below.upperBound)
+            endpoint = Endpoint(
+                key: nextKey, number: number(for: buses),
+                rule: .allBuses(buses, behind: bridge.address, segments: knownSegments(of: buses)))
+        } else {
+            endpoint = Endpoint(
+                key: nextKey, number: number(for: buses),
+                rule: bus == tree.rootBus ? .rootBus(bus) : .bus(bus, segments: knownSegments(of: buses)))
         }
-        let endpoint = Endpoint(key: nextKey, number: number(for: buses))
         nextKey += 1
         for covered in buses { endpointOfBus[covered] = endpoint }
         return endpoint
@@ -120,10 +130,15 @@ struct IODADerivation {
         return .known(segments)
     }
 
+    private func knownSegments(of buses: ClosedRange<UInt8>) -> [Int] {
+        if case .known(let segments) = segments(of: buses) { segments.sorted() } else { [] }
+    }
+
     /// Virtual functions come last, one PE each, in the highest run of free numbers (pnv_pci_sriov_enable).
     private mutating func place(virtual functions: [Device]) {
         for function in functions {
             members[nextKey] = [function.address]
+            derivation.rules[function.address] = .virtualFunction
             nextKey += 1
         }
         let starts = stride(from: numbers.count - functions.count, through: 0, by: -1)

@@ -15,7 +15,7 @@ public enum Isolation: Equatable, Sendable {
     public var isIsolated: Bool { self == .isolated }
 
     init(of members: [Device], in inventory: Inventory) {
-        let translated = members.filter { Self.isTranslated($0, inventory) }
+        let translated = members.filter { inventory.isTranslated($0) }
         let endpoints = members.filter { !$0.isBridge }
         if let noIOMMU = members.lazy.compactMap(\.kernelGroup).first(where: {
             inventory.kernelGroup($0)?.isNoIOMMU == true
@@ -28,7 +28,7 @@ public enum Isolation: Equatable, Sendable {
                 reason: inventory.kernelGroups.isEmpty
                     ? "no IOMMU isolates it: the kernel made no IOMMU groups; \(Advice.switchOnIOMMU)"
                     : "no IOMMU isolates it: the kernel put none of its members in an IOMMU group")
-        } else if let outside = endpoints.first(where: { !Self.isTranslated($0, inventory) }) {
+        } else if let outside = endpoints.first(where: { !inventory.isTranslated($0) }) {
             self = .notIsolated(
                 reason: "its member \(outside.address) is in no IOMMU group of the kernel, so no IOMMU isolates it; "
                     + "the kernel backend would leave that device out of the group")
@@ -36,10 +36,12 @@ public enum Isolation: Equatable, Sendable {
             self = .isolated
         }
     }
+}
 
-    private static func isTranslated(_ device: Device, _ inventory: Inventory) -> Bool {
-        guard let number = device.kernelGroup else { return false }
-        return inventory.kernelGroup(number)?.isNoIOMMU != true
+extension Inventory {
+    /// Whether an IOMMU stands behind a device: vfio makes a group of each device in no-IOMMU mode, which says nothing.
+    func isTranslated(_ device: Device) -> Bool {
+        device.kernelGroup.map { kernelGroup($0)?.isNoIOMMU != true } ?? false
     }
 }
 
@@ -58,6 +60,14 @@ public enum Claimability: Equatable, Sendable {
 
     /// The buses that have a vfio driver (drivers/vfio in 6.12); mdev devices are vfio devices from birth.
     private static let busesWithVFIO: Set = ["platform", "amba", "fsl-mc", "cdx", "ap", "ccw", "mdev"]
+
+    /// That of a group that is only predicted: nothing real stands behind it, whatever the kernel isolates.
+    init(ofPredicted isolation: Isolation) {
+        self = .notClaimable(
+            reason: "it is predicted (backend predicted) and no group of the kernel, so it is never claimed; "
+                + (isolation.isIsolated
+                    ? "take another backend, such as kernel, to claim it" : Advice.switchOnIOMMU))
+    }
 
     init(of members: [Device], isolation: Isolation, in inventory: Inventory) {
         if case .notIsolated(let reason) = isolation {

@@ -25,7 +25,7 @@ public struct KernelBackend: Backend {
         if inventory.kernelGroups.isEmpty {
             return "the kernel made no IOMMU groups; \(Advice.switchOnIOMMU)"
         }
-        if device.pci?.identification.classCode == ClassCode(rawValue: 0x080600) {
+        if device.pci?.identification.classCode?.isIOMMU == true {
             return "it is the IOMMU itself, which the kernel puts in no IOMMU group"
         }
         if device.iommu == nil {

@@ -23,11 +23,11 @@ struct P7IOCDerivation {
     /// One PE for a bus; then, bridge by bridge, one PE for everything behind a PCIe-to-PCI bridge, or the same again
     /// for the bus behind any other (pnv_ioda_setup_PEs).
     private mutating func setUp(_ bus: UInt8) {
-        makeEndpoint(covering: bus...bus)
+        makeEndpoint(covering: bus...bus, by: bus == tree.rootBus ? .rootBus(bus) : .bus(bus, segments: []))
         for function in tree.functions(of: bus) {
             guard let below = tree.busesBelow(function) else { continue }
             if function.isPCIeToPCIBridge {
-                makeEndpoint(covering: below)
+                makeEndpoint(covering: below, by: .allBuses(below, behind: function.address, segments: []))
             } else {
                 setUp(below.lowerBound)
             }
@@ -35,7 +35,7 @@ struct P7IOCDerivation {
     }
 
     /// The lowest free number, also for a bus without devices.
-    private mutating func makeEndpoint(covering buses: ClosedRange<UInt8>) {
+    private mutating func makeEndpoint(covering buses: ClosedRange<UInt8>, by rule: EndpointRule) {
         // Out of numbers: the functions are in no PE, and the kernel cannot set up their DMA.
         guard next < Self.count else { return }
         let functions = buses.flatMap { tree.functions(of: $0) }

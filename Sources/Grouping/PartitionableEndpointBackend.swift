@@ -15,10 +15,7 @@ public struct PartitionableEndpointBackend: Backend {
     /// of its devices, or in the names of their kernel groups.
     static func applies(to hostBridge: HostBridge, _ devices: [Device], in inventory: Inventory) -> Bool {
         hostBridge.partitioning != nil
-            || devices.contains { device in
-                device.pci?.partitionableEndpoint != nil
-                    || device.kernelGroup.flatMap { inventory.kernelGroup($0)?.partitionableEndpoint } != nil
-            }
+            || devices.contains { inventory.statedEndpoint(of: $0) != nil }
     }
 
     public func partition(
@@ -26,9 +23,7 @@ public struct PartitionableEndpointBackend: Backend {
     ) -> Partition {
         let derived = hostBridge.flatMap { EndpointDerivation.of(devices, below: $0) }
         var partition = Partition()
-        let grouped = devices.contains { device in
-            device.kernelGroup.map { inventory.kernelGroup($0)?.isNoIOMMU != true } ?? false
-        }
+        let grouped = devices.contains(where: inventory.isTranslated)
         if grouped {
             partition.cells = KernelBackend.cells(of: devices)
         } else if let derived {
@@ -38,9 +33,7 @@ public struct PartitionableEndpointBackend: Backend {
             partition.cells = [Cell(devices.map(\.address), wholeHostBridge: hostBridge?.id)]
         }
         for device in devices {
-            let stated =
-                device.pci?.partitionableEndpoint
-                ?? device.kernelGroup.flatMap { inventory.kernelGroup($0)?.partitionableEndpoint }
+            let stated = inventory.statedEndpoint(of: device)
             let number = derived?.endpoints[device.address]
             partition.endpoints[device.address] = stated ?? number
             if let stated, let number, stated != number {
@@ -73,5 +66,12 @@ public struct PartitionableEndpointBackend: Backend {
                 message: "the rules derive a group of \(cell.devices.map(\.description).joined(separator: ", ")), "
                     + "which the kernel does not have; the kernel's groups are taken")
         }
+    }
+}
+
+extension Inventory {
+    /// The number of a device's PE as the platform states it: in an attribute, or in the name of its kernel group.
+    func statedEndpoint(of device: Device) -> Int? {
+        device.pci?.partitionableEndpoint ?? device.kernelGroup.flatMap { kernelGroup($0)?.partitionableEndpoint }
     }
 }

@@ -38,6 +38,8 @@ public struct InventoryWarning: Equatable, Sendable {
 public struct Inventory: Equatable, Sendable {
     /// The kernel's release; nil where it could not be read.
     public var kernel: KernelRelease?
+    /// What it was told at boot; nil where that could not be read.
+    public var commandLine: KernelCommandLine?
     /// Every host bridge, ascending.
     public let hostBridges: [HostBridge]
     /// Every device, ascending by address.
@@ -54,10 +56,11 @@ public struct Inventory: Equatable, Sendable {
 
     /// Sorts what it is given; of two devices with one address the first stays.
     public init(
-        kernel: KernelRelease? = nil, hostBridges: [HostBridge] = [], devices: [Device] = [],
-        kernelGroups: [KernelGroup] = [], warnings: [InventoryWarning] = []
+        kernel: KernelRelease? = nil, commandLine: KernelCommandLine? = nil, hostBridges: [HostBridge] = [],
+        devices: [Device] = [], kernelGroups: [KernelGroup] = [], warnings: [InventoryWarning] = []
     ) {
         self.kernel = kernel
+        self.commandLine = commandLine
         self.hostBridges = hostBridges.sorted { $0.id < $1.id }
         var seen = Set<DeviceAddress>(minimumCapacity: devices.count)
         let sorted = devices.filter { seen.insert($0.address).inserted }.sorted { $0.address < $1.address }

@@ -8,6 +8,8 @@ public struct FunctionCapabilities: Equatable, Sendable {
     public var express: Reading<PCIExpress>
     /// Access Control Services.
     public var acs: Reading<AccessControlServices>
+    /// What stands in for it in Intel's chipset root ports that lack it (IntelRootPorts.swift); absent in all others.
+    public var invalidBusNumberCheck: Reading<Bool>
     /// Alternative Routing-ID.
     public var ari: Reading<AlternativeRoutingID>
     /// SR-IOV of a physical function.
@@ -15,11 +17,13 @@ public struct FunctionCapabilities: Equatable, Sendable {
 
     public init(
         header: Reading<Header>, express: Reading<PCIExpress>, acs: Reading<AccessControlServices>,
-        ari: Reading<AlternativeRoutingID>, sriov: Reading<SingleRootIOV>
+        invalidBusNumberCheck: Reading<Bool> = .absent, ari: Reading<AlternativeRoutingID>,
+        sriov: Reading<SingleRootIOV>
     ) {
         self.header = header
         self.express = express
         self.acs = acs
+        self.invalidBusNumberCheck = invalidBusNumberCheck
         self.ari = ari
         self.sriov = sriov
     }
@@ -63,7 +67,12 @@ public struct FunctionCapabilities: Equatable, Sendable {
         warnings += extended.warnings
         self.init(
             header: header, express: express,
-            acs: extended.first(0x0d).flatMap { AccessControlServices(config, at: $0.offset, warnings: &warnings) },
+            acs: extended.first(0x0d).flatMap { header in
+                AccessControlServices(
+                    config, at: header.offset, controlOffset: config.hasWideAccessControl(express) ? 8 : 6,
+                    warnings: &warnings)
+            },
+            invalidBusNumberCheck: config.invalidBusNumberCheck(express),
             ari: extended.first(0x0e).flatMap { AlternativeRoutingID(config, at: $0.offset, warnings: &warnings) },
             sriov: extended.first(0x10).flatMap { SingleRootIOV(config, at: $0.offset, warnings: &warnings) })
     }
@@ -96,8 +105,10 @@ extension PCIExpress {
 }
 
 extension AccessControlServices {
-    fileprivate init?(_ config: ConfigSpace, at offset: Int, warnings: inout [ConfigWarning]) {
-        guard let capability = config.word(offset + 4), let control = config.word(offset + 6) else {
+    fileprivate init?(
+        _ config: ConfigSpace, at offset: Int, controlOffset: Int, warnings: inout [ConfigWarning]
+    ) {
+        guard let capability = config.word(offset + 4), let control = config.word(offset + controlOffset) else {
             warnings.append(ConfigWarning(offset: offset, message: "ACS capability is cut off"))
             return nil
         }

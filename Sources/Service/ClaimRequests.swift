@@ -83,7 +83,7 @@ extension ErrorReply {
             self.init(
                 Claims.Failure.takeoverFailed(
                     group: failure.group.text, member: failure.member.map { .init($0) }, action: failure.action,
-                    errnoName: name, reason: failure.reason, remedy: failure.remedy,
+                    errnoName: name, reason: failure.detail, remedy: failure.remedy,
                     unrestored: unrestored.map { .init($0) }))
         case .accessNotAvailable(let available, let reason):
             self.init(Claims.Failure.accessNotAvailable(available: available.map { .init($0) }, reason: reason))

@@ -49,7 +49,7 @@ extension Groups.Device {
 }
 
 extension Groups.ExpressType {
-    fileprivate init(_ kind: PCIExpress.Kind?) {
+    init(_ kind: PCIExpress.Kind?) {
         switch kind {
         case .endpoint: self = .endpoint
         case .legacyEndpoint: self = .legacyEndpoint

@@ -53,6 +53,7 @@ extension Groups.Backend {
         case .hostBridge: self = .hostBridge
         case .partitionableEndpoint: self = .partitionableEndpoint
         case .kernel: self = .kernel
+        case .predicted: self = .predicted
         }
     }
 }

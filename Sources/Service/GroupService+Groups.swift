@@ -32,6 +32,7 @@ extension GroupService {
             let device = try device(call.parameters.device, in: snapshot)
             return Answer(.init(device: Groups.Device(device, in: snapshot)))
         }
+        server.answer(Groups.Explain.self) { [self] (call) throws(ErrorReply) in Answer(try explain(call.parameters)) }
         server.handle(Groups.Monitor.self) { [self] (call) throws(ErrorReply) in try await monitor(call) }
     }
 
@@ -59,7 +60,7 @@ extension GroupService {
         return cache.bytes(of: try group(parameters), generation: generation)
     }
 
-    private func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {
+    func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {
         switch (parameters.id, parameters.device, parameters.kernelGroup) {
         case (let id?, nil, nil):
             guard let record = GroupID(id).flatMap({ snapshot.group($0) }) else {
@@ -85,7 +86,7 @@ extension GroupService {
         }
     }
 
-    private func device(
+    func device(
         _ address: Groups.DeviceAddress, in snapshot: Snapshot
     ) throws(ErrorReply) -> Device {
         guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255 else {

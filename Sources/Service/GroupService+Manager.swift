@@ -6,6 +6,7 @@ import Grouping
 import Host
 import PCI
 import Registry
+import Takeover
 import Varlink
 
 extension GroupService {
@@ -23,7 +24,7 @@ extension GroupService {
         return .init(
             version: identity.version, host: host.name, simulated: identity.isSimulated,
             kernelRelease: inventory.kernel?.text, generation: snapshot.generation,
-            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated }, remarks: snapshot.remarks,
+            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated }, remarks: snapshot.remarks + (takeover?.problems ?? []),
             groupCount: snapshot.groups.count, deviceCount: inventory.devices.count,
             ungroupedCount: snapshot.ungrouped.count,
             hostBridges: inventory.hostBridges.compactMap { bridge in
@@ -50,6 +51,7 @@ extension Manager.Backend {
         case .hostBridge: self = .hostBridge
         case .partitionableEndpoint: self = .partitionableEndpoint
         case .kernel: self = .kernel
+        case .predicted: self = .predicted
         }
     }
 }
@@ -70,6 +72,7 @@ extension Snapshot {
                 "vfio runs in its no-IOMMU mode (kernel groups \(noIOMMU.map(String.init).joined(separator: ", "))): "
                     + "a device in it can write to all of the host's memory")
         }
+        if let sentence = inventory.commandLine?.overrideSentence { remarks.append(sentence) }
         return remarks
     }
 }

@@ -30,6 +30,7 @@ public final class GroupService {
     public let host: any Host
     let monitors = Monitors()
     let cache = ReplyCache()
+    let explainers = ExplainerCache()
     private var registry: Registry
     /// The claims; nil where nothing can be claimed.
     public private(set) var takeover: Takeover?

@@ -26,15 +26,16 @@ public struct StepFailure: Error, Equatable, Sendable {
     /// What would help, in words.
     public var remedy: String
 
+    /// What went wrong, and in what, in words.
+    public var reason: String { "\(action)\(member.map { " of \($0)" } ?? ""): \(detail)" }
+
     /// What went wrong, in words.
-    public var reason: String {
-        let subject = member.map { " of \($0)" } ?? ""
+    public var detail: String {
         switch cause {
-        case .errno(let errno): return "\(action)\(subject): \(KernelError(errno).description)"
-        case .blocked(let pid):
-            return "\(action)\(subject) has not returned from the kernel, where process \(pid) waits for it"
-        case .reason(let reason): return "\(action)\(subject): \(reason)"
-        case .stopped: return "the daemon ends"
+        case .errno(let errno): KernelError(errno).description
+        case .blocked(let pid): "it has not returned from the kernel, where process \(pid) waits for it"
+        case .reason(let reason): reason
+        case .stopped: "the daemon ends"
         }
     }
 }

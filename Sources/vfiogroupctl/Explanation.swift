@@ -92,15 +92,7 @@ extension Claims.Failure {
         case .noSuchClaim(let claim): return "there is no claim \(claim); vfiogroupctl claims lists them all"
         case .wrongState(let subject, let state, let reason):
             return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"
-        case .stillInUse(let claim, let pids):
-            let who =
-                switch pids.count {
-                case 0: "somebody has"
-                case 1: "process \(pids[0]) has"
-                default: "processes \(pids.map(String.init).joined(separator: ", ")) have"
-                }
-            return "claim \(claim) is still in use: \(who) its devices open. "
-                + "They go back to the host when they are closed or that has ended"
+        case .notRecorded(let reason, let remedy): return "nothing was done, because it cannot be put on record: \(reason)\n\(remedy)"
         case .tooManyGroups(let limit, let reason):
             return "one claim can have \(limit) group\(limit == 1 ? "" : "s") here: \(reason). "
                 + "Make another claim for the rest (vfiogroupctl claim)"

@@ -1,5 +1,6 @@
 // Printing: lines, tables and JSON.
 
+import ArgumentParser
 import Glibc
 import GroupAPI
 import JSON
@@ -16,6 +17,13 @@ func write(_ text: String, to descriptor: Int32) {
 }
 
 func printLine(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
+
+/// Prints lines below a title; nothing where there are none.
+func printSection(_ title: String, _ lines: [String]) {
+    guard !lines.isEmpty else { return }
+    printLine("\n\(title):")
+    for line in lines { printLine("  \(line)") }
+}
 
 /// Prints a reply as it came.
 func printJSON(_ object: JSONObject) { printLine(JSONValue.object(object).description) }
@@ -79,5 +87,31 @@ extension Groups.DeviceAddress {
             text.utf8.allSatisfy({ $0 == 0x3a || $0 == 0x2e || Character(Unicode.Scalar($0)).isHexDigit })
         else { return nil }
         self.init(bus: "pci", name: (parts.count == 2 ? "0000:" : "") + text.lowercased())
+    }
+}
+
+/// What people name a group by.
+struct Subject {
+    /// What the help says of it.
+    static let help = ArgumentHelp(
+        "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
+        valueName: "group-or-address")
+
+    /// A group's identity.
+    var id: String?
+    /// A device.
+    var device: Groups.DeviceAddress?
+    /// The number of a kernel group.
+    var kernelGroup: Int?
+
+    /// Reads a device's address, a number, or anything else as an identity.
+    init(typed text: String) {
+        if let address = Groups.DeviceAddress(typed: text) {
+            device = address
+        } else if text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(text) {
+            kernelGroup = number
+        } else {
+            id = text
+        }
     }
 }

@@ -12,11 +12,7 @@ struct ShowCommand: DaemonCommand {
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
 
-    @Argument(
-        help: ArgumentHelp(
-            "A group's identity, a kernel group's number, or a device: a PCI address with or without its domain, or BUS/NAME.",
-            valueName: "group-or-address"))
-    var name: String
+    @Argument(help: Subject.help) var name: String
 
     func run(on connection: Connection) async throws {
         let wanted = Groups.GetGroup.Parameters(typed: name)
@@ -34,20 +30,21 @@ struct ShowCommand: DaemonCommand {
 
     /// The claim that has a group; nil where nobody has.
     private func claim(of group: Groups.Group, on connection: Connection) async throws -> Claims.ClaimStatus? {
-        switch group.state {
-        case .unavailable, .available, .quarantined, .orphaned: return nil
-        case .claiming, .claimed, .degraded, .releasing, .restoring: break
+        guard let id = group.claim else { return nil }
+        let reply: JSONObject
+        do throws(ClientError) { reply = try await connection.call(Claims.GetClaim.self, .init(claim: id)) } catch {
+            // It may be over since.
+            guard case .noSuchClaim? = error.failure(as: Claims.Failure.self) else { throw error }
+            return nil
         }
-        let reply = try await connection.call(Claims.ListClaims.self, .init())
-        return try decode(reply, as: Claims.ListClaims.Reply.self).claims.first { claim in
-            claim.groups.contains { $0.id == group.id }
-        }
+        return try decode(reply, as: Claims.GetClaim.Reply.self).claim
     }
 
     private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
+        if let reason = group.stateReason, reason != group.reason { printLine("because       \(reason)") }
         if let claim { printLine("claim         \(claim.title), of \(claim.owner.text) since \(claim.since)") }
         printLine("isolated      \(group.isolated ? "yes" : "no")")
         printLine("claimable     \(group.claimable ? "yes" : "no")")

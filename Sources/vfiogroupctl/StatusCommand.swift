@@ -36,10 +36,4 @@ struct StatusCommand: DaemonCommand {
                     + warning.message
             })
     }
-
-    private func printSection(_ title: String, _ lines: [String]) {
-        guard !lines.isEmpty else { return }
-        printLine("\n\(title):")
-        for line in lines { printLine("  \(line)") }
-    }
 }

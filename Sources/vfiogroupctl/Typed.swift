@@ -32,13 +32,8 @@ extension Claims.DeviceAddress {
 extension Groups.GetGroup.Parameters {
     /// A group by its identity, a kernel group's number or one of its devices.
     init(typed text: String) {
-        if let address = Groups.DeviceAddress(typed: text) {
-            self.init(device: address)
-        } else if text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(text) {
-            self.init(kernelGroup: number)
-        } else {
-            self.init(id: text)
-        }
+        let subject = Subject(typed: text)
+        self.init(id: subject.id, device: subject.device, kernelGroup: subject.kernelGroup)
     }
 }
 

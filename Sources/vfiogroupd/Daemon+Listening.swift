@@ -50,7 +50,7 @@ extension Daemon {
         }
         log.info("listening on \(path)")
         guard path == SocketPath.system, geteuid() == 0, options.simulate == nil else { return RegistryLinks() }
-        return RegistryLinks(to: path, for: [Groups.interface.name, Manager.interface.name])
+        return RegistryLinks(to: path, for: [Claims.interface.name, Groups.interface.name, Manager.interface.name])
     }
 
     private func take(_ passed: PassedDescriptor, _ server: VarlinkServer) throws(Failure) {

@@ -11,6 +11,7 @@ import JSON
 import Registry
 import Service
 import Systemd
+import Takeover
 import Varlink
 
 /// One run of the daemon.
@@ -34,6 +35,7 @@ struct Daemon {
             let configuration = try readConfiguration()
             let service = try await buildRegistry(configuration)
             if options.mode == .printGroups { return printGroups(service) }
+            try takeUpClaims(service)
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
             service.register(on: server)
@@ -47,6 +49,8 @@ struct Daemon {
             await untilStopped(signals)
             tell(.stopping, .status("stopping"))
             following.cancel()
+            // Claims outlast the daemon: the next one finds them on record.
+            service.takeover?.stop()
             service.endMonitors()
             await server.stop(within: .seconds(1))
             links.remove()
@@ -98,6 +102,31 @@ extension Daemon {
         } catch {
             throw Failure(message: error.description)
         }
+    }
+
+    /// Finds the claims again that are on record, and finishes or undoes what was half done.
+    private func takeUpClaims(_ service: GroupService) throws(Failure) {
+        // Every claim has a descriptor or two open for as long as it lives.
+        clinux_raise_descriptor_limit()
+        do throws(JournalError) {
+            let journal: any ClaimJournal =
+                options.simulate != nil
+                ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: service.host.bootID)
+            try service.beginTakeover(journal: journal) { [log] message in log.warning("\(message)") }
+        } catch {
+            throw Failure(message: "the claims on record cannot be read: \(error)")
+        }
+        for problem in service.takeover?.problems ?? [] { log.warning("\(problem)") }
+        if let count = service.takeover?.claimCount, count > 0 { log.notice("found \(count) claims on record") }
+    }
+
+    /// Where claims are on record: beside the socket, in a folder that goes with the boot.
+    private func claimsFolder() throws(JournalError) -> String {
+        let parent = geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()
+        if mkdir(parent, 0o755) < 0, errno != EEXIST {
+            throw JournalError(path: parent, call: "mkdir", errno: errno)
+        }
+        return parent + "/claims"
     }
 
     /// The machine that was captured in a snapshot or a folder.

@@ -13,6 +13,7 @@ extension BackendPolicy {
         case .kernel: self = .forced(.kernel)
         case .hostBridge: self = .forced(.hostBridge)
         case .partitionableEndpoint: self = .forced(.partitionableEndpoint)
+        case .predicted: self = .forced(.predicted)
         }
     }
 }
@@ -22,7 +23,10 @@ extension Snapshot {
     var statusLine: String {
         let isolated = groups.count { $0.group.isolation.isIsolated }
         let held = groups.count { $0.state == .orphaned }
+        let claimed = groups.count { $0.claim != nil }
+        let degraded = groups.count { ["degraded", "restoring"].contains($0.state.name) }
         return "\(groups.count) groups (\(isolated) isolated) of \(inventory.devices.count) devices"
+            + (claimed > 0 ? ", \(claimed) claimed" : "") + (degraded > 0 ? ", \(degraded) degraded or restoring" : "")
             + (held > 0 ? ", \(held) on vfio drivers without a claim" : "")
             + (isolated == 0 && !inventory.devices.isEmpty ? "; no IOMMU isolates any device" : "")
     }
@@ -37,7 +41,7 @@ extension InventoryWarning: CustomStringConvertible {
 
 extension RegistryEvent: CustomStringConvertible {
     public var description: String {
-        [kind.rawValue, group.map { "group \($0)" }, member.map { "device \($0)" }].compactMap { $0 }
+        [kind.rawValue, claim, group.map { "group \($0)" }, member.map { "device \($0)" }].compactMap { $0 }
             .joined(separator: " ") + (cause.map { ": \($0)" } ?? "")
     }
 }

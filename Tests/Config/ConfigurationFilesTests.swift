@@ -120,7 +120,7 @@ final class ConfigurationFilesTests {
                 "\(dropIns)/4.conf: cannot be opened: Too many levels of symbolic links; create it, "
                     + "or remove what points to it",
                 "\(dropIns)/5.conf: is larger than 1024 KiB, too large for a configuration file; shorten it",
-                "\(main):2: Backend='pe' is no backend; write one of: auto, kernel, host_bridge, partitionable_endpoint",
+                "\(main):2: Backend='pe' is no backend; write one of: auto, kernel, host_bridge, partitionable_endpoint, predicted",
             ]
         )
     }

@@ -84,7 +84,7 @@ struct ConfigurationTests {
         #expect(
             mistakes(first, "\n\n[Daemon\nSocket=/hidden/too\n[Daemon]\nStateDirectory=/a/../b") == [
                 "0.conf:1: 'Backend=' stands outside of a section; put it below a line like [Daemon]",
-                "0.conf:3: Backend='pe' is no backend; write one of: auto, kernel, host_bridge, partitionable_endpoint",
+                "0.conf:3: Backend='pe' is no backend; write one of: auto, kernel, host_bridge, partitionable_endpoint, predicted",
                 "0.conf:4: unknown key 'Sokcet=' in [Daemon]; known: Backend=, Socket=, StateDirectory=",
                 "0.conf:5: no '=' in 'nonsense'; write Key=Value, or begin the line with # to make it a comment",
                 "0.conf:6: no key before '=' in '=value'; write Key=Value",

@@ -97,6 +97,36 @@ struct ControlTests {
         #expect(outcome.errors.contains("Start the service"))
     }
 
+    @Test("explains a group, a device, and two devices")
+    func explain() async throws {
+        let daemon = try await RunningDaemon()
+        let group = try await daemon.control("explain", "pci0000-00_01.0_00.0")
+        #expect(group.code == 0)
+        #expect(group.output.contains("0000:01:00.1 (endpoint) has no ACS"))
+        #expect(group.output.contains("Would not:"))
+        #expect(try await daemon.control("explain", "01:00.0").output == group.output)
+        #expect(try await daemon.control("explain", "2").output == group.output)
+        let together = try await daemon.control("explain", "05:00.0", "05:01.0")
+        #expect(together.output.contains("PCIe-to-PCI bridge 0000:04:00.0"))
+        let apart = try await daemon.control("explain", "01:00.0", "02:00.0")
+        #expect(apart.output.contains("What keeps them apart:"))
+        let json = try await daemon.control("--json", "explain", "01:00.0", "02:00.0")
+        #expect(try JSONValue(parsing: json.output)["together"] == false)
+        let wrong = try await daemon.control("explain", "2", "01:00.0")
+        #expect(wrong.code == 1)
+        #expect(wrong.errors.contains("\"2\" is no device"))
+        try await daemon.stop()
+    }
+
+    @Test("with the backend predicted, groups are listed and none can be claimed")
+    func predicted() async throws {
+        let daemon = try await RunningDaemon(arguments: ["--backend", "predicted"])
+        let show = try await daemon.control("show", "01:00.0")
+        #expect(show.output.contains("backend       predicted"))
+        #expect(show.output.contains("claimable     no"))
+        try await daemon.stop()
+    }
+
     @Test("shows a device in no group, with the reason")
     func ungrouped() async throws {
         let capture = try #require(Capture.named("q35-amd-small"))

@@ -50,6 +50,29 @@ struct LinuxHostTests {
         #expect(inventory[try address("0000:00:03.0")]?.driverOverride == .absent)
     }
 
+    @Test("of the kernel's command line, what decides about isolation is kept, and nothing else")
+    @LoopActor func commandLine() async throws {
+        sysfs.add("0000:00:01.0", below: "pci0000:00")
+        #expect(try await read().commandLine == nil)
+        sysfs.folder.write(
+            "proc/cmdline",
+            "BOOT_IMAGE=/vmlinuz root=UUID=0a1b intel-iommu=on quiet \"dyndbg=file pci.c +p pci=x\" "
+                + "pcie_acs_override=downstream,multifunction pci=noaer,disable_acs_redir=0:1.0 -- pci=forInit\n")
+        let inventory = try await read()
+        let line = try #require(inventory.commandLine)
+        #expect(
+            line.parameters == [
+                "intel-iommu=on", "pcie_acs_override=downstream,multifunction", "pci=noaer,disable_acs_redir=0:1.0",
+            ])
+        #expect(line.accessControlOverride == "pcie_acs_override=downstream,multifunction")
+        #expect(line.changesAccessControl)
+        #expect(line.values(of: "intel_iommu") == ["on"])
+        #expect(try Inventory.replaying(inventory) == inventory)
+        #expect(SimulatedKernel(inventory).inventory.commandLine == line)
+        let plain = KernelCommandLine(reading: "quiet iommu=pt")
+        #expect(plain.accessControlOverride == nil && !plain.changesAccessControl)
+    }
+
     @Test("an attribute that waits for the device lock is unknown, and the rest is read")
     @LoopActor func deviceLock() async throws {
         for device in 0..<4 {

@@ -19,6 +19,7 @@ struct SnapshotTests {
         #expect(replayed.hostBridges == inventory.hostBridges)
         #expect(replayed.kernelGroups == inventory.kernelGroups)
         #expect(replayed.kernel == inventory.kernel)
+        #expect(replayed.commandLine == inventory.commandLine)
     }
 
     @Test("what is unknown stays unknown, with its reason")

@@ -75,6 +75,46 @@ struct FunctionCapabilitiesTests {
         #expect(capabilities.acs == .unknown(.noExtendedConfig))
     }
 
+    @Test("Intel's 100 and 200 series root ports have their ACS control register at +8")
+    func wideAccessControl() {
+        func control(_ device: UInt16, type: UInt8) -> UInt16? {
+            var config = ConfigBuilder(headerType: 1)
+            config.word(0x00, 0x8086)
+            config.word(0x02, device)
+            config.capabilityList(at: 0x40)
+            config.express(at: 0x40, type: type)
+            config.acs(at: 0x100, capability: 0x1d, control: 0)
+            config.doubleWord(0x108, 0x1d)
+            return read(config.bytes).0.acs.value?.control
+        }
+        for device in [0xa110, 0xa11f, 0xa16a, 0xa290, 0xa2ee, 0x9d1b] as [UInt16] {
+            #expect(control(device, type: 4) == 0x1d)
+        }
+        #expect(control(0xa120, type: 4) == 0)
+        #expect(control(0xa110, type: 0) == 0)
+    }
+
+    @Test("older chipset root ports isolate by a register of their own, which only they have")
+    func invalidBusNumberCheck() {
+        func reading(_ device: UInt16, type: UInt8 = 4, register: UInt32 = 1 << 26, size: Int = 256) -> Reading<Bool> {
+            var config = ConfigBuilder(size: 256, headerType: 1)
+            config.word(0x00, 0x8086)
+            config.word(0x02, device)
+            config.capabilityList(at: 0x40)
+            config.express(at: 0x40, type: type)
+            config.doubleWord(0xd8, register)
+            return read(Array(config.bytes.prefix(size))).0.invalidBusNumberCheck
+        }
+        for device in [0x3b42, 0x1c1f, 0x1e10, 0x8c10, 0x9c1b, 0x9c90, 0x1d1e, 0x8d11, 0x8c9e] as [UInt16] {
+            #expect(reading(device) == .present(true))
+        }
+        #expect(reading(0x8c10, register: ~(1 << 26)) == .present(false))
+        #expect(reading(0x8c10, size: 64) == .unknown(.headerOnly))
+        #expect(reading(0x8c10, type: 0) == .absent)
+        #expect(reading(0x1d11) == .absent)
+        #expect(reading(0xa338) == .absent)
+    }
+
     @Test("256 bytes of a conventional device have no ACS")
     func conventional() {
         let capabilities = read(ConfigBuilder(size: 256).bytes).0

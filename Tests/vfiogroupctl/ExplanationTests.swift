@@ -109,9 +109,7 @@ struct ExplanationTests {
         #expect(
             sentence(.wrongState(subject: "c1", state: "releasing", reason: "it goes back")).hasPrefix(
                 "c1 is releasing: it goes back. "))
-        #expect(sentence(.stillInUse(claim: "c1", pids: [])).hasPrefix("claim c1 is still in use: somebody has"))
-        #expect(sentence(.stillInUse(claim: "c1", pids: [7])).contains("process 7 has its"))
-        #expect(sentence(.stillInUse(claim: "c1", pids: [7, 8])).contains("processes 7, 8 have its"))
+        #expect(sentence(.notRecorded(reason: "it is full", remedy: "make room")).hasSuffix("it is full\nmake room"))
     }
 
     @Test("is found for what a daemon replies, and a stranger's error is not lost")

@@ -72,7 +72,9 @@ public enum Groups {
           # Partitionable endpoints, POWER's unit of isolation.
           partitionable_endpoint,
           # The kernel's own groups.
-          kernel
+          kernel,
+          # What the kernel's groups would be by its rules, predicted.
+          predicted
         )
 
         # A device as a member of a group.
@@ -255,6 +257,158 @@ public enum Groups {
           unknown: ?[]Unknown
         )
 
+        # A service of Access Control (ACS) that isolation takes.
+        type AccessControlService (
+          # SV: a request with a foreign requester ID is blocked.
+          source_validation,
+          # RR: requests between peers go to the root instead.
+          request_redirect,
+          # CR: completions between peers go to the root instead.
+          completion_redirect,
+          # UF: what comes from below is forwarded upstream.
+          upstream_forwarding
+        )
+
+        # Whether a function keeps its peers apart, and why. Those from 'conventional' on mean that it does not.
+        type FindingKind (
+          # Its ACS services are switched on.
+          services_on,
+          # The kernel would switch its ACS services on with the IOMMU.
+          services_once_on,
+          # It is the only function of its slot.
+          single_function,
+          # It is a virtual function.
+          virtual_function,
+          # The kernel knows that this model isolates.
+          known_good,
+          # The kernel asks for nothing in a function of its type.
+          other_type,
+          # What decides could not be read.
+          unknown,
+          # It is a conventional PCI function, which has no ACS.
+          conventional,
+          # It is of a type that never isolates.
+          bridge_type,
+          # It has no ACS.
+          no_capability,
+          # It has ACS, and services that it offers are not switched on.
+          services_off,
+          # The kernel knows that this model does not isolate.
+          known_bad,
+          # It is a chipset root port without ACS, whose own isolation is not switched on.
+          chipset_off
+        )
+
+        # Whether one function keeps its peers apart.
+        type Finding (
+          # The function.
+          device: DeviceAddress,
+          # What it is on PCI Express.
+          expressType: ?ExpressType,
+          # Whether it does; absent where that is unknown.
+          isolating: ?bool,
+          # Why.
+          kind: FindingKind,
+          # The services that are on, or, where it is services_off, those that are missing.
+          services: ?[]AccessControlService,
+          # All of that in a sentence.
+          sentence: string
+        )
+
+        # What keeps two devices together.
+        type EdgeReason (
+          # The other is a bridge, whose requester ID the device uses.
+          requester_alias,
+          # The device is behind Intel VMD, the other, whose requester ID it uses.
+          shared_requester,
+          # They use each other's requester ID, by a fault that the kernel knows.
+          alias_quirk,
+          # The other is the bridge above the device, and a port from there to the root does not isolate.
+          ports,
+          # They are functions of one slot, and neither isolates.
+          functions,
+          # They are in one partitionable endpoint.
+          partitionable_endpoint,
+          # They are below one host bridge, and nothing finer is known or wanted.
+          host_bridge,
+          # The kernel groups them, and the reason cannot be derived.
+          kernel
+        )
+
+        # What a bridge does to requester IDs.
+        type BridgeAlias (
+          # PCI Express to PCI: those behind it use the ID of its secondary bus.
+          pcie_to_pci,
+          # PCI to PCI Express: those behind it use its ID.
+          pci_to_pcie,
+          # A conventional bridge: those behind it use its ID.
+          conventional,
+          # As pcie_to_pci, in a bridge that hides its PCI Express capability.
+          hidden
+        )
+
+        # The rule by which devices are in one partitionable endpoint (PE).
+        type EndpointRule (
+          # The root bus is one PE.
+          root_bus,
+          # A bus is one PE.
+          bus,
+          # All buses behind a PCIe-to-PCI bridge are one PE.
+          all_buses,
+          # A virtual function is a PE of its own.
+          virtual_function,
+          # What is below the node of the device tree with a DMA window is one PE.
+          window,
+          # The platform says so, and no more is known.
+          stated
+        )
+
+        # Two devices that cannot be taken apart, and why.
+        type Edge (
+          # The device that joined.
+          device: DeviceAddress,
+          # The device that was there before it.
+          other: DeviceAddress,
+          # Why.
+          reason: EdgeReason,
+          # Whether all that this rests on could be read; without that it may not be so.
+          certain: bool,
+          # The functions that do not isolate, or may not.
+          findings: []Finding,
+          # What the bridge does to requester IDs.
+          alias: ?BridgeAlias,
+          # The function that the device is seen as, where that is another.
+          through: ?DeviceAddress,
+          # The rule of the partitionable endpoint.
+          endpointRule: ?EndpointRule,
+          # The number of the partitionable endpoint.
+          partitionableEndpoint: ?int,
+          # The segments of the 64-bit window (M64) that gave the number.
+          segments: ?[]int,
+          # The host bridge.
+          hostBridge: ?string,
+          # The kernel group.
+          kernelGroup: ?int,
+          # All of that in a sentence.
+          sentence: string
+        )
+
+        # How the kernel's groups and its rules, followed from what can be read, compare.
+        type Agreement (
+          # They say the same.
+          confirmed,
+          # The kernel has no groups: this is what its rules would give with the IOMMU on.
+          unconfirmed,
+          # The kernel groups more than its rules do: the reason cannot be derived.
+          kernel_coarser,
+          # The kernel takes apart what its rules hold together.
+          kernel_finer,
+          # Something could not be read, and the rules cannot tell.
+          uncertain,
+          # No rule is known for these devices.
+          not_predicted
+        )
+
         # What an event says.
         type EventKind (
           # The first reply: the monitor sees everything from this generation on.
@@ -327,6 +481,38 @@ public enum Groups {
           device: Device
         )
 
+        # Says why the devices of a group are together, or why two devices are, or are not. The group is named in exactly one of
+        # three ways, as in GetGroup; 'other' is a second device, beside 'device'.
+        method Explain(
+          # The identity of a group.
+          id: ?string,
+          # A device, and without 'other' its group.
+          device: ?DeviceAddress,
+          # The number of a kernel group in a group.
+          kernelGroup: ?int,
+          # A second device.
+          other: ?DeviceAddress
+        ) -> (
+          # What is explained, in a sentence.
+          summary: string,
+          # Whether the devices are in one group.
+          together: bool,
+          # The identity of the group, or of the two.
+          groups: []string,
+          # Why devices are together: what connects all members, or the way from one device to the other.
+          edges: []Edge,
+          # What keeps devices apart: the functions on the way up from them.
+          findings: []Finding,
+          # How the kernel's groups and its rules compare here.
+          agreement: Agreement,
+          # What would take the devices apart.
+          splitting: []string,
+          # What would not.
+          futile: []string,
+          # What else is to be known.
+          remarks: []string
+        )
+
         # Reports every change from now on. The first reply comes at once.
         # [Requires 'more' flag]
         method Monitor() -> (
@@ -367,7 +553,7 @@ public enum Groups {
         )
 
         """#,
-        methods: ["ListGroups", "GetGroup", "ListDevices", "GetDevice", "Monitor"]
+        methods: ["ListGroups", "GetGroup", "ListDevices", "GetDevice", "Explain", "Monitor"]
     )
 
     /// Names a device.
@@ -449,6 +635,8 @@ public enum Groups {
         case partitionableEndpoint = "partitionable_endpoint"
         /// The kernel's own groups.
         case kernel
+        /// What the kernel's groups would be by its rules, predicted.
+        case predicted
     }
 
     /// A device as a member of a group.
@@ -929,6 +1117,241 @@ public enum Groups {
         }
     }
 
+    /// A service of Access Control (ACS) that isolation takes.
+    public enum AccessControlService: String, VarlinkValue, CaseIterable {
+        /// SV: a request with a foreign requester ID is blocked.
+        case sourceValidation = "source_validation"
+        /// RR: requests between peers go to the root instead.
+        case requestRedirect = "request_redirect"
+        /// CR: completions between peers go to the root instead.
+        case completionRedirect = "completion_redirect"
+        /// UF: what comes from below is forwarded upstream.
+        case upstreamForwarding = "upstream_forwarding"
+    }
+
+    /// Whether a function keeps its peers apart, and why. Those from 'conventional' on mean that it does not.
+    public enum FindingKind: String, VarlinkValue, CaseIterable {
+        /// Its ACS services are switched on.
+        case servicesOn = "services_on"
+        /// The kernel would switch its ACS services on with the IOMMU.
+        case servicesOnceOn = "services_once_on"
+        /// It is the only function of its slot.
+        case singleFunction = "single_function"
+        /// It is a virtual function.
+        case virtualFunction = "virtual_function"
+        /// The kernel knows that this model isolates.
+        case knownGood = "known_good"
+        /// The kernel asks for nothing in a function of its type.
+        case otherType = "other_type"
+        /// What decides could not be read.
+        case unknown
+        /// It is a conventional PCI function, which has no ACS.
+        case conventional
+        /// It is of a type that never isolates.
+        case bridgeType = "bridge_type"
+        /// It has no ACS.
+        case noCapability = "no_capability"
+        /// It has ACS, and services that it offers are not switched on.
+        case servicesOff = "services_off"
+        /// The kernel knows that this model does not isolate.
+        case knownBad = "known_bad"
+        /// It is a chipset root port without ACS, whose own isolation is not switched on.
+        case chipsetOff = "chipset_off"
+    }
+
+    /// Whether one function keeps its peers apart.
+    public struct Finding: VarlinkValue {
+        /// The function.
+        public var device: Groups.DeviceAddress
+        /// What it is on PCI Express.
+        public var expressType: Groups.ExpressType?
+        /// Whether it does; absent where that is unknown.
+        public var isolating: Bool?
+        /// Why.
+        public var kind: Groups.FindingKind
+        /// The services that are on, or, where it is services_off, those that are missing.
+        public var services: [Groups.AccessControlService]?
+        /// All of that in a sentence.
+        public var sentence: String
+
+        public init(device: Groups.DeviceAddress, expressType: Groups.ExpressType? = nil, isolating: Bool? = nil, kind: Groups.FindingKind, services: [Groups.AccessControlService]? = nil, sentence: String) {
+            self.device = device
+            self.expressType = expressType
+            self.isolating = isolating
+            self.kind = kind
+            self.services = services
+            self.sentence = sentence
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.device = try fields.required("device")
+            self.expressType = try fields.optional("expressType")
+            self.isolating = try fields.optional("isolating")
+            self.kind = try fields.required("kind")
+            self.services = try fields.optional("services")
+            self.sentence = try fields.required("sentence")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("device", self.device)
+                writer.field("expressType", self.expressType)
+                writer.field("isolating", self.isolating)
+                writer.field("kind", self.kind)
+                writer.field("services", self.services)
+                writer.field("sentence", self.sentence)
+            }
+        }
+    }
+
+    /// What keeps two devices together.
+    public enum EdgeReason: String, VarlinkValue, CaseIterable {
+        /// The other is a bridge, whose requester ID the device uses.
+        case requesterAlias = "requester_alias"
+        /// The device is behind Intel VMD, the other, whose requester ID it uses.
+        case sharedRequester = "shared_requester"
+        /// They use each other's requester ID, by a fault that the kernel knows.
+        case aliasQuirk = "alias_quirk"
+        /// The other is the bridge above the device, and a port from there to the root does not isolate.
+        case ports
+        /// They are functions of one slot, and neither isolates.
+        case functions
+        /// They are in one partitionable endpoint.
+        case partitionableEndpoint = "partitionable_endpoint"
+        /// They are below one host bridge, and nothing finer is known or wanted.
+        case hostBridge = "host_bridge"
+        /// The kernel groups them, and the reason cannot be derived.
+        case kernel
+    }
+
+    /// What a bridge does to requester IDs.
+    public enum BridgeAlias: String, VarlinkValue, CaseIterable {
+        /// PCI Express to PCI: those behind it use the ID of its secondary bus.
+        case pcieToPci = "pcie_to_pci"
+        /// PCI to PCI Express: those behind it use its ID.
+        case pciToPcie = "pci_to_pcie"
+        /// A conventional bridge: those behind it use its ID.
+        case conventional
+        /// As pcie_to_pci, in a bridge that hides its PCI Express capability.
+        case hidden
+    }
+
+    /// The rule by which devices are in one partitionable endpoint (PE).
+    public enum EndpointRule: String, VarlinkValue, CaseIterable {
+        /// The root bus is one PE.
+        case rootBus = "root_bus"
+        /// A bus is one PE.
+        case bus
+        /// All buses behind a PCIe-to-PCI bridge are one PE.
+        case allBuses = "all_buses"
+        /// A virtual function is a PE of its own.
+        case virtualFunction = "virtual_function"
+        /// What is below the node of the device tree with a DMA window is one PE.
+        case window
+        /// The platform says so, and no more is known.
+        case stated
+    }
+
+    /// Two devices that cannot be taken apart, and why.
+    public struct Edge: VarlinkValue {
+        /// The device that joined.
+        public var device: Groups.DeviceAddress
+        /// The device that was there before it.
+        public var other: Groups.DeviceAddress
+        /// Why.
+        public var reason: Groups.EdgeReason
+        /// Whether all that this rests on could be read; without that it may not be so.
+        public var certain: Bool
+        /// The functions that do not isolate, or may not.
+        public var findings: [Groups.Finding]
+        /// What the bridge does to requester IDs.
+        public var alias: Groups.BridgeAlias?
+        /// The function that the device is seen as, where that is another.
+        public var through: Groups.DeviceAddress?
+        /// The rule of the partitionable endpoint.
+        public var endpointRule: Groups.EndpointRule?
+        /// The number of the partitionable endpoint.
+        public var partitionableEndpoint: Int?
+        /// The segments of the 64-bit window (M64) that gave the number.
+        public var segments: [Int]?
+        /// The host bridge.
+        public var hostBridge: String?
+        /// The kernel group.
+        public var kernelGroup: Int?
+        /// All of that in a sentence.
+        public var sentence: String
+
+        public init(device: Groups.DeviceAddress, other: Groups.DeviceAddress, reason: Groups.EdgeReason, certain: Bool, findings: [Groups.Finding], alias: Groups.BridgeAlias? = nil, through: Groups.DeviceAddress? = nil, endpointRule: Groups.EndpointRule? = nil, partitionableEndpoint: Int? = nil, segments: [Int]? = nil, hostBridge: String? = nil, kernelGroup: Int? = nil, sentence: String) {
+            self.device = device
+            self.other = other
+            self.reason = reason
+            self.certain = certain
+            self.findings = findings
+            self.alias = alias
+            self.through = through
+            self.endpointRule = endpointRule
+            self.partitionableEndpoint = partitionableEndpoint
+            self.segments = segments
+            self.hostBridge = hostBridge
+            self.kernelGroup = kernelGroup
+            self.sentence = sentence
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.device = try fields.required("device")
+            self.other = try fields.required("other")
+            self.reason = try fields.required("reason")
+            self.certain = try fields.required("certain")
+            self.findings = try fields.required("findings")
+            self.alias = try fields.optional("alias")
+            self.through = try fields.optional("through")
+            self.endpointRule = try fields.optional("endpointRule")
+            self.partitionableEndpoint = try fields.optional("partitionableEndpoint")
+            self.segments = try fields.optional("segments")
+            self.hostBridge = try fields.optional("hostBridge")
+            self.kernelGroup = try fields.optional("kernelGroup")
+            self.sentence = try fields.required("sentence")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("device", self.device)
+                writer.field("other", self.other)
+                writer.field("reason", self.reason)
+                writer.field("certain", self.certain)
+                writer.field("findings", self.findings)
+                writer.field("alias", self.alias)
+                writer.field("through", self.through)
+                writer.field("endpointRule", self.endpointRule)
+                writer.field("partitionableEndpoint", self.partitionableEndpoint)
+                writer.field("segments", self.segments)
+                writer.field("hostBridge", self.hostBridge)
+                writer.field("kernelGroup", self.kernelGroup)
+                writer.field("sentence", self.sentence)
+            }
+        }
+    }
+
+    /// How the kernel's groups and its rules, followed from what can be read, compare.
+    public enum Agreement: String, VarlinkValue, CaseIterable {
+        /// They say the same.
+        case confirmed
+        /// The kernel has no groups: this is what its rules would give with the IOMMU on.
+        case unconfirmed
+        /// The kernel groups more than its rules do: the reason cannot be derived.
+        case kernelCoarser = "kernel_coarser"
+        /// The kernel takes apart what its rules hold together.
+        case kernelFiner = "kernel_finer"
+        /// Something could not be read, and the rules cannot tell.
+        case uncertain
+        /// No rule is known for these devices.
+        case notPredicted = "not_predicted"
+    }
+
     /// What an event says.
     public enum EventKind: String, VarlinkValue, CaseIterable {
         /// The first reply: the monitor sees everything from this generation on.
@@ -1154,6 +1577,112 @@ public enum Groups {
             public func write(to writer: inout JSONWriter) {
                 writer.object { writer in
                     writer.field("device", self.device)
+                }
+            }
+        }
+    }
+
+    /// Says why the devices of a group are together, or why two devices are, or are not. The group is named in exactly one of
+    /// three ways, as in GetGroup; 'other' is a second device, beside 'device'.
+    public enum Explain: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Groups.Explain"
+
+        /// What a caller of `Explain` passes.
+        public struct Parameters: VarlinkValue {
+            /// The identity of a group.
+            public var id: String?
+            /// A device, and without 'other' its group.
+            public var device: Groups.DeviceAddress?
+            /// The number of a kernel group in a group.
+            public var kernelGroup: Int?
+            /// A second device.
+            public var other: Groups.DeviceAddress?
+
+            public init(id: String? = nil, device: Groups.DeviceAddress? = nil, kernelGroup: Int? = nil, other: Groups.DeviceAddress? = nil) {
+                self.id = id
+                self.device = device
+                self.kernelGroup = kernelGroup
+                self.other = other
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.id = try fields.optional("id")
+                self.device = try fields.optional("device")
+                self.kernelGroup = try fields.optional("kernelGroup")
+                self.other = try fields.optional("other")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("id", self.id)
+                    writer.field("device", self.device)
+                    writer.field("kernelGroup", self.kernelGroup)
+                    writer.field("other", self.other)
+                }
+            }
+        }
+
+        /// What `Explain` replies.
+        public struct Reply: VarlinkValue {
+            /// What is explained, in a sentence.
+            public var summary: String
+            /// Whether the devices are in one group.
+            public var together: Bool
+            /// The identity of the group, or of the two.
+            public var groups: [String]
+            /// Why devices are together: what connects all members, or the way from one device to the other.
+            public var edges: [Groups.Edge]
+            /// What keeps devices apart: the functions on the way up from them.
+            public var findings: [Groups.Finding]
+            /// How the kernel's groups and its rules compare here.
+            public var agreement: Groups.Agreement
+            /// What would take the devices apart.
+            public var splitting: [String]
+            /// What would not.
+            public var futile: [String]
+            /// What else is to be known.
+            public var remarks: [String]
+
+            public init(summary: String, together: Bool, groups: [String], edges: [Groups.Edge], findings: [Groups.Finding], agreement: Groups.Agreement, splitting: [String], futile: [String], remarks: [String]) {
+                self.summary = summary
+                self.together = together
+                self.groups = groups
+                self.edges = edges
+                self.findings = findings
+                self.agreement = agreement
+                self.splitting = splitting
+                self.futile = futile
+                self.remarks = remarks
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.summary = try fields.required("summary")
+                self.together = try fields.required("together")
+                self.groups = try fields.required("groups")
+                self.edges = try fields.required("edges")
+                self.findings = try fields.required("findings")
+                self.agreement = try fields.required("agreement")
+                self.splitting = try fields.required("splitting")
+                self.futile = try fields.required("futile")
+                self.remarks = try fields.required("remarks")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("summary", self.summary)
+                    writer.field("together", self.together)
+                    writer.field("groups", self.groups)
+                    writer.field("edges", self.edges)
+                    writer.field("findings", self.findings)
+                    writer.field("agreement", self.agreement)
+                    writer.field("splitting", self.splitting)
+                    writer.field("futile", self.futile)
+                    writer.field("remarks", self.remarks)
                 }
             }
         }

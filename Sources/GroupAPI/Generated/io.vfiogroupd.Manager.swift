@@ -28,7 +28,9 @@ public enum Manager {
           # Partitionable endpoints, POWER's unit of isolation.
           partitionable_endpoint,
           # The kernel's own groups.
-          kernel
+          kernel,
+          # What the kernel's groups would be by its rules, predicted.
+          predicted
         )
 
         # The root of a PCI hierarchy.
@@ -195,6 +197,8 @@ public enum Manager {
           express: ?Express,
           # The Access Control Services capability.
           accessControl: ?AccessControl,
+          # Whether one of Intel's chipset root ports without that capability was told to isolate (MPC, IRBNCE).
+          invalidBusNumberCheck: ?bool,
           # The capability register of the Alternative Routing-ID capability.
           alternativeRouting: ?int,
           # The SR-IOV capability.
@@ -271,6 +275,8 @@ public enum Manager {
           version: int,
           # The release of the kernel.
           kernelRelease: ?string,
+          # The parameters of the kernel's command line that decide about isolation.
+          kernelCommandLine: ?[]string,
           # The host bridges.
           hostBridges: []SnapshotHostBridge,
           # The devices.
@@ -354,6 +360,8 @@ public enum Manager {
         case partitionableEndpoint = "partitionable_endpoint"
         /// The kernel's own groups.
         case kernel
+        /// What the kernel's groups would be by its rules, predicted.
+        case predicted
     }
 
     /// The root of a PCI hierarchy.
@@ -784,6 +792,8 @@ public enum Manager {
         public var express: Manager.Express?
         /// The Access Control Services capability.
         public var accessControl: Manager.AccessControl?
+        /// Whether one of Intel's chipset root ports without that capability was told to isolate (MPC, IRBNCE).
+        public var invalidBusNumberCheck: Bool?
         /// The capability register of the Alternative Routing-ID capability.
         public var alternativeRouting: Int?
         /// The SR-IOV capability.
@@ -801,7 +811,7 @@ public enum Manager {
         /// The node of the device tree that owns its DMA window, in a partition.
         public var windowNode: String?
 
-        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil) {
+        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, invalidBusNumberCheck: Bool? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil) {
             self.hostBridge = hostBridge
             self.parent = parent
             self.bridge = bridge
@@ -814,6 +824,7 @@ public enum Manager {
             self.header = header
             self.express = express
             self.accessControl = accessControl
+            self.invalidBusNumberCheck = invalidBusNumberCheck
             self.alternativeRouting = alternativeRouting
             self.singleRootVirtualization = singleRootVirtualization
             self.physicalFunction = physicalFunction
@@ -838,6 +849,7 @@ public enum Manager {
             self.header = try fields.optional("header")
             self.express = try fields.optional("express")
             self.accessControl = try fields.optional("accessControl")
+            self.invalidBusNumberCheck = try fields.optional("invalidBusNumberCheck")
             self.alternativeRouting = try fields.optional("alternativeRouting")
             self.singleRootVirtualization = try fields.optional("singleRootVirtualization")
             self.physicalFunction = try fields.optional("physicalFunction")
@@ -863,6 +875,7 @@ public enum Manager {
                 writer.field("header", self.header)
                 writer.field("express", self.express)
                 writer.field("accessControl", self.accessControl)
+                writer.field("invalidBusNumberCheck", self.invalidBusNumberCheck)
                 writer.field("alternativeRouting", self.alternativeRouting)
                 writer.field("singleRootVirtualization", self.singleRootVirtualization)
                 writer.field("physicalFunction", self.physicalFunction)
@@ -1039,6 +1052,8 @@ public enum Manager {
         public var version: Int
         /// The release of the kernel.
         public var kernelRelease: String?
+        /// The parameters of the kernel's command line that decide about isolation.
+        public var kernelCommandLine: [String]?
         /// The host bridges.
         public var hostBridges: [Manager.SnapshotHostBridge]
         /// The devices.
@@ -1046,9 +1061,10 @@ public enum Manager {
         /// The kernel's groups.
         public var kernelGroups: [Manager.SnapshotKernelGroup]
 
-        public init(version: Int, kernelRelease: String? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup]) {
+        public init(version: Int, kernelRelease: String? = nil, kernelCommandLine: [String]? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup]) {
             self.version = version
             self.kernelRelease = kernelRelease
+            self.kernelCommandLine = kernelCommandLine
             self.hostBridges = hostBridges
             self.devices = devices
             self.kernelGroups = kernelGroups
@@ -1058,6 +1074,7 @@ public enum Manager {
             var fields = try FieldReader(value, mode)
             self.version = try fields.required("version")
             self.kernelRelease = try fields.optional("kernelRelease")
+            self.kernelCommandLine = try fields.optional("kernelCommandLine")
             self.hostBridges = try fields.required("hostBridges")
             self.devices = try fields.required("devices")
             self.kernelGroups = try fields.required("kernelGroups")
@@ -1068,6 +1085,7 @@ public enum Manager {
             writer.object { writer in
                 writer.field("version", self.version)
                 writer.field("kernelRelease", self.kernelRelease)
+                writer.field("kernelCommandLine", self.kernelCommandLine)
                 writer.field("hostBridges", self.hostBridges)
                 writer.field("devices", self.devices)
                 writer.field("kernelGroups", self.kernelGroups)

@@ -36,7 +36,7 @@ public final class LinuxHost: ReadOnlyHost {
         let attributes = scan.lockedAttributes
         let readings = await lockedAttributes.read(attributes.map(\.path), below: sys.descriptor)
         scan.take(readings, for: attributes)
-        return scan.inventory(kernel: kernelRelease())
+        return scan.inventory(kernel: kernelRelease(), commandLine: commandLine())
     }
 
     public func awaitChange() async throws(LoopError) {
@@ -65,6 +65,11 @@ public final class LinuxHost: ReadOnlyHost {
             return nil
         }
         return KernelRelease(words[2])
+    }
+
+    private func commandLine() -> KernelCommandLine? {
+        guard let proc = try? Directory(path: joined("proc")), let text = try? proc.text("cmdline") else { return nil }
+        return KernelCommandLine(reading: text)
     }
 
     private func joined(_ name: String) -> String { root.hasSuffix("/") ? root + name : "\(root)/\(name)" }

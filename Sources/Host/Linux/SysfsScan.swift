@@ -81,10 +81,10 @@ struct SysfsScan {
     }
 
     /// What was read, as an inventory.
-    func inventory(kernel: KernelRelease?) -> Inventory {
+    func inventory(kernel: KernelRelease?, commandLine: KernelCommandLine?) -> Inventory {
         Inventory(
-            kernel: kernel, hostBridges: Array(hostBridges.values), devices: devices, kernelGroups: kernelGroups,
-            warnings: warnings)
+            kernel: kernel, commandLine: commandLine, hostBridges: Array(hostBridges.values), devices: devices,
+            kernelGroups: kernelGroups, warnings: warnings)
     }
 
     mutating func warn(_ message: String, device: DeviceAddress? = nil, offset: Int? = nil) {

@@ -6,7 +6,8 @@ import Varlink
 
 /// The fields of a device that may be unknown, by their names in a snapshot.
 private enum Field: String {
-    case driverOverride, header, express, accessControl, alternativeRouting, singleRootVirtualization
+    case driverOverride, header, express, accessControl, invalidBusNumberCheck, alternativeRouting,
+        singleRootVirtualization
 }
 
 extension Manager.SnapshotDevice {
@@ -21,6 +22,7 @@ extension Manager.SnapshotDevice {
             note(.header, capabilities.header)
             note(.express, capabilities.express)
             note(.accessControl, capabilities.acs)
+            note(.invalidBusNumberCheck, capabilities.invalidBusNumberCheck)
             note(.alternativeRouting, capabilities.ari)
             note(.singleRootVirtualization, capabilities.sriov)
         }
@@ -51,6 +53,7 @@ extension Manager.Function {
             accessControl: capabilities.acs.value.map {
                 .init(capability: Int($0.capability), control: Int($0.control))
             },
+            invalidBusNumberCheck: capabilities.invalidBusNumberCheck.value,
             alternativeRouting: capabilities.ari.value.map { Int($0.capability) },
             singleRootVirtualization: capabilities.sriov.value.map(Manager.SingleRootVirtualization.init),
             physicalFunction: function.virtualFunction?.physicalFunction.description,
@@ -151,6 +154,8 @@ extension PCIFunction {
                 header: Reading<Header>(header, .header, unknown),
                 express: Reading<PCIExpress>(express, .express, unknown),
                 acs: Reading<AccessControlServices>(acs, .accessControl, unknown),
+                invalidBusNumberCheck: Reading<Bool>(
+                    function.invalidBusNumberCheck, .invalidBusNumberCheck, unknown),
                 ari: Reading<AlternativeRoutingID>(ari, .alternativeRouting, unknown),
                 sriov: Reading<SingleRootIOV>(sriov, .singleRootVirtualization, unknown)),
             virtualFunction: try function.physicalFunction.mapThrowing { (text) throws(HostError) in

@@ -12,7 +12,7 @@ extension Inventory {
     /// The inventory as a snapshot. Warnings are not part of it: they are about how the host was read.
     public var snapshot: Manager.Snapshot {
         Manager.Snapshot(
-            version: Self.snapshotVersion, kernelRelease: kernel?.text,
+            version: Self.snapshotVersion, kernelRelease: kernel?.text, kernelCommandLine: commandLine?.parameters,
             hostBridges: hostBridges.map {
                 .init(
                     id: $0.id.description, parent: $0.parent?.description,
@@ -43,8 +43,9 @@ extension Inventory {
         var groups: [KernelGroup] = []
         for group in snapshot.kernelGroups { groups.append(try KernelGroup(group)) }
         self.init(
-            kernel: snapshot.kernelRelease.flatMap { KernelRelease($0) }, hostBridges: hostBridges, devices: devices,
-            kernelGroups: groups)
+            kernel: snapshot.kernelRelease.flatMap { KernelRelease($0) },
+            commandLine: snapshot.kernelCommandLine.map(KernelCommandLine.init(parameters:)), hostBridges: hostBridges,
+            devices: devices, kernelGroups: groups)
     }
 }
 

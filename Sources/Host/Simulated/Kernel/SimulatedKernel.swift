@@ -71,6 +71,7 @@ public struct SimulatedKernel: Sendable {
     public internal(set) var log: [String] = []
 
     let release: KernelRelease?
+    let commandLine: KernelCommandLine?
     let hostBridges: [HostBridge]
     let warnings: [InventoryWarning]
 
@@ -94,6 +95,7 @@ public struct SimulatedKernel: Sendable {
     public init(_ inventory: Inventory, configuration: Configuration? = nil) {
         self.configuration = configuration ?? Configuration(inventory.kernel)
         release = inventory.kernel
+        commandLine = inventory.commandLine
         hostBridges = inventory.hostBridges
         warnings = inventory.warnings
         drivers = [KernelDriver("vfio-pci", isLoaded: false), KernelDriver("pci-stub", isLoaded: false)]
@@ -125,7 +127,7 @@ public struct SimulatedKernel: Sendable {
     /// What a scan of sysfs sees now. Of a kernel that nothing happened to, it is what the kernel was made from.
     public var inventory: Inventory {
         Inventory(
-            kernel: release, hostBridges: hostBridges, devices: devices.values.map(visible),
+            kernel: release, commandLine: commandLine, hostBridges: hostBridges, devices: devices.values.map(visible),
             kernelGroups: groups.values.filter(\.isListed).map(\.attributes), warnings: warnings)
     }
 

@@ -1,0 +1,20 @@
+// A journal for simulated machines: what they are ends with the daemon, and so does what is on record of them.
+
+import EventLoop
+import Grouping
+
+/// A journal that nothing outlives.
+@LoopActor
+public final class JournalInMemory: ClaimJournal {
+    private var claims: [String: Claim] = [:]
+    private var quarantines: [GroupID: String] = [:]
+
+    public nonisolated init() {}
+
+    public func save(_ claim: Claim) throws(JournalError) { claims[claim.id] = claim }
+    public func remove(_ id: String) throws(JournalError) { claims[id] = nil }
+    public func setQuarantine(_ reason: String?, of group: GroupID) throws(JournalError) { quarantines[group] = reason }
+    public func load() throws(JournalError) -> JournalContents {
+        JournalContents(claims: Array(claims.values), quarantines: quarantines)
+    }
+}

@@ -1,0 +1,60 @@
+// The prediction against the kernel's own groups, on all machines that were captured.
+
+import EventLoop
+import Grouping
+import Host
+import TestSupport
+import Testing
+
+@Suite("The prediction for a captured machine", .timeLimit(.minutes(5)))
+struct PredictionCaptureTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    /// The kernel's groups of PCI devices, read without the program's own code.
+    private func kernelPartition(_ capture: Capture) -> Set<Set<String>> {
+        Set(capture.kernelGroups.values.map { $0.intersection(capture.addresses) }.filter { !$0.isEmpty })
+    }
+
+    private func predicted(_ prediction: Prediction, among names: Set<String>) -> Set<Set<String>> {
+        Set(prediction.groups.map { Set($0.map(\.name)).intersection(names) }.filter { !$0.isEmpty })
+    }
+
+    @Test("is the kernel's partition where all that decides could be read", arguments: Capture.own + Capture.real)
+    @LoopActor func equal(capture: Capture) async throws {
+        let kernel = kernelPartition(capture)
+        let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory())
+        guard !kernel.isEmpty, prediction.edges.allSatisfy({ $0.isCertain }) else { return }
+        #expect(predicted(prediction, among: Set(kernel.joined())) == kernel)
+    }
+
+    @Test("is exact for every capture of our own") func noUnknowns() async throws {
+        for capture in Capture.own {
+            let inventory = try await LinuxHost(root: capture.root).readInventory()
+            #expect(Prediction(inventory).edges.allSatisfy { $0.isCertain }, "\(capture)")
+        }
+    }
+
+    @Test("is never finer than the kernel's partition", arguments: Capture.own + Capture.real)
+    @LoopActor func neverFiner(capture: Capture) async throws {
+        let kernel = kernelPartition(capture)
+        let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory())
+        let groups = predicted(prediction, among: Set(kernel.joined()))
+        for group in kernel { #expect(groups.contains { $0.isSuperset(of: group) }, "\(group.sorted())") }
+    }
+
+    @Test(
+        "is never finer where configuration space could not be read, and then certain of nothing that it needs it for",
+        arguments: Capture.own + Capture.real)
+    @LoopActor func hidden(capture: Capture) async throws {
+        let kernel = kernelPartition(capture)
+        let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory().unreadable)
+        let groups = predicted(prediction, among: Set(kernel.joined()))
+        for group in kernel { #expect(groups.contains { $0.isSuperset(of: group) }, "\(group.sorted())") }
+        for edge in prediction.edges {
+            switch edge.reason {
+            case .ports, .functions, .requesterAlias: #expect(!edge.isCertain, "\(edge.sentence)")
+            case .sharedRequester, .aliasQuirk, .partitionableEndpoint, .hostBridge, .kernel: break
+            }
+        }
+    }
+}
