@@ -68,6 +68,7 @@ public final class GroupService {
         let takeover = Takeover(host, journal: journal, timing: timing, snapshot: { [unowned self] in snapshot })
         takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
         takeover.onReport = onReport
+        takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
         try takeover.recover()
     }
@@ -96,6 +97,12 @@ public final class GroupService {
 
     /// Ends all monitors, so that a server that stops need not wait for them.
     public func endMonitors() { monitors.close() }
+
+    /// Reads the host again now.
+    private func refresh() async {
+        // When it cannot be read, that is noticed and told where it is followed.
+        do throws(HostError) { update(try await host.readInventory()) } catch {}
+    }
 
     /// Takes a new inventory in.
     func update(_ inventory: Inventory) {

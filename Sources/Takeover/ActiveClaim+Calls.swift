@@ -116,7 +116,11 @@ extension ActiveClaim {
 
     /// Reads what a takeover changes in a member; nil when the device is gone.
     func binding(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> DeviceBinding? {
-        do throws(HostError) { return try await host.readBinding(of: member) } catch {
+        do throws(HostError) {
+            let binding = try await host.readBinding(of: member)
+            work[context.group]?.drivers[member] = binding?.driver
+            return binding
+        } catch {
             throw context.failure(
                 .reason(error.description), member: member,
                 remedy: "find out what the device is busy with; it is tried again")

@@ -22,6 +22,7 @@ extension ActiveClaim {
             return
         }
         let snapshot = takeover.snapshot()
+        for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
         let findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
         var problems = problems(of: findings)
         for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }

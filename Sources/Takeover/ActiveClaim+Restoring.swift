@@ -37,6 +37,9 @@ extension ActiveClaim {
         while !Task.isCancelled {
             do throws(StepFailure) {
                 try await restoreOnce(group)
+                // Without its claim the group is what its devices are: they are to be seen back first.
+                await takeover.refresh?()
+                if Task.isCancelled { return }
                 return takeover.restored(group, of: self)
             } catch {
                 if case .stopped = error.cause { return }

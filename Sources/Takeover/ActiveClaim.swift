@@ -101,6 +101,8 @@ final class GroupWork {
     }
 
     var step: Step?
+    /// The drivers that members had when they were last looked at: sooner than the registry hears of them.
+    var drivers: [DeviceAddress: String] = [:]
     /// What is wrong with members while the group is held, in words.
     var problems: [DeviceAddress: String] = [:]
     /// Why the way back is tried again.

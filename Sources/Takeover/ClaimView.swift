@@ -61,20 +61,17 @@ extension ClaimView {
     init(_ active: ActiveClaim) {
         claim = active.record
         ranges = active.space.ranges
-        let inventory = active.takeover.snapshot().inventory
         groups = active.record.groups.map { group in
             let work = active.work[group.id]
             var problems = work?.problems ?? [:]
             for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
-            var drivers: [DeviceAddress: String] = [:]
-            for member in group.members { drivers[member.address] = inventory[member.address]?.driver }
             let ownable = active.ownableGroups(of: group.id)
             let isHandedOver =
                 active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
             return Group(
                 record: group, state: active.state(of: group),
                 isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
-                operation: ClaimProgress(active, group.id)?.operation, drivers: drivers, problems: problems)
+                operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems)
         }
     }
 

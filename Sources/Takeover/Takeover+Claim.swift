@@ -183,7 +183,10 @@ extension Takeover {
         }
         watch?.cancel()
         claim.taking = nil
-        guard let failure else { return changed() }
+        guard let failure else {
+            await refresh?()
+            return changed()
+        }
         // A daemon that ends leaves it to the next.
         guard !isStopped else { throw .stopped }
         let unrestored = await undo(ids, of: claim)

@@ -25,6 +25,8 @@ public final class Takeover {
     let timing: TakeoverTiming
     /// What is known of the host now.
     public var snapshot: @LoopActor () -> Snapshot
+    /// Reads the host anew, for when what was done must be seen before it is said to be done.
+    public var refresh: (@LoopActor () async -> Void)?
     /// Called when groups came into other hands, or something is to be told.
     public var onChange: (@LoopActor ([Notice]) -> Void)?
     /// Called with what an operator should know.

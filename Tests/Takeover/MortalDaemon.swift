@@ -181,16 +181,22 @@ final class MortalDaemon {
         takeover.snapshot = { [unowned self] in registry.snapshot }
         takeover.onChange = { [unowned self] notices in take(notices) }
         takeover.onReport = { [unowned self] message in reports.append(message) }
+        takeover.refresh = { [unowned self] in await refresh() }
         life.onDeath = { [weak self] in self?.die() }
         try takeover.recover()
         following = EventLoop.main.spawn { [weak self, host] in
             while true {
                 do throws(LoopError) { try await host.awaitChange() } catch { return }
-                guard let inventory = try? await host.readInventory(), let self, !self.life.isOver else { return }
-                self.events += self.registry.update(inventory)
-                self.takeover.hostChanged()
+                guard let self, !self.life.isOver else { return }
+                await self.refresh()
             }
         }
+    }
+
+    private func refresh() async {
+        guard let inventory = try? await host.readInventory(), !life.isOver else { return }
+        events += registry.update(inventory)
+        takeover.hostChanged()
     }
 
     private func take(_ notices: [Takeover.Notice]) {

@@ -133,10 +133,12 @@ struct ClaimsCommandsTests {
     @Test("show names the claim that has a group, and list counts what is claimed")
     @LoopActor func reading() async throws {
         let daemon = try ScriptedDaemon()
-        let group = group(.claimed)
+        var claimed = group(.claimed)
+        claimed.claim = "c1"
+        let group = claimed
         daemon.on(Groups.GetGroup.self) { (_) async in .init(group: group) }
         daemon.on(Groups.ListGroups.self) { (_) async in .init(groups: [group]) }
-        daemon.on(Claims.ListClaims.self) { (_) async in .init(claims: [.ofCard()]) }
+        daemon.on(Claims.GetClaim.self) { (_) async in .init(claim: .ofCard()) }
         daemon.on(Manager.GetStatus.self) { (_) async in
             .init(
                 version: "1", host: "this host", simulated: false, generation: 1, isolating: true, remarks: [],

@@ -54,6 +54,11 @@ extension SimulatedHost {
     }
 }
 
+extension SimulatedHost {
+    /// Looks now for descriptors that nobody has open any more, rather than when the loop comes to it.
+    public func collectClosedFiles() { files.collect() }
+}
+
 extension ProcessIdentity {
     /// Suspends until a process of this machine has ended.
     @LoopActor
