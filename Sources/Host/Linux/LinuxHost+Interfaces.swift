@@ -9,10 +9,10 @@ extension LinuxHost {
         let drivers = characterDrivers(in: (try? proc.readAll("devices")) ?? [])
         // /sys/class/vfio-dev tells nothing: it is there without the nodes, too. The drivers' numbers are there only
         // with CONFIG_VFIO_GROUP and CONFIG_VFIO_DEVICE_CDEV (drivers/vfio/group.c, device_cdev.c).
-        if drivers.contains("vfio") || drivers.contains("vfio-cdev") {
+        if drivers.contains("vfio") || drivers.contains("vfio-dev") {
             var found: VFIOInterfaces = []
             if drivers.contains("vfio"), exists("dev/vfio/vfio") { found.insert(.legacy) }
-            if drivers.contains("vfio-cdev"), exists("dev/iommu") { found.insert(.cdev) }
+            if drivers.contains("vfio-dev"), exists("dev/iommu") { found.insert(.cdev) }
             return found
         }
         return loadableInterfaces()

@@ -54,14 +54,14 @@ struct ModuleTests {
     @LoopActor func interfaces() async throws {
         let host = host()
         #expect(await host.vfioInterfaces() == [])
-        let devices = "Character devices:\n  1 mem\n511 vfio-cdev\n241 vfio\n\nBlock devices:\n  8 sd\n"
+        let devices = "Character devices:\n  1 mem\n511 vfio-dev\n241 vfio\n\nBlock devices:\n  8 sd\n"
         sysfs.folder.write("proc/devices", devices)
         #expect(await host.vfioInterfaces() == [])
         sysfs.folder.write("dev/vfio/vfio", "")
         #expect(await host.vfioInterfaces() == .legacy)
         sysfs.folder.write("dev/iommu", "")
         #expect(await host.vfioInterfaces() == [.legacy, .cdev])
-        sysfs.folder.write("proc/devices", "Character devices:\n  1 mem\n241 vfio\n\nBlock devices:\n241 vfio-cdev\n")
+        sysfs.folder.write("proc/devices", "Character devices:\n  1 mem\n241 vfio\n\nBlock devices:\n241 vfio-dev\n")
         #expect(await host.vfioInterfaces() == .legacy)
     }
 
