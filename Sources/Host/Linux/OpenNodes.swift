@@ -58,24 +58,31 @@ struct OpenNodes: Equatable, Sendable {
     init(of numbers: Set<NodeNumber>, below root: String) async {
         let proc = root.hasSuffix("/") ? root + "proc" : root + "/proc"
         let own = getpid()
-        var count = 0
+        var looks = 0
         for name in (try? Directory(path: proc).names()) ?? [] {
             guard let pid = decimal(name).flatMap({ Int32(exactly: $0) }), pid != own,
                 !LinuxWorker.running.contains(pid)
             else { continue }
-            if let holder = Self.holder(pid, numbers, proc) { holders.append(holder) }
-            count += 1
-            // A host has thousands of processes, and its clients wait meanwhile.
-            if count % 32 == 0 { await EventLoop.main.yield() }
+            if let holder = await Self.holder(pid, numbers, proc, &looks) { holders.append(holder) }
         }
     }
 
-    private static func holder(_ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String) -> Holder? {
+    @LoopActor
+    private static func holder(
+        _ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int
+    ) async -> Holder? {
+        // A host has many processes, and one of them may have many files; clients wait meanwhile.
+        looks += 10
         guard let folder = try? Directory(path: "\(proc)/\(pid)"), let files = try? Directory("fd", below: folder)
         else { return nil }
         var nodes: Set<NodeNumber> = []
         var devices: Set<[String]> = []
         for file in (try? files.names()) ?? [] {
+            looks += 1
+            if looks >= 500 {
+                looks = 0
+                await EventLoop.main.yield()
+            }
             guard let target = try? files.link(file) else { continue }
             if target == "anon_inode:[vfio-device]" {
                 if let path = vfioDevice(file, folder) { devices.insert(path) }

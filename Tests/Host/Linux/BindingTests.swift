@@ -18,7 +18,7 @@ struct BindingTests {
         device = .pci(try #require(PCIAddress("0000:00:01.0")))
     }
 
-    @LoopActor private func host() -> LinuxHost { LinuxHost(root: sysfs.root, writable: true) }
+    @LoopActor private func host() -> LinuxHost { LinuxHost(root: sysfs.root, writable: true, patience: .seconds(30)) }
 
     private func write(_ attribute: String, _ text: String) {
         sysfs.folder.write(sysfs.path(of: "0000:00:01.0") + "/" + attribute, text)
@@ -56,7 +56,8 @@ struct BindingTests {
         let file = sysfs.root + "/" + sysfs.path(of: "0000:00:01.0") + "/driver_override"
         unlink(file)
         #expect(mkfifo(file, 0o600) == 0)
-        await #expect(throws: HostError.deviceBusy(device)) { try await host().readBinding(of: device) }
+        let host = LinuxHost(root: sysfs.root, writable: true, patience: .milliseconds(20))
+        await #expect(throws: HostError.deviceBusy(device)) { try await host.readBinding(of: device) }
     }
 
     @Test("who has the node of a device or of its group open is found by the node's number")

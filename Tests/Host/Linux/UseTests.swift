@@ -129,6 +129,16 @@ struct UseTests {
             ])
     }
 
+    @Test("a loop device made of a disk, which the disk does not know of")
+    @LoopActor func loop() async {
+        addDisk()
+        block("loop0", below: "devices/virtual/block", number: "7:0")
+        sysfs.folder.write("sys/devices/virtual/block/loop0/loop/backing_file", "/dev/nvme0n1p1\n")
+        #expect(await uses(of: nvme) == [DeviceUse(nvme, .stacked(holder: "loop0"))])
+        mount("30 1 7:0 / /image rw - ext4 /dev/loop0 rw")
+        #expect(await uses(of: nvme) == [DeviceUse(nvme, .mounted(at: "/image", via: "loop0"))])
+    }
+
     @Test("btrfs is on all of its devices, whichever the mount names")
     @LoopActor func btrfs() async {
         addDisk()

@@ -193,6 +193,8 @@ struct WorkerTests {
     @LoopActor func modules() async throws {
         let host = host()
         #expect(try await host.make(.loadModule(driver: "e1000e")).isDone)
+        sysfs.folder.makeFolder("sys/bus/platform/drivers/vfio-platform")
+        #expect(try await host.make(.loadModule(driver: "vfio-platform")).isDone)
         #expect(try await host.make(.loadModule(driver: "vfio-pci")).errno == ENOENT)
         let script = "#!/bin/sh\necho \"$*\" >>'\(sysfs.root)/arguments'\ntest \"$2\" = vfio-pci\n"
         sysfs.folder.write("sbin/modprobe", script)

@@ -30,7 +30,9 @@ struct LinuxCall {
         switch call {
         case .loadModule(let driver):
             self.init(kind: CLINUX_CALL_MODPROBE, path: host.joined("sbin/modprobe"), text: try Self.checked(driver))
-            folder = host.joined("sys/bus/pci/drivers/\(driver)")
+            let buses = (try? Directory(path: host.joined("sys/bus")).names()) ?? []
+            let folders = buses.map { host.joined("sys/bus/\($0)/drivers/\(driver)") }
+            folder = folders.first { access($0, F_OK) == 0 } ?? host.joined("sys/bus/pci/drivers/\(driver)")
         case .setDriverOverride(let device, let driver):
             let value = try driver.map { (driver) throws(HostError) in try Self.checked(driver) } ?? ""
             try self.init(writing: value + "\n", to: "driver_override", of: device, on: host)

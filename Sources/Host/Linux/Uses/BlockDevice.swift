@@ -12,26 +12,35 @@ struct BlockDevice: Equatable, Sendable {
     var holders: [String] = []
     /// What device-mapper calls it, below /dev/mapper.
     var mapperName: String?
-
-    /// Whether it is a part of another.
-    func isPartition(of other: BlockDevice) -> Bool {
-        guard let path = paths.first, let whole = other.paths.first, path.count == whole.count + 1 else { return false }
-        return path.starts(with: whole)
-    }
+    /// What a loop device is made of: a file, or another block device, which does not know of it.
+    var backing: String?
 }
 
-extension [BlockDevice] {
-    /// The devices with all that stands on them.
+/// Which block devices stand on which.
+struct BlockStack: Sendable {
+    private var devices: [String: BlockDevice] = [:]
+    private var above: [String: [String]] = [:]
+
+    init(_ blocks: [BlockDevice]) {
+        for block in blocks { devices[block.name] = block }
+        for block in blocks {
+            above[block.name, default: []] += block.holders
+            // The folder of a partition lies in that of its disk.
+            if let path = block.paths.first, path.count > 1, devices[path[path.count - 2]] != nil {
+                above[path[path.count - 2], default: []].append(block.name)
+            }
+        }
+    }
+
+    /// The devices with all that stands on them; each once, what is near first.
     func withAllAbove(_ names: [String]) -> [BlockDevice] {
         var found: [BlockDevice] = []
+        var seen: Set<String> = []
         var next = names[...]
         while let name = next.popFirst() {
-            guard !found.contains(where: { $0.name == name }), let device = first(where: { $0.name == name }) else {
-                continue
-            }
-            found.append(device)
-            next += filter { $0.isPartition(of: device) }.map(\.name)
-            next += device.holders
+            guard seen.insert(name).inserted else { continue }
+            if let device = devices[name] { found.append(device) }
+            next += (above[name] ?? []).sorted()
         }
         return found
     }

@@ -15,6 +15,7 @@ extension HostUse {
             return
         }
         await readMountTables(proc)
+        addLoops(prefix)
         resolveSources(prefix)
         do throws(SystemError) { addSwaps(SwapArea.table(try proc.readAll("swaps")), prefix) } catch {
             // A kernel without swap has no such file.
@@ -79,6 +80,14 @@ extension HostUse {
             }
         }
         mounts += more
+    }
+
+    /// A loop device stands on the block device that it is made of. Of one made of a file, the file system is mounted.
+    private mutating func addLoops(_ prefix: String) {
+        for loop in blocks {
+            guard let backing = loop.backing, let number = blockNumber(ofNode: backing, prefix) else { continue }
+            for index in blocks.indices where blocks[index].number == number { blocks[index].holders.append(loop.name) }
+        }
     }
 
     /// A file system of btrfs stands on all of its devices, whichever of them its mounts name.

@@ -11,7 +11,8 @@ extension HostUse {
             blocks.append(
                 BlockDevice(
                     name: name, paths: [path] + controllers(of: path, sys), number: text("dev", in: path, sys),
-                    holders: holders, mapperName: text("dm/name", in: path, sys)))
+                    holders: holders, mapperName: text("dm/name", in: path, sys),
+                    backing: text("loop/backing_file", in: path, sys)))
         }
     }
 

@@ -27,9 +27,14 @@ struct HostUse: Equatable, Sendable {
         var openers: [(pid: Int32, command: String)] = []
     }
 
-    /// The uses of a device.
-    func uses(of subject: Subject) -> [DeviceUse] {
-        var kinds = disks(of: subject.path)
+    /// The uses of devices.
+    func uses(of subjects: [Subject]) -> [DeviceUse] {
+        let stack = BlockStack(blocks)
+        return subjects.flatMap { uses(of: $0, stack) }
+    }
+
+    private func uses(of subject: Subject, _ stack: BlockStack) -> [DeviceUse] {
+        var kinds = disks(of: subject.path, stack)
         let routed = withLower(defaultInterfaces, interfaces)
         let own = interfaces.filter { belongs($0.path, to: subject.path) }
         kinds += own.filter { routed.contains($0.name) }.map { .defaultRoute(interface: $0.name) }
@@ -45,15 +50,15 @@ struct HostUse: Equatable, Sendable {
         return uses
     }
 
-    private func disks(of path: [String]) -> [DeviceUse.Kind] {
+    private func disks(of path: [String], _ stack: BlockStack) -> [DeviceUse.Kind] {
         let own = blocks.filter { block in block.paths.contains { belongs($0, to: path) } }
         guard !own.isEmpty else { return [] }
-        let involved = blocks.withAllAbove(own.map(\.name))
+        let involved = stack.withAllAbove(own.map(\.name))
         var kinds: [DeviceUse.Kind] = []
         for block in involved { kinds += direct(block) }
         let isUsed = !kinds.isEmpty
         for block in involved {
-            for holder in block.holders where !blocks.withAllAbove([holder]).contains(where: { !direct($0).isEmpty }) {
+            for holder in block.holders where !stack.withAllAbove([holder]).contains(where: { !direct($0).isEmpty }) {
                 kinds.append(.stacked(holder: holder))
             }
         }

@@ -33,6 +33,6 @@ extension LinuxHost {
                     .map { ($0.process.pid, $0.command) }
             }
         }
-        return subjects.flatMap { use.uses(of: $0) }
+        return use.uses(of: subjects)
     }
 }

@@ -1,4 +1,6 @@
-// Which interfaces the default route leads through, and which interfaces these stand on.
+// Which interfaces the default route leads through, and which interfaces these stand on. From /proc, which shows the
+// table main, and of several paths the first: netlink would tell more, but may wait for the lock that a driver holds
+// while it is unbound.
 
 /// A network interface as /sys/class/net shows it.
 struct NetworkInterface: Equatable, Sendable {
