@@ -21,6 +21,8 @@ public final class LinuxHost: Host {
     let lockedAttributes: LockedAttributeReader
     /// How long a node may take to appear, or to be the right one, once sysfs shows its device.
     var nodePatience: Duration = .seconds(5)
+    /// The devices' cdevs by their numbers, as they were last seen.
+    var cdevs: [NodeNumber: DeviceAddress] = [:]
     /// The aliases of vfio's variant drivers, as the files were when they were last read.
     var variantAliases: VariantAliases?
 

@@ -89,6 +89,27 @@ struct BindingTests {
             ])
     }
 
+    @Test("who keeps an unbind waiting is found, though sysfs shows the node no longer")
+    @LoopActor func holdersOfLeaving() async throws {
+        sysfs.add("0000:00:01.0", below: "pci0000:00")
+        sysfs.add("0000:00:02.0", below: "pci0000:00")
+        write("vfio-dev/vfio0/dev", "1:5\n")
+        sysfs.folder.write("proc/4200001/stat", stat(4_200_001))
+        sysfs.folder.link("proc/4200001/fd/5", to: "/dev/zero")
+        let host = host()
+        _ = try host.prepare(.unbind(device, from: "vfio-pci"))
+        sysfs.folder.remove(sysfs.path(of: "0000:00:01.0") + "/vfio-dev")
+        #expect(await host.holders(of: [device]).map(\.process?.pid) == [4_200_001])
+        // The number is another device's now, which is what the process has open.
+        let path = sysfs.path(of: "0000:00:02.0") + "/vfio-dev/vfio0"
+        sysfs.folder.write(path + "/dev", "1:5\n")
+        sysfs.folder.link("sys/class/vfio-dev/vfio0", to: "../../" + path.dropFirst(4))
+        let other = DeviceAddress.pci(try #require(PCIAddress("0000:00:02.0")))
+        #expect(await host.holders(of: [device]) == [])
+        #expect(await host.holders(of: [device, other]).map(\.device) == [other])
+        #expect(await LinuxHost(root: sysfs.root, writable: true).holders(of: [device]) == [])
+    }
+
     private func stat(_ pid: Int) -> String {
         "\(pid) (qemu) x) S 1" + String(repeating: " 0", count: 17) + " \(pid + 1) 0 0\n"
     }

@@ -5,6 +5,10 @@ public import EventLoop
 extension LinuxHost {
     public func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
         try requireWritable()
+        switch call {
+        case .open(.cdev(let device)), .unbind(let device, from: _): rememberCdev(of: device)
+        default: break
+        }
         return try LinuxWorker(LinuxCall(call, on: self))
     }
 
