@@ -43,6 +43,13 @@ struct UeventTests {
         #expect(event?.concernsGroups == true)
     }
 
+    @Test("a device that begins to leave vfio makes the host be read again")
+    func leaving() {
+        let event = Uevent(message("remove@/x/vfio-dev/vfio0", "ACTION=remove", "SUBSYSTEM=vfio-dev"))
+        #expect(event?.concernsGroups == true)
+        #expect(event?.name == "vfio0")
+    }
+
     @Test("what udev sends, and what is no uevent, is nothing")
     func otherMessages() {
         #expect(Uevent([UInt8]("libudev".utf8) + [0, 1, 2]) == nil)
