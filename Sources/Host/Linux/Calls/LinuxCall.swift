@@ -25,7 +25,9 @@ struct LinuxCall {
     /// Whether the daemon lets go of the files when the call is made.
     var letsGo = false
 
-    /// A call on the host below a root; EINVAL where a name is none, which could lead out of its folder.
+    /// A call on a host.
+    ///
+    /// - Throws: `.system` with EINVAL when the name of a driver or a device could lead out of its folder.
     init(_ call: KernelCall, on host: LinuxHost) throws(HostError) {
         switch call {
         case .loadModule(let driver):

@@ -27,7 +27,10 @@ extension HostUse {
     @LoopActor
     private mutating func readMountTables(_ proc: borrowing Directory) async {
         var known: Set<String> = []
-        var pids = ((try? proc.names()) ?? []).compactMap { decimal($0) }.sorted()
+        var pids: [Int] = []
+        do throws(SystemError) { pids = try proc.names().compactMap { decimal($0) }.sorted() } catch {
+            unknownDisks.append("/proc cannot be listed: \(errorText(error.errno))")
+        }
         // First of all, and whatever it says about its namespace.
         if pids.first == 1 { pids.removeFirst() }
         if let failure = readMountTable(1, proc) {
@@ -39,20 +42,20 @@ extension HostUse {
             if count % 64 == 63 { await EventLoop.main.yield() }
             let namespace: String
             do throws(SystemError) { namespace = try proc.link("\(pid)/ns/mnt") } catch {
-                if !error.isGone { noteUnreadable(pid, error) }
+                if !error.isGone { noteUnreadable(error) }
                 continue
             }
             guard !known.contains(namespace) else { continue }
             if let failure = readMountTable(pid, proc) {
                 // Gone meanwhile; another process of the namespace may follow.
-                if !failure.isGone { noteUnreadable(pid, failure) }
+                if !failure.isGone { noteUnreadable(failure) }
             } else {
                 known.insert(namespace)
             }
         }
     }
 
-    private mutating func noteUnreadable(_ pid: Int, _ error: SystemError) {
+    private mutating func noteUnreadable(_ error: SystemError) {
         // One says it: a daemon that may not look into one process may not look into any.
         let reason = "mounts of other processes cannot be read: \(errorText(error.errno))"
         if !unknownDisks.contains(reason) { unknownDisks.append(reason) }
@@ -140,7 +143,7 @@ extension HostUse {
 }
 
 extension SystemError {
-    /// The process ended while it was looked at.
+    /// The process ended while it was looked at: a zombie has no namespaces (EINVAL, mounts_open_common).
     fileprivate var isGone: Bool { isVanished || errno == ESRCH || errno == EINVAL }
 }
 
