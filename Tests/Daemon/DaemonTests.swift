@@ -44,6 +44,7 @@ struct DaemonTests {
 
     @Test("a snapshot that it gave is a machine that it can replay")
     func snapshotFile() async throws {
+        try EventLoop.main.runInBackground()
         let daemon = try await RunningDaemon()
         let folder = TemporaryFolder()
         let client = try #require(try? await Self.snapshot(daemon.socket))
@@ -62,7 +63,6 @@ struct DaemonTests {
     }
 
     @LoopActor private static func snapshot(_ socket: String) async throws -> String {
-        try EventLoop.main.runInBackground()
         let reply = try await VarlinkClient.connect(to: socket).call(Manager.TakeSnapshot.self, .init())
         var writer = JSONWriter()
         reply.snapshot.write(to: &writer)

@@ -92,6 +92,30 @@ struct Directory: ~Copyable {
         return try outcome.get()
     }
 
+    /// All bytes of a file of any length up to `limit`, EFBIG beyond. Files of /proc that are made while they are read
+    /// come in pieces, of which a short one is not the last.
+    func readAll(_ name: String, limit: Int = 1 << 26) throws(SystemError) -> [UInt8] {
+        let file = clinux_openat(descriptor, name, O_RDONLY | O_NONBLOCK | O_NOCTTY)
+        guard file >= 0 else { throw SystemError(errno: -file) }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let n = Glibc.read(file, &piece, piece.count)
+            if n < 0 && errno == EINTR { continue }
+            if n < 0 { throw SystemError(errno: errno) }
+            if n == 0 { return bytes }
+            bytes += piece[..<n]
+            if bytes.count > limit { throw SystemError(errno: EFBIG) }
+        }
+    }
+
+    /// Whether there is an entry of this name, a dangling link included.
+    func has(_ name: String) -> Bool {
+        var status = stat()
+        return fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
+    }
+
     /// The target of a symbolic link, as it is written.
     func link(_ name: String) throws(SystemError) -> String {
         try readLink(name) { String(decoding: $0, as: UTF8.self) }

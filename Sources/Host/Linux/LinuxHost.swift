@@ -4,24 +4,37 @@ import EventLoop
 import Glibc
 import PCI
 
-/// Reads `ROOT/sys` and `ROOT/proc`.
+/// Reads `ROOT/sys` and `ROOT/proc`, and changes the live host.
 @LoopActor
-public final class LinuxHost: ReadOnlyHost {
+public final class LinuxHost: Host {
     /// The root folder.
     public nonisolated let root: String
     public nonisolated var name: String { isLive ? "this host" : root }
+    public nonisolated let bootID: String
 
     /// Whether it is the running kernel's own tree, whose changes are announced.
     private nonisolated var isLive: Bool { root == "/" }
+    /// Whether it can be changed: what a copy would answer about the use of its devices would be wrong, too.
+    nonisolated let isWritable: Bool
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
-    private let lockedAttributes: LockedAttributeReader
+    let lockedAttributes: LockedAttributeReader
+    /// How long a node may take to appear, or to be the right one, once sysfs shows its device.
+    var nodePatience: Duration = .seconds(5)
+    /// The devices' cdevs by their numbers, as they were last seen.
+    var cdevs: [NodeNumber: DeviceAddress] = [:]
+    /// The aliases of vfio's variant drivers, as the files were when they were last read.
+    var variantAliases: VariantAliases?
 
     /// A host below `root`, an absolute or relative path. An attribute that waits for the device lock is given
-    /// `patience` to come; sysfs answers in microseconds unless the lock is held.
-    public nonisolated init(root: String, patience: Duration = .milliseconds(500)) {
+    /// `patience` to come; sysfs answers in microseconds unless the lock is held. Beside the live host only a tree that
+    /// is `writable` can be changed: a test's own, which no kernel answers for.
+    public nonisolated init(root: String, writable: Bool = false, patience: Duration = .milliseconds(500)) {
         self.root = root
+        isWritable = root == "/" || writable
         lockedAttributes = LockedAttributeReader(deadline: patience)
+        let kernel = isWritable ? try? Directory(path: Self.joined(root, "proc/sys/kernel/random")) : nil
+        bootID = (try? kernel?.text("boot_id")) ?? root
     }
 
     public func readInventory() async throws(HostError) -> Inventory {
@@ -57,7 +70,7 @@ public final class LinuxHost: ReadOnlyHost {
         throw .noSysfs(path: root, hint: below.map(joined) ?? (isSysfsItself ? joined("..") : nil))
     }
 
-    private func kernelRelease() -> KernelRelease? {
+    func kernelRelease() -> KernelRelease? {
         guard let proc = try? Directory(path: joined("proc")) else { return nil }
         if let text = try? proc.text("sys/kernel/osrelease"), let release = KernelRelease(text) { return release }
         // "Linux version 6.12.95+deb12-amd64 (...) ..."
@@ -72,7 +85,21 @@ public final class LinuxHost: ReadOnlyHost {
         return KernelCommandLine(reading: text)
     }
 
-    private func joined(_ name: String) -> String { root.hasSuffix("/") ? root + name : "\(root)/\(name)" }
+    /// A path below the root.
+    nonisolated func joined(_ name: String) -> String { Self.joined(root, name) }
+
+    private nonisolated static func joined(_ root: String, _ name: String) -> String {
+        root.hasSuffix("/") ? root + name : "\(root)/\(name)"
+    }
+
+    /// The folder of a device on its bus, below the root.
+    nonisolated func folder(of device: DeviceAddress) -> String {
+        joined("sys/bus/\(device.bus)/devices/\(device.name)")
+    }
+
+    nonisolated func requireWritable() throws(HostError) {
+        if !isWritable { throw .notLive(name: name) }
+    }
 }
 
 extension SysfsScan {

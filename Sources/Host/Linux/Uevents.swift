@@ -48,6 +48,8 @@ public struct Uevent: Equatable, Sendable {
     var concernsGroups: Bool {
         switch subsystem {
         case "pci", "platform", "amba", "fsl-mc", "cdx", "ap", "ccw", "mdev", "iommu", "vfio": true
+        // Of an unbind that waits for a device's holders this is all that is announced before they let go.
+        case "vfio-dev": true
         default: false
         }
     }

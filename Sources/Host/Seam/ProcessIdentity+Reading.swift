@@ -4,8 +4,11 @@ import Glibc
 
 extension ProcessIdentity {
     /// The process that has this number now; nil without one.
-    public init?(of pid: Int32) {
-        guard let folder = try? Directory(path: "/proc/\(pid)"), let stat = try? folder.text("stat"),
+    public init?(of pid: Int32) { self.init(of: pid, below: "/proc") }
+
+    /// The same in the process file system at `proc`.
+    init?(of pid: Int32, below proc: String) {
+        guard let folder = try? Directory(path: "\(proc)/\(pid)"), let stat = try? folder.text("stat"),
             // The name, in parentheses, may hold anything: the fields are counted from its end.
             let end = stat.utf8.lastIndex(of: UInt8(ascii: ")"))
         else { return nil }

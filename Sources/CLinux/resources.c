@@ -1,4 +1,4 @@
-#include "limits.h"
+#include "resources.h"
 #include <sys/resource.h>
 
 void clinux_raise_descriptor_limit(void) {
