@@ -127,7 +127,10 @@ def main() -> int:
     report = Report()
     folder = cache.folder_of_run()
 
-    run_kernel(kernels.stock(), options, folder, report)
+    try:
+        run_kernel(kernels.stock(), options, folder, report)
+    except debian.Unreachable as error:
+        report.fails("legacy", "all tests on Debian's kernel", f"it cannot be had: {error}")
     if options.full:
         try:
             run_kernel(kernels.stock("bookworm-backports"), options, folder, report)
@@ -135,8 +138,8 @@ def main() -> int:
             print(f"VM backports: SKIPPED (Debian's backported kernel cannot be had: {error})")
     else:
         print("VM backports: SKIPPED (Debian's backported kernel is run with VM_FULL=1)")
-    if options.kernel:
-        run_kernel(kernels.named(options.kernel), options, folder, report)
+    if kernel := kernels.with_iommufd(options.kernel):
+        run_kernel(kernel, options, folder, report)
     else:
         print("VM iommufd: SKIPPED (no VM_KERNEL)")
     return report.close(folder)

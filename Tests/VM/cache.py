@@ -17,6 +17,11 @@ def folder(name: str) -> pathlib.Path:
     return path
 
 
+def built_kernel() -> pathlib.Path:
+    """Where `make vm-kernel` puts the kernel that it builds."""
+    return folder("iommufd") / "bzImage"
+
+
 def folder_of_run() -> pathlib.Path:
     """A fresh folder for what a run leaves behind; those of old runs go."""
     runs = folder("runs")

@@ -1,16 +1,20 @@
-"""The guest's file system: busybox, the shipped programs with the libraries that ldd names, modules, and the agent.
+"""The guest's file system: busybox, the shipped programs with the libraries that ldd names, modules, the agent, and
+every program of which `programs` holds the C source.
 
 It is written as the kernel reads it (cpio's `newc`), not unpacked from a folder, since device nodes and files of root
 would take root. It is not compressed: the guest would spend seconds of its emulated time on that.
 """
 
+import os
 import pathlib
 import re
 import stat
 import subprocess
+import tempfile
 
 import kernels
 
+HERE = pathlib.Path(__file__).parent
 BUSYBOX = pathlib.Path("/bin/busybox")
 PROGRAMS = ["vfiogroupd", "vfiogroupctl"]
 FOLDERS = ["bin", "dev", "etc", "proc", "sys", "run", "tmp", "lib", "var", "var/lib"]
@@ -68,7 +72,7 @@ def build(kernel: kernels.Kernel, programs: pathlib.Path) -> bytes:
         archive.folder(name)
     # The kernel opens it for PID 1 before anything is mounted.
     archive.character_device("dev/console", 5, 1)
-    archive.file("init", (pathlib.Path(__file__).parent / "init").read_bytes(), 0o755)
+    archive.file("init", (HERE / "init").read_bytes(), 0o755)
     archive.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
     archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     archive.file("bin/busybox", BUSYBOX.read_bytes(), 0o755)
@@ -82,8 +86,19 @@ def build(kernel: kernels.Kernel, programs: pathlib.Path) -> bytes:
         archive.file(f"bin/{name}", path.read_bytes(), 0o755)
         for library in libraries(path):
             archive.file(library.lstrip("/"), pathlib.Path(library).read_bytes(), 0o755)
+    for source in sorted((HERE / "programs").glob("*.c")):
+        archive.file(f"bin/{source.stem}", compiled(source), 0o755)
     archive.file("etc/modules", "".join(f"{name}\n" for name in modules(kernel, archive)).encode())
     return archive.finished()
+
+
+def compiled(source: pathlib.Path) -> bytes:
+    """A C program, linked statically."""
+    with tempfile.TemporaryDirectory() as scratch:
+        program = pathlib.Path(scratch) / source.stem
+        compiler = os.environ.get("CC", "cc")
+        subprocess.run([compiler, "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True)
+        return program.read_bytes()
 
 
 def libraries(program: pathlib.Path) -> list[str]:

@@ -16,6 +16,9 @@ import debian
 LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "virtio-rng", "virtio-iommu"]
 # There for a `modprobe`, by a test or by the daemon.
 AT_HAND = ["vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub"]
+# kmod's modprobe loads type1 after vfio (MODULE_SOFTDEP of drivers/vfio); busybox knows no such thing, and without type1
+# no container works.
+SOFT = {"vfio_pci": ["vfio_iommu_type1"]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,14 +33,17 @@ class Kernel:
     has_virtio_iommu: bool
 
 
-def named(image: str) -> Kernel:
-    """A kernel with iommufd and all drivers built in, as `make vm-kernel` builds it."""
-    return Kernel("iommufd", pathlib.Path(image).resolve(strict=True), None, has_virtio_iommu=True)
+def with_iommufd(image: str) -> Kernel | None:
+    """A kernel with iommufd and all drivers built in: the one that is named, or else what `make vm-kernel` has built."""
+    path = pathlib.Path(image) if image else cache.built_kernel()
+    if not image and not path.exists():
+        return None
+    return Kernel("iommufd", path.resolve(strict=True), None, has_virtio_iommu=True)
 
 
 def stock(suite: str | None = None) -> Kernel:
     """Debian's own kernel, of the system's release or of a suite; from the cache when it has been fetched before."""
-    wanted = hashlib.sha256(" ".join(LOADED + AT_HAND).encode()).hexdigest()[:8]
+    wanted = hashlib.sha256(f"{LOADED} {AT_HAND} {SOFT}".encode()).hexdigest()[:8]
     folder = cache.folder("kernels") / f"{suite or 'stock'}-{wanted}"
     if not folder.exists():
         archive = debian.Archive(suite)
@@ -70,7 +76,7 @@ def keep(package: pathlib.Path, kept: pathlib.Path) -> None:
         if files[name].suffix == ".xz":
             content = lzma.decompress(content)
         (folder / f"{name}.ko").write_bytes(content)
-        dependencies[name] = wants(content)
+        dependencies[name] = SOFT.get(name, []) + wants(content)
         waiting += dependencies[name]
     # What the guest's modprobe reads; depmod would come to the same.
     lines = [f"{name}.ko: {' '.join(f'{other}.ko' for other in closure(name, dependencies))}\n"

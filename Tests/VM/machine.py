@@ -44,7 +44,7 @@ class Machine:
         words = []
         try:
             words.append("last lines of the daemon's log:\n" + "\n".join(self.daemon.log().splitlines()[-15:]))
-            words.append("last lines of the kernel's log:\n" + self.guest.check("dmesg | tail -n 15").rstrip())
+            words.append("last lines of the kernel's log:\n" + self.guest.check("dmesg | tail -n 10").rstrip())
         except (MachineGone, AssertionError) as error:
             words.append(f"the guest cannot be asked any more: {error}; {self.qemu.ending() or 'QEMU runs'}")
         return "\n".join([*words, self._traces()])
