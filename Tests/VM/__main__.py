@@ -90,8 +90,10 @@ def run_test(test: suite.Test, machine: Machine, place: str, report: Report) -> 
     try:
         test.body(machine)
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[1]
-        reason = f"{type(error).__name__} at {pathlib.Path(where.filename).name}:{where.lineno}: {error or where.line}"
+        # The line of the test itself, not that of the wait that it called.
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if "/cases/" in frame.filename][-1]
+        said = str(error) or where.line
+        reason = f"{type(error).__name__} at {pathlib.Path(where.filename).name}:{where.lineno}: {said}"
         report.fails(place, test.name, f"{reason}\n{machine.last_words()}")
         return False
     report.passes(test.name, time.monotonic() - started)
