@@ -72,9 +72,10 @@ def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report
         try:
             machine = Machine(boot.kernel, image, boot.topology, boot.iommu, logs)
         except MachineGone as gone:
+            reason = f"the machine did not come up: {gone}"
             for test in left:
-                report.fails(place, test.name, f"the machine did not come up: {gone}")
-                gone = MachineGone("as above")
+                report.fails(place, test.name, reason)
+                reason = "the machine did not come up, as above"
             return
         with machine:
             print(f"{place}: Linux {machine.guest.release} is up after {time.monotonic() - started:.1f} s", flush=True)

@@ -3,6 +3,7 @@
 from daemon import names
 from machine import Machine
 from suite import test
+from sysfs import PCI
 from waiting import until, until_equal
 
 PLACES = {"hotplug": ("intel",)}
@@ -60,3 +61,17 @@ def a_device_plugged_behind_a_conventional_bridge_joins_the_group(vm: Machine) -
 def bridge(vm: Machine) -> str:
     """QEMU's pcie-pci-bridge."""
     return vm.sysfs.find("0x1b36:0x000e").address
+
+
+@test({"small": ("intel",)}, {"rich": ("intel", "amd", "virtio")})
+def a_device_that_is_removed_and_found_again_has_its_identity(vm: Machine) -> None:
+    monitor = vm.daemon.monitor()
+    card = vm.sysfs.find(E1000E)
+    group = vm.daemon.group_of(card.address)["id"]
+    vm.guest.write(f"{PCI}/{card.address}/remove", "1")
+    monitor.wait_for("groupRemoved", group=group)
+    until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, without the device")
+    vm.guest.write("/sys/bus/pci/rescan", "1")
+    monitor.wait_for("groupAdded", group=group)
+    until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, with the device")
+    monitor.stop()
