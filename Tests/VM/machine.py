@@ -24,9 +24,12 @@ class Machine:
             self.guest = Guest(self.qemu.agent)
             self.sysfs = Sysfs(self.guest)
             self.daemon = Daemon(self.guest)
-        except BaseException as error:
+        except Exception as error:
             self.qemu.close()
             raise MachineGone(f"{error}\n{self._traces()}") from error
+        except BaseException:
+            self.qemu.close()
+            raise
 
     def __enter__(self) -> "Machine":
         return self
