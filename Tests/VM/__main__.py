@@ -61,7 +61,7 @@ class Report:
 
 def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report: Report) -> None:
     """Boots a machine and runs its tests; boots it again after each that failed, for those that are left."""
-    place = f"{boot.kernel.interface} {boot.topology} {boot.iommu}"
+    place = f"{boot.kernel.name} {boot.topology} {boot.iommu}"
     left = list(boot.tests)
     attempt = 0
     while left and not waiting.Run.is_over():
@@ -107,7 +107,7 @@ def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: path
         left_out = sum(len(boot.tests) for boot in boots if boot.iommu == "virtio")
         boots = [boot for boot in boots if boot.iommu != "virtio"]
         if left_out:
-            print(f"VM virtio-iommu: SKIPPED {left_out} tests on {kernel.interface} (the kernel of Debian's package has "
+            print(f"VM virtio-iommu: SKIPPED {left_out} tests on {kernel.name} (the kernel of Debian's package has "
                   "no virtio-iommu driver)")
     with tempfile.NamedTemporaryFile(prefix="vfiogroupd-vm-", suffix=".cpio") as image:
         image.write(initramfs.build(kernel, options.programs))

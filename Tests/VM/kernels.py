@@ -25,6 +25,8 @@ SOFT = {"vfio_pci": ["vfio_iommu_type1"]}
 class Kernel:
     """A kernel that can be booted."""
 
+    # What it is called in the report.
+    name: str
     # `legacy` (groups and containers) or `iommufd` (character devices too): which half of the tests it is for.
     interface: str
     image: pathlib.Path
@@ -38,7 +40,7 @@ def with_iommufd(image: str) -> Kernel | None:
     path = pathlib.Path(image) if image else cache.built_kernel()
     if not image and not path.exists():
         return None
-    return Kernel("iommufd", path.resolve(strict=True), None, has_virtio_iommu=True)
+    return Kernel("iommufd", "iommufd", path.resolve(strict=True), None, has_virtio_iommu=True)
 
 
 def stock(suite: str | None = None) -> Kernel:
@@ -55,7 +57,7 @@ def stock(suite: str | None = None) -> Kernel:
             (pathlib.Path(scratch) / "kept").rename(folder)
         package.unlink()
     modules = next((folder / "lib/modules").iterdir())
-    return Kernel("legacy", folder / "vmlinuz", folder, (modules / "virtio_iommu.ko").exists())
+    return Kernel(suite or "debian", "legacy", folder / "vmlinuz", folder, (modules / "virtio_iommu.ko").exists())
 
 
 def keep(package: pathlib.Path, kept: pathlib.Path) -> None:

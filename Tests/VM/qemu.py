@@ -21,6 +21,7 @@ KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 oops=panic quiet no_timer_check"
 
 # One processor: with two, QEMU 7.2 without KVM now and then lets one of them run into the int3 by which Linux patches its
 # own code on the other ("Oops: int3" at boot, on a loaded host).
+PROCESSORS = "1"
 
 
 class MachineGone(Exception):
@@ -39,7 +40,7 @@ class QEMU:
         with open(blank, "wb") as image:
             image.truncate(16 << 20)
         arguments = [
-            PROGRAM, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1",
+            PROGRAM, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS,
             "-m", "768", "-nodefaults", "-display", "none", "-no-reboot",
             "-serial", f"file:{folder / 'console.log'}",
             "-chardev", f"socket,id=agent,path={self._sockets / 'agent'},server=on,wait=off",
