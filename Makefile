@@ -4,7 +4,7 @@
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help run test build lint bench generate deps python install
+.PHONY: help run test test-vm vm-kernel build lint bench generate deps python install
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -15,7 +15,7 @@ DEBUG    := .build/debug
 SOURCES  := Package.swift Sources Tests $(wildcard Benchmarks)
 
 help:  ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: deps  ## Serve a simulated machine until Ctrl-C
 	@for product in $(PRODUCTS); do swift build --product $$product; done
@@ -28,6 +28,21 @@ test: deps  ## Run all tests that need no virtual machine
 		echo "make test: no PyPI varlink here, so the tests that call the daemon with it are skipped"
 	swift build --build-tests
 	swift test --skip-build --parallel
+
+# VM_KERNEL is a kernel with iommufd (without it, what `make vm-kernel` has built), VM_FULL=1 runs every test everywhere,
+# VM_ONLY=WORDS only the tests with these in their name; VM_BUDGET is the seconds after which a run gives up.
+VM_KERNEL ?=
+VM_FULL   ?=
+VM_ONLY   ?=
+VM_BUDGET ?= 7200
+test-vm: build  ## Run the tests on real kernels in emulated machines
+	@$(MAKE) --no-print-directory deps EXTRA="qemu-system-x86 busybox-static python3 gcc libc6-dev"
+	exec python3 -B Tests/VM --programs $(RELEASE) --kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) \
+		--only "$(VM_ONLY)" --budget $(VM_BUDGET)
+
+vm-kernel:  ## Build a kernel with iommufd for test-vm, once
+	@$(MAKE) --no-print-directory deps EXTRA="python3 gcc libc6-dev flex bison bc libelf-dev xz-utils"
+	exec python3 -B Tests/VM/kernel_build.py
 
 build: deps  ## Build release binaries into .build/release-stripped
 	@mkdir -p $(RELEASE)

@@ -1,0 +1,152 @@
+"""Runs the shipped daemon on real kernels in emulated machines: `make test-vm`.
+
+Boots one machine for each kernel, topology and IOMMU that a test names, and runs in it, one after the other, all tests
+that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM or root.
+
+To add a test, write a function into a file of `cases` (a new file is named in cases/__init__.py):
+
+    @test({"rich": ("intel", "amd")}, {"small": ("intel",)})      # always; and with VM_FULL=1 also
+    def a_claimed_group_is_on_vfio_pci(vm: Machine) -> None:
+        ...
+
+`vm.guest` runs commands in the guest (`check`, `run`; what may block is `start`ed), `vm.daemon` is the daemon (`call`
+is vfiogroupctl; `process.kill`, `start`), `vm.sysfs` is what the kernel says without it, `vm.qemu` plugs and unplugs.
+A wait is `until(condition, "what for")` or `until_equal`, never a sleep. `interface="iommufd"` is for tests of
+/dev/iommu. Further programs for the guest are added in initramfs.py, its modules in kernels.py, a topology in
+topologies.py. A test leaves the machine as it found it.
+"""
+
+import argparse
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+import traceback
+
+import cache
+import cases  # noqa: F401 (registers the tests)
+import debian
+import initramfs
+import kernels
+import suite
+import waiting
+from machine import Machine
+from qemu import MachineGone
+
+
+class Report:
+    """What passed and what failed, printed as it happens and summed up at the end."""
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.failures: list[str] = []
+
+    def passes(self, name: str, seconds: float) -> None:
+        self.passed += 1
+        print(f"  ✔ {name} ({seconds:.1f} s)", flush=True)
+
+    def fails(self, place: str, name: str, reason: str) -> None:
+        self.failures.append(f"{name} [{place}]")
+        print(f"  ✘ {name}\n" + "\n".join(f"      {line}" for line in reason.splitlines()), flush=True)
+
+    def close(self, folder: pathlib.Path) -> int:
+        for failure in self.failures:
+            print(f"✘ {failure}")
+        if self.failures:
+            print(f"The consoles lie in {folder}")
+        print(f"VM: {self.passed} passed, {len(self.failures)} failed")
+        return 1 if self.failures or not self.passed else 0
+
+
+def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report: Report) -> None:
+    """Boots a machine and runs its tests; boots it again after each that failed, for those that are left."""
+    place = f"{boot.kernel.name} {boot.topology} {boot.iommu}"
+    left = list(boot.tests)
+    attempt = 0
+    while left and not waiting.Run.is_over():
+        attempt += 1
+        started = time.monotonic()
+        logs = folder / f"{place.replace(' ', '-')}-{attempt}"
+        try:
+            machine = Machine(boot.kernel, image, boot.topology, boot.iommu, logs)
+        except MachineGone as gone:
+            reason = f"the machine did not come up: {gone}"
+            for test in left:
+                report.fails(place, test.name, reason)
+                reason = "the machine did not come up, as above"
+            return
+        with machine:
+            print(f"{place}: Linux {machine.guest.release} is up after {time.monotonic() - started:.1f} s", flush=True)
+            while left and run_test(left.pop(0), machine, place, report):
+                pass
+    for test in left:
+        report.fails(place, test.name, "not run: the time of the whole run was over")
+
+
+def run_test(test: suite.Test, machine: Machine, place: str, report: Report) -> bool:
+    """Runs one test; whether it passed."""
+    started = time.monotonic()
+    try:
+        test.body(machine)
+    except Exception as error:
+        # The line of the test itself, not that of the wait that it called.
+        where = [frame for frame in traceback.extract_tb(error.__traceback__) if "/cases/" in frame.filename][-1]
+        said = str(error) or where.line
+        reason = f"{type(error).__name__} at {pathlib.Path(where.filename).name}:{where.lineno}: {said}"
+        report.fails(place, test.name, f"{reason}\n{machine.last_words()}")
+        return False
+    report.passes(test.name, time.monotonic() - started)
+    return True
+
+
+def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: pathlib.Path, report: Report) -> None:
+    """All boots of a kernel."""
+    boots = suite.plan(kernel, options.full, options.only)
+    if not kernel.has_virtio_iommu:
+        left_out = sum(len(boot.tests) for boot in boots if boot.iommu == "virtio")
+        boots = [boot for boot in boots if boot.iommu != "virtio"]
+        if left_out:
+            print(f"VM virtio-iommu: SKIPPED {left_out} tests on {kernel.name} (the kernel of Debian's package has "
+                  "no virtio-iommu driver)")
+    with tempfile.NamedTemporaryFile(prefix="vfiogroupd-vm-", suffix=".cpio") as image:
+        image.write(initramfs.build(kernel, options.programs))
+        image.flush()
+        for boot in boots:
+            run_boot(boot, pathlib.Path(image.name), folder, report)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python3 Tests/VM", description="Tests of the daemon on real kernels.")
+    parser.add_argument("--programs", type=pathlib.Path, required=True, help="the folder of the release binaries")
+    parser.add_argument("--kernel", default="", help="a kernel with iommufd and all drivers built in (VM_KERNEL)")
+    parser.add_argument("--full", action="store_true", help="all places, and Debian's backported kernel (VM_FULL=1)")
+    parser.add_argument("--only", default="", help="only tests with this in their name")
+    parser.add_argument("--budget", type=float, default=7200, help="end within so many seconds, whatever hangs")
+    options = parser.parse_args()
+    options.only = options.only.replace("_", " ")
+    waiting.Run.starts(options.budget)
+    # What ends a run that takes too long must not leave its emulated machine behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    report = Report()
+    folder = cache.folder_of_run()
+
+    try:
+        run_kernel(kernels.stock(), options, folder, report)
+    except debian.Unreachable as error:
+        report.fails("legacy", "all tests on Debian's kernel", f"it cannot be had: {error}")
+    if options.full:
+        try:
+            run_kernel(kernels.stock("bookworm-backports"), options, folder, report)
+        except debian.Unreachable as error:
+            print(f"VM backports: SKIPPED (Debian's backported kernel cannot be had: {error})")
+    else:
+        print("VM backports: SKIPPED (Debian's backported kernel is run with VM_FULL=1)")
+    if kernel := kernels.with_iommufd(options.kernel):
+        run_kernel(kernel, options, folder, report)
+    else:
+        print("VM iommufd: SKIPPED (no VM_KERNEL)")
+    return report.close(folder)
+
+
+sys.exit(main())

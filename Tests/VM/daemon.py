@@ -1,0 +1,109 @@
+"""The shipped daemon in the guest, called with the shipped vfiogroupctl."""
+
+import json
+from typing import Any
+
+import waiting
+from guest import Guest, Process
+
+JSON = dict[str, Any]
+
+
+class Daemon:
+    """A vfiogroupd that runs in the guest; one at a time."""
+
+    def __init__(self, guest: Guest):
+        self._guest = guest
+        self.start()
+
+    def start(self) -> None:
+        """Starts it and waits until it answers."""
+        self.process: Process = self._guest.start("vfiogroupd")
+        waiting.until(self._answers, "the daemon to answer")
+
+    def _answers(self) -> bool:
+        if self._guest.run("vfiogroupctl --json status").status == 0:
+            return True
+        if not self.process.is_running():
+            raise AssertionError(f"vfiogroupd has ended: {self.process.output()[-1500:]}")
+        return False
+
+    def call(self, command: str) -> JSON:
+        """What `vfiogroupctl --json COMMAND` prints."""
+        reply: JSON = json.loads(self._guest.check(f"vfiogroupctl --json {command}"))
+        return reply
+
+    def groups(self) -> list[JSON]:
+        groups: list[JSON] = self.call("list")["groups"]
+        return groups
+
+    def devices(self) -> dict[str, JSON]:
+        """All devices, by name."""
+        return {device["address"]["name"]: device for device in self.call("devices")["devices"]}
+
+    def group_of(self, address: str) -> JSON:
+        """The group that a device is in."""
+        group: JSON = self.call(f"show {address}")["group"]
+        return group
+
+    def members(self) -> dict[int, list[str]]:
+        """The members of each group that is one kernel group, by the kernel group's number."""
+        return {group["kernelGroups"][0]: names(group) for group in self.groups() if len(group["kernelGroups"]) == 1}
+
+    def monitor(self) -> "Monitor":
+        """Watches from now on: returns when the daemon has said that it does."""
+        monitor = Monitor(self._guest.start("vfiogroupctl --json monitor"))
+        monitor.wait_for("ready")
+        return monitor
+
+    def threads(self) -> int:
+        return len(self._guest.check(f"ls /proc/{self.process.pid}/task").split())
+
+    def descriptors(self) -> list[str]:
+        """What it has open, as the links of /proc/PID/fd say; sockets without their numbers, which are new each time."""
+        printed = self._guest.check(f"for fd in /proc/{self.process.pid}/fd/*; do readlink $fd; done; true")
+        return sorted(line.split(":[")[0] for line in printed.splitlines())
+
+    def log(self) -> str:
+        return self.process.output()
+
+
+class Monitor:
+    """A running `vfiogroupctl --json monitor`."""
+
+    def __init__(self, process: Process):
+        self._process = process
+
+    def events(self) -> list[JSON]:
+        """All events so far. A last line that is still being written is left for the next look."""
+        text = self._process.output()
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines() if line]
+
+    def wait_for(self, kind: str, group: str | None = None, member: str | None = None) -> JSON:
+        """Waits for an event: of a kind, and of a group or a device where they are given."""
+        def find() -> JSON | None:
+            for event in self.events():
+                name = event.get("member", {}).get("name")
+                if event["kind"] == kind and group in (None, event.get("group")) and member in (None, name):
+                    return event
+            return None
+
+        try:
+            found = waiting.until(find, f"the event {kind} of {group or member or 'the registry'}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; seen: {json.dumps(self.events())}") from None
+        assert found is not None
+        return found
+
+    def stop(self) -> None:
+        self._process.kill("TERM")
+
+
+def names(group: JSON) -> list[str]:
+    """The names of a group's members."""
+    return sorted(member["address"]["name"] for member in group["members"])
+
+
+def member(group: JSON, address: str) -> JSON:
+    """A member of a group."""
+    return next(member for member in group["members"] if member["address"]["name"] == address)

@@ -1,0 +1,53 @@
+"""A booted machine as a test gets it: the guest, its kernel's sysfs, the daemon in it, and the hands on its slots."""
+
+import pathlib
+from types import TracebackType
+
+import kernels
+from daemon import Daemon
+from guest import Guest
+from qemu import QEMU, MachineGone
+from sysfs import Sysfs
+
+
+class Machine:
+    """An emulated machine with the daemon running in it."""
+
+    def __init__(
+        self, kernel: kernels.Kernel, initramfs: pathlib.Path, topology: str, iommu: str, folder: pathlib.Path
+    ) -> None:
+        self.kernel = kernel
+        self.topology = topology
+        self.iommu = iommu
+        self.qemu = QEMU(kernel.image, initramfs, topology, iommu, folder)
+        try:
+            self.guest = Guest(self.qemu.agent)
+            self.sysfs = Sysfs(self.guest)
+            self.daemon = Daemon(self.guest)
+        except Exception as error:
+            self.qemu.close()
+            raise MachineGone(f"{error}\n{self._traces()}") from error
+        except BaseException:
+            self.qemu.close()
+            raise
+
+    def __enter__(self) -> "Machine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.qemu.close()
+
+    def _traces(self) -> str:
+        return f"last lines of the console:\n{self.qemu.last_console_lines()}"
+
+    def last_words(self) -> str:
+        """What a failure shows: the end of the kernel's log, of the daemon's, and of the console."""
+        words = []
+        try:
+            words.append("last lines of the daemon's log:\n" + "\n".join(self.daemon.log().splitlines()[-15:]))
+            words.append("last lines of the kernel's log:\n" + self.guest.check("dmesg | tail -n 10").rstrip())
+        except (MachineGone, AssertionError) as error:
+            words.append(f"the guest cannot be asked any more: {error}; {self.qemu.ending() or 'QEMU runs'}")
+        return "\n".join([*words, self._traces()])

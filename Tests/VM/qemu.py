@@ -1,0 +1,171 @@
+"""One emulated machine: QEMU's process, its monitor (QMP), and the two serial ports, of which the first is the
+kernel's console and the second leads to the agent in the guest."""
+
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from typing import Any
+
+import topologies
+import waiting
+
+PROGRAM = "qemu-system-x86_64"
+
+# no_timer_check: without it a loaded host makes the guest panic over a late timer. panic=-1 with QEMU's -no-reboot ends
+# QEMU at once, so that a panic is noticed as the end of the machine.
+KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 oops=panic quiet no_timer_check"
+
+# One processor: with two, QEMU 7.2 without KVM now and then lets one of them run into the int3 by which Linux patches its
+# own code on the other ("Oops: int3" at boot, on a loaded host).
+PROCESSORS = "1"
+
+
+class MachineGone(Exception):
+    """The machine is no more, or does not answer: nothing more can be tested in it."""
+
+
+class QEMU:
+    """A running QEMU. What it leaves behind lies in `folder`: console.log and qemu.log."""
+
+    def __init__(self, kernel: pathlib.Path, initramfs: pathlib.Path, topology: str, iommu: str, folder: pathlib.Path):
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        # Names of sockets hold 107 bytes at most: they cannot lie in a cache folder that may lie anywhere.
+        self._sockets = pathlib.Path(tempfile.mkdtemp(prefix="vfiogroupd-vm-"))
+        blank = self._sockets / "blank.img"
+        with open(blank, "wb") as image:
+            image.truncate(16 << 20)
+        arguments = [
+            PROGRAM, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS,
+            "-m", "768", "-nodefaults", "-display", "none", "-no-reboot",
+            "-serial", f"file:{folder / 'console.log'}",
+            "-chardev", f"socket,id=agent,path={self._sockets / 'agent'},server=on,wait=off",
+            "-serial", "chardev:agent",
+            "-qmp", f"unix:{self._sockets / 'qmp'},server=on,wait=off",
+            "-drive", f"if=none,id=blank,format=raw,readonly=on,file={blank}",
+            *topologies.devices(topology, iommu),
+            "-kernel", str(kernel), "-initrd", str(initramfs),
+            "-append", f"{KERNEL_ARGUMENTS} {topologies.KERNEL_ARGUMENTS[iommu]}",
+        ]
+        with open(folder / "qemu.log", "w") as log:
+            print(*arguments, file=log, flush=True)
+            self._process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self.agent = self._connect("agent")
+            self._monitor = Monitor(self._connect("qmp"))
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, name: str) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        end = waiting.deadline(waiting.ANSWER)
+        while True:
+            try:
+                connection.connect(str(self._sockets / name))
+                return connection
+            except OSError as error:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    raise MachineGone(f"QEMU did not start: {(self.folder / 'qemu.log').read_text()[-800:]}") from error
+                time.sleep(0.02)
+
+    def plug(self, name: str, driver: str, **properties: Any) -> None:
+        """Adds a device; `name` is what `unplug` knows it by."""
+        self._monitor.execute("device_add", id=name, driver=driver, **properties)
+
+    def unplug(self, name: str) -> None:
+        """Asks the guest to let a device go, and waits until it has gone. A guest whose slot is still busy with what
+        happened before does not hear of the request, which is why it is repeated."""
+        end = waiting.deadline(waiting.CHANGE)
+        while not self._monitor.has_deleted(name):
+            if time.monotonic() > end:
+                raise AssertionError(f"the guest did not let {name} go")
+            self._monitor.request_deletion(name)
+
+    def ending(self) -> str | None:
+        """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
+        try:
+            return f"QEMU ended with {self._process.wait(timeout=2)}"
+        except subprocess.TimeoutExpired:
+            return None
+
+    def last_console_lines(self, count: int = 40) -> str:
+        try:
+            text = (self.folder / "console.log").read_text(errors="replace")
+        except OSError:
+            return "(no console)"
+        return "\n".join(text.replace("\r", "").splitlines()[-count:])
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+class Monitor:
+    """QEMU's monitor: commands with their answers, and the events that come in between."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+        self._received = b""
+        self._deleted: set[str] = set()
+        self._receive(waiting.deadline(waiting.ANSWER))
+        self.execute("qmp_capabilities")
+
+    def execute(self, command: str, **arguments: Any) -> Any:
+        message: dict[str, Any] = {"execute": command}
+        if arguments:
+            message["arguments"] = arguments
+        try:
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError as error:
+            raise MachineGone(f"QEMU's monitor is gone: {error}") from error
+        end = waiting.deadline(waiting.ANSWER)
+        while True:
+            reply = self._receive(end)
+            if reply is None:
+                raise MachineGone(f"QEMU's monitor does not answer {command}")
+            if "error" in reply:
+                raise AssertionError(f"QEMU refuses {command} {arguments}: {reply['error']['desc']}")
+            if "return" in reply:
+                return reply["return"]
+
+    def request_deletion(self, name: str) -> None:
+        try:
+            self.execute("device_del", id=name)
+        except AssertionError as error:
+            # Already on its way out, or out in the meantime.
+            if "already in the process" not in str(error) and "not found" not in str(error):
+                raise
+        end = min(time.monotonic() + 5, waiting.Run.end)
+        while name not in self._deleted and self._receive(end) is not None:
+            pass
+
+    def has_deleted(self, name: str) -> bool:
+        if name not in self._deleted:
+            return False
+        self._deleted.remove(name)
+        return True
+
+    def _receive(self, end: float) -> dict[str, Any] | None:
+        """The next message; nothing when there is none before the deadline."""
+        while b"\n" not in self._received:
+            self._connection.settimeout(max(end - time.monotonic(), 0.001))
+            try:
+                chunk = self._connection.recv(65536)
+            except TimeoutError:
+                return None
+            except OSError as error:
+                raise MachineGone(f"QEMU's monitor is gone: {error}") from error
+            if not chunk:
+                raise MachineGone("QEMU's monitor is gone")
+            self._received += chunk
+        line, self._received = self._received.split(b"\n", 1)
+        message: dict[str, Any] = json.loads(line)
+        if message.get("event") == "DEVICE_DELETED":
+            self._deleted.add(message["data"].get("device", ""))
+        return message
