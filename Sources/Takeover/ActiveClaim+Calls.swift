@@ -24,7 +24,7 @@ extension ActiveClaim {
     func call(_ call: KernelCall, about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure)
         -> CallYield
     {
-        if Task.isCancelled { throw context.failure(.stopped, member: member, remedy: "") }
+        if Task.isCancelled || takeover.isStopped { throw context.failure(.stopped, member: member, remedy: "") }
         let worker: any KernelWorker
         do throws(HostError) { worker = try host.prepare(call) } catch {
             throw context.failure(
@@ -51,7 +51,7 @@ extension ActiveClaim {
     ) async throws(StepFailure) -> CallYield {
         let outcome = await outcome(of: worker, context)
         switch outcome {
-        case nil where Task.isCancelled: throw context.failure(.stopped, member: member, remedy: "")
+        case nil where Task.isCancelled || takeover.isStopped: throw context.failure(.stopped, member: member, remedy: "")
         case nil:
             throw context.failure(
                 .blocked(pid: worker.id.pid), member: member,
@@ -88,8 +88,10 @@ extension ActiveClaim {
                 waiting.cancel()
             } catch {}
         }
+        takeover.waits.insert(waiting)
         defer {
             watch.cancel()
+            takeover.waits.remove(waiting)
             work?.step?.pid = nil
             if work?.step?.isBlocked == true {
                 work?.step?.isBlocked = false

@@ -80,6 +80,7 @@ final class ActiveClaim {
     /// Ends all work and leaves everything as it is, for a daemon that ends.
     func stop() {
         ownerTask?.cancel()
+        taking?.cancel()
         for work in work.values { work.task?.cancel() }
     }
 }

@@ -297,7 +297,7 @@ extension Takeover {
 
     func newID() -> String {
         while true {
-            let id = "claim-" + hexadecimal(UInt64.random(in: 0 ... .max), width: 16)
+            let id = "claim-" + hexadecimal(randomBits(), width: 16)
             if claims[id] == nil { return id }
         }
     }

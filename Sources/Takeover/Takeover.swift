@@ -23,6 +23,8 @@ public final class Takeover {
     let host: any Host
     let journal: any ClaimJournal
     let timing: TakeoverTiming
+    /// Makes the bits of a claim's identity.
+    public var randomBits: @LoopActor () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     /// What is known of the host now.
     public var snapshot: @LoopActor () -> Snapshot
     /// Reads the host anew, for when what was done must be seen before it is said to be done.
@@ -41,6 +43,8 @@ public final class Takeover {
     /// Signalled whenever something about a claim changes.
     let condition = Condition()
     var consumerTask: Task<Void, Never>?
+    /// Those who wait for a worker, whoever asked them to.
+    var waits: Set<Task<CallOutcome?, Never>> = []
     private(set) var isStopped = false
 
     /// A takeover of a host, with an empty set of claims until `recover`.
@@ -59,6 +63,7 @@ public final class Takeover {
         isStopped = true
         consumerTask?.cancel()
         for claim in claims.values { claim.stop() }
+        for wait in waits { wait.cancel() }
         condition.signal()
     }
 

@@ -261,6 +261,8 @@ final class RandomWorld {
     private func restart(after effects: Int?) async {
         history.append(effects.map { "killed after \($0) effects" } ?? "killed")
         daemon.kill()
+        // A server that ends cuts its connections off.
+        for request in requests { request.cancel() }
         for request in requests { await request.value }
         requests = []
         await turn(10)
@@ -269,6 +271,7 @@ final class RandomWorld {
             return fail("a daemon does not start")
         }
         daemon = next
+        daemon.takeover.randomBits = { [unowned self] in generator.next() }
         if let effects {
             claim()
             release()
