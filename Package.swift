@@ -107,7 +107,10 @@ let package = Package(
         tests("Config"),
         tests(
             "Service",
-            ["TestSupport", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Varlink"]),
+            [
+                "TestSupport", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
+                "Varlink",
+            ]),
         tests(
             "vfiogroupctl",
             [

@@ -24,7 +24,8 @@ extension GroupService {
         return .init(
             version: identity.version, host: host.name, simulated: identity.isSimulated,
             kernelRelease: inventory.kernel?.text, generation: snapshot.generation,
-            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated }, remarks: snapshot.remarks + (takeover?.problems ?? []),
+            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated },
+            remarks: snapshot.remarks + (takeover?.problems ?? []),
             groupCount: snapshot.groups.count, deviceCount: inventory.devices.count,
             ungroupedCount: snapshot.ungrouped.count,
             hostBridges: inventory.hostBridges.compactMap { bridge in

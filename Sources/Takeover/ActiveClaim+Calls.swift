@@ -51,7 +51,8 @@ extension ActiveClaim {
     ) async throws(StepFailure) -> CallYield {
         let outcome = await outcome(of: worker, context)
         switch outcome {
-        case nil where Task.isCancelled || takeover.isStopped: throw context.failure(.stopped, member: member, remedy: "")
+        case nil where Task.isCancelled || takeover.isStopped:
+            throw context.failure(.stopped, member: member, remedy: "")
         case nil:
             throw context.failure(
                 .blocked(pid: worker.id.pid), member: member,

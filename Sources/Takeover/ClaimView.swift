@@ -71,7 +71,8 @@ extension ClaimView {
             return Group(
                 record: group, state: active.state(of: group),
                 isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
-                operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems)
+                operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems
+            )
         }
     }
 

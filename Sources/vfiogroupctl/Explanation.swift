@@ -92,7 +92,8 @@ extension Claims.Failure {
         case .noSuchClaim(let claim): return "there is no claim \(claim); vfiogroupctl claims lists them all"
         case .wrongState(let subject, let state, let reason):
             return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"
-        case .notRecorded(let reason, let remedy): return "nothing was done, because it cannot be put on record: \(reason)\n\(remedy)"
+        case .notRecorded(let reason, let remedy):
+            return "nothing was done, because it cannot be put on record: \(reason)\n\(remedy)"
         case .tooManyGroups(let limit, let reason):
             return "one claim can have \(limit) group\(limit == 1 ? "" : "s") here: \(reason). "
                 + "Make another claim for the rest (vfiogroupctl claim)"

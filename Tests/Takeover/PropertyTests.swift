@@ -24,7 +24,8 @@ struct PropertyTests {
             await world.finish()
             #expect(
                 world.failures.isEmpty,
-                "repeat it: SWIFT_DETERMINISTIC_HASHING=1 VFIOGROUPD_TEST_SEED=\(seed) swift test --filter PropertyTests\n\(world.failures.prefix(3).joined(separator: "\n"))")
+                "repeat it: SWIFT_DETERMINISTIC_HASHING=1 VFIOGROUPD_TEST_SEED=\(seed) swift test --filter PropertyTests\n\(world.failures.prefix(3).joined(separator: "\n"))"
+            )
             if !world.failures.isEmpty { break }
         }
         print("random operations: \(runs * length) in \(runs) runs")

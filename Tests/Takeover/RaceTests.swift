@@ -75,7 +75,9 @@ struct RaceTests {
         let daemon = try await machine.start()
         let stuck = attempt(
             daemon, ClaimRequest([.device(TestMachine.triple[0])], name: "stuck", lifetime: .manual), machine.owner)
-        await machine.settle(daemon, within: .seconds(3)) { daemon.takeover.claims.values.first?.work.values.first?.step?.isBlocked == true }
+        await machine.settle(daemon, within: .seconds(3)) {
+            daemon.takeover.claims.values.first?.work.values.first?.step?.isBlocked == true
+        }
         let operation = try #require(try daemon.takeover.view(of: "stuck").groups.first?.operation)
         #expect(operation.isBlocked)
         #expect(operation.action == "unbind")

@@ -102,7 +102,9 @@ final class RandomWorld {
     /// Lets everybody go on for a while.
     private func turn(_ turns: Int) async { for _ in 0..<turns { await EventLoop.main.yield() } }
 
-    private func ask(_ what: String, _ body: @escaping @Sendable @LoopActor (Takeover) async throws(TakeoverError) -> Void) {
+    private func ask(
+        _ what: String, _ body: @escaping @Sendable @LoopActor (Takeover) async throws(TakeoverError) -> Void
+    ) {
         history.append(what)
         let takeover = daemon.takeover
         requests.append(
@@ -115,10 +117,12 @@ final class RandomWorld {
 
     /// A client was told that a claim failed and what is not as it was: all else of the group is.
     private func hasFailed(_ failure: StepFailure, _ unrestored: [Unrestored]) {
-        guard let record = daemon.registry.snapshot.group(failure.group), record.claim == nil, !daemon.life.isOver else {
+        guard let record = daemon.registry.snapshot.group(failure.group), record.claim == nil, !daemon.life.isOver
+        else {
             return
         }
-        for member in record.group.members where !meddled.contains(member) && !unrestored.contains(where: { $0.device == member }) {
+        for member in record.group.members
+        where !meddled.contains(member) && !unrestored.contains(where: { $0.device == member }) {
             guard let now = host.kernel.settledBinding(of: member), let before = expected[member] else { continue }
             if now != before { fail("a failed claim left \(member) as \(now) instead of \(before)") }
         }
@@ -143,12 +147,14 @@ final class RandomWorld {
     }
 
     private func launch() {
-        guard let id = pick(daemon.takeover.claims.keys.sorted()), let access = pick([Access.bound, .unbound, .container])
+        guard let id = pick(daemon.takeover.claims.keys.sorted()),
+            let access = pick([Access.bound, .unbound, .container])
         else { return }
         ask("launch \(access)") { [weak self] (takeover) async throws(TakeoverError) in
             let granted = try await takeover.launch(id, access)
             guard let handover = granted.handover, let self else { return }
-            let files = handover.devices.map(\.file) + handover.groups.map(\.file)
+            let files =
+                handover.devices.map(\.file) + handover.groups.map(\.file)
                 + [handover.container, handover.iommufd].compactMap { $0 }
             var copies: [KernelFile] = []
             for file in files { if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) } }
@@ -248,7 +254,8 @@ final class RandomWorld {
 
     private func askTheRest() {
         if let group = daemon.takeover.quarantines.keys.sorted().first { try? daemon.takeover.unquarantine(group.text) }
-        guard let orphan = daemon.registry.snapshot.groups.first(where: { $0.state == .orphaned }), let client = pick(clients)
+        guard let orphan = daemon.registry.snapshot.groups.first(where: { $0.state == .orphaned }),
+            let client = pick(clients)
         else { return }
         for member in orphan.group.members { meddled(with: member) }
         let owner = Owner(uid: 1000, gid: 1000, process: client)
@@ -312,7 +319,8 @@ final class RandomWorld {
             host.collectClosedFiles()
             for id in daemon.takeover.claims.keys.sorted() where daemon.takeover.claims[id]?.record.goal != .restore {
                 let takeover = daemon.takeover
-                requests.append(EventLoop.main.spawn { do throws(TakeoverError) { _ = try await takeover.release(id) } catch {} })
+                requests.append(
+                    EventLoop.main.spawn { do throws(TakeoverError) { _ = try await takeover.release(id) } catch {} })
             }
             await turn(200)
             if let next = clock.nextDeadline { clock.advance(to: next) }

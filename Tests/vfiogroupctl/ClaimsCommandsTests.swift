@@ -71,7 +71,8 @@ struct ClaimsCommandsTests {
         #expect(try JSONValue(parsing: outcome.output)["claim"]?["state"] == "restoring")
         daemon.on(Claims.Release.self) { (_) async in .init() }
         #expect(try await daemon.control("release", "vm1").output == "claim vm1 is released\n")
-        daemon.fail(Claims.Release.self, .notRecorded(reason: "write /run/x: No space left on device", remedy: "make room"))
+        daemon.fail(
+            Claims.Release.self, .notRecorded(reason: "write /run/x: No space left on device", remedy: "make room"))
         outcome = try await daemon.control("release", "vm1")
         #expect(outcome.errors.hasPrefix("nothing was done, because it cannot be put on record"))
         await daemon.stop()

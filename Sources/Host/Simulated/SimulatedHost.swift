@@ -5,6 +5,7 @@ import EventLoop
 import Glibc
 import GroupAPI
 import JSON
+import PCI
 import Varlink
 
 /// A host made from a snapshot.
@@ -86,8 +87,17 @@ public final class SimulatedHost: Host {
 
     /// The machine that is built in: two sockets and a VMD domain, a graphics card with its audio function, a switch
     /// with a network card and its VFs, a PCIe-to-PCI bridge, NVMe disks, and a root port without ACS.
-    public nonisolated static func demo() throws(HostError) -> SimulatedHost {
-        try SimulatedHost(name: "the built-in demo machine", snapshot: PackageResources.demo_json)
+    ///
+    /// Its root file system lies on the NVMe disk at the root port, and its way to the world is the network card on the
+    /// board: what a claim must not take by accident.
+    public static func demo() throws(HostError) -> SimulatedHost {
+        let machine = try SimulatedHost(name: "the built-in demo machine", snapshot: PackageResources.demo_json)
+        let uses: [(String, DeviceUse.Kind)] = [
+            ("0000:02:00.0", .mounted(at: "/", via: "nvme0n1p2")), ("0000:02:00.0", .swap(via: "nvme0n1p3")),
+            ("0000:03:00.0", .defaultRoute(interface: "enp3s0")),
+        ]
+        machine.uses = uses.compactMap { name, kind in PCIAddress(name).map { DeviceUse(.pci($0), kind) } }
+        return machine
     }
 
     /// Its kernel, as it is now.

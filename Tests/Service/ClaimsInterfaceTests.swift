@@ -1,0 +1,201 @@
+// io.vfiogroupd.Claims over a real socket, on the built-in machine.
+
+import EventLoop
+import Glibc
+import GroupAPI
+import Grouping
+import Host
+import JSON
+import PCI
+import Registry
+import Takeover
+import TestSupport
+import Testing
+import Varlink
+
+@testable import Service
+
+@Suite("io.vfiogroupd.Claims", .timeLimit(.minutes(5)))
+struct ClaimsInterfaceTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    /// The built-in machine, served and followed.
+    @LoopActor private final class Fixture {
+        let machine: SimulatedHost
+        let service: GroupService
+        let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
+        let folder = TemporaryFolder()
+        let following: Task<Void, Never>
+
+        init() async throws {
+            let machine = try SimulatedHost.demo()
+            self.machine = machine
+            let service = try await GroupService(.init(version: "1", isSimulated: true), host: machine, policy: .auto)
+            self.service = service
+            try service.beginTakeover(journal: JournalInMemory(), onReport: { _ in })
+            service.register(on: server)
+            try server.listen(path: folder.path + "/socket")
+            following = EventLoop.main.spawn { try? await service.followHost() }
+        }
+
+        func client() async throws -> VarlinkClient { try await VarlinkClient.connect(to: folder.path + "/socket") }
+
+        func state(_ name: String) -> String? {
+            DeviceAddress(bus: "pci", name: name).flatMap { service.snapshot.group(of: $0) }?.state.name
+        }
+
+        /// Waits for the registry to have it so.
+        func becomes(_ name: String, _ state: String) async -> Bool {
+            let deadline = MonotonicTime.now + .seconds(60)
+            while self.state(name) != state, .now < deadline { await EventLoop.main.yield() }
+            return self.state(name) == state
+        }
+
+        func stop() async {
+            following.cancel()
+            service.takeover?.stop()
+            service.endMonitors()
+            await server.stop(within: .milliseconds(100))
+        }
+    }
+
+    private func selector(_ name: String) -> Claims.Selector { .init(device: .init(bus: "pci", name: name)) }
+
+    private func failure(_ body: () async throws -> Void) async throws -> Claims.Failure? {
+        do {
+            try await body()
+            return nil
+        } catch let error as ClientError { return error.failure(as: Claims.Failure.self) }
+    }
+
+    @Test("a claim tells how far it is, and is there to be looked at, listed and released")
+    @LoopActor func claim() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let stream = try await client.stream(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], name: "vm1", lifetime: .manual))
+        var steps: [String] = []
+        var status: Claims.ClaimStatus?
+        while let reply = try await stream.next() {
+            if let progress = reply.progress { steps.append(progress.operation.action) }
+            status = reply.claim ?? status
+        }
+        #expect(steps.contains("pin") && steps.contains("unbind") && steps.contains("own"), "\(steps)")
+        let claim = try #require(status)
+        #expect(claim.state == .claimed)
+        #expect(claim.owner.uid == Int(getuid()))
+        #expect(claim.groups.first?.members.map(\.driverBefore) == ["nouveau", "snd_hda_intel"])
+        #expect(claim.groups.first?.members.map(\.driver) == ["vfio-pci", "vfio-pci"])
+        #expect(claim.since.hasSuffix("Z") && claim.since.count == 20)
+        #expect(claim.ranges.map(\.last) == ["0xfedfffff", "0x7fffffffff"])
+        #expect(try await client.call(Claims.GetClaim.self, .init(claim: "vm1")).claim.id == claim.id)
+        #expect(try await client.call(Claims.ListClaims.self, .init()).claims.map(\.id) == [claim.id])
+        let group = try await client.call(Groups.GetGroup.self, .init(id: claim.groups[0].id)).group
+        #expect(group.state == .claimed)
+        #expect(group.claim == claim.id)
+        guard
+            case .groupBusy(_, "claimed", claim.id?, "vm1"?, let owner?, claim.since?)? = try await failure({
+                _ = try await client.call(Claims.Claim.self, .init(selectors: [selector("0000:01:00.1")]))
+            })
+        else {
+            Issue.record("the second claim was not refused in the right way")
+            return
+        }
+        #expect(owner == claim.owner)
+        #expect(try await client.call(Claims.Release.self, .init(claim: "vm1")).claim == nil)
+        #expect(fixture.state("0000:01:00.0") == "available")
+        await fixture.stop()
+    }
+
+    @Test("descriptors come with indices, and are not the daemon's any more")
+    @LoopActor func descriptors() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let (reply, descriptors) = try await client.callReceivingDescriptors(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], lifetime: .manual, access: .bound))
+        let handover = try #require(reply.handover)
+        #expect(handover.iommufd == 0)
+        #expect(handover.ioas == 1)
+        #expect(handover.devices.map(\.address.name) == ["0000:01:00.0", "0000:01:00.1"])
+        #expect(handover.devices.map(\.descriptor) == [1, 2])
+        #expect(descriptors.count == 3)
+        #expect(reply.claim?.access == .bound)
+        await fixture.stop()
+    }
+
+    @Test("a member that the host uses is refused by name, and taken when it is named")
+    @LoopActor func inUse() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let disk = selector("0000:02:00.0")
+        guard
+            case .inUse(let uses, _)? = try await failure({
+                _ = try await client.call(Claims.Claim.self, .init(selectors: [disk], lifetime: .manual))
+            })
+        else {
+            Issue.record("the disk of the root file system could be claimed")
+            return
+        }
+        #expect(uses.map(\.reason) == ["nvme0n1p2 on it is mounted at /", "nvme0n1p3 on it is swapped to"])
+        let forced = try await client.call(
+            Claims.Claim.self,
+            .init(selectors: [disk], lifetime: .manual, force: [.init(bus: "pci", name: "0000:02:00.0")]))
+        #expect(forced.claim?.state == .claimed)
+        await fixture.stop()
+    }
+
+    @Test("a claim for the connection ends with it; one whose client goes away before the reply never was")
+    @LoopActor func connections() async throws {
+        let fixture = try await Fixture()
+        let short = try await fixture.client()
+        _ = try await short.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], lifetime: .connection))
+        #expect(fixture.state("0000:01:00.0") == "claimed")
+        short.close()
+        #expect(await fixture.becomes("0000:01:00.0", "available"))
+
+        let card = try #require(DeviceAddress(bus: "pci", name: "0000:01:00.0"))
+        fixture.machine.perform { $0.inject(SimulatedFault(.unbind, of: card, .neverReturns)) }
+        let gone = try await fixture.client()
+        let stream = try await gone.stream(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], lifetime: .manual))
+        while let progress = try await stream.next()?.progress, progress.operation.action != "unbind" {}
+        gone.close()
+        #expect(await fixture.becomes("0000:01:00.0", "releasing"))
+        fixture.machine.perform { kernel in for operation in kernel.blockedOperations { kernel.release(operation) } }
+        #expect(await fixture.becomes("0000:01:00.0", "available"))
+        #expect(fixture.machine[card]?.driver == "nouveau")
+        await fixture.stop()
+    }
+
+    @Test("nonsense is an error that names it, and changes nothing")
+    @LoopActor func nonsense() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        func parameter(_ parameters: Claims.Claim.Parameters) async throws -> String? {
+            do throws(ClientError) {
+                _ = try await client.call(Claims.Claim.self, parameters)
+                return nil
+            } catch {
+                guard case .reply("org.varlink.service.InvalidParameter", let object) = error,
+                    case .string(let path)? = object["parameter"]
+                else { throw error }
+                return path
+            }
+        }
+        let good = selector("0000:01:00.0")
+        #expect(try await parameter(.init(selectors: [])) == "selectors")
+        #expect(try await parameter(.init(selectors: [.init()])) == "selectors[0]")
+        #expect(try await parameter(.init(selectors: [good, .init(group: "a", vendorId: 1)])) == "selectors[1]")
+        #expect(try await parameter(.init(selectors: [.init(vendorId: 0x10000)])) == "selectors[0].vendorId")
+        #expect(try await parameter(.init(selectors: [.init(vendorId: 1, count: 0)])) == "selectors[0].count")
+        #expect(try await parameter(.init(selectors: [selector("nowhere")])) == "selectors[0].device")
+        #expect(try await parameter(.init(selectors: [good], waitSeconds: -1)) == "waitSeconds")
+        #expect(try await parameter(.init(selectors: [good], force: [.init(bus: "", name: "")])) == "force[0]")
+        #expect(try await client.call(Claims.ListClaims.self, .init()).claims.isEmpty)
+        #expect(
+            try await failure { _ = try await client.call(Claims.Release.self, .init(claim: "nobody's")) }
+                == .noSuchClaim(claim: "nobody's"))
+        await fixture.stop()
+    }
+}

@@ -1,0 +1,159 @@
+// What owners get, what stays owned meanwhile, and how the daemon has it again.
+
+import EventLoop
+import Grouping
+import PCI
+import Registry
+import TestSupport
+import Testing
+
+@testable import Host
+@testable import Takeover
+
+@Suite("A hand-over", .timeLimit(.minutes(5)))
+struct HandoverTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    /// Launches, and does what a consumer does with what it gets: keeps copies.
+    @LoopActor
+    private func launch(
+        _ machine: TestMachine, _ daemon: MortalDaemon, _ claim: String, _ access: Access,
+        leaveOut: [DeviceAddress] = []
+    ) async throws -> (handover: Handover, copies: [KernelFile]) {
+        let result = await machine.running(daemon) { () -> Result<(Handover, [KernelFile]), TakeoverError> in
+            do throws(TakeoverError) {
+                let granted = try await daemon.takeover.launch(claim, access, leaveOut: leaveOut)
+                guard let handover = granted.handover else { return .failure(.stopped) }
+                var copies: [KernelFile] = []
+                let files = handover.devices.map(\.file) + handover.groups.map(\.file)
+                for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
+                    if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
+                }
+                await daemon.takeover.finishHandover(handover, of: claim)
+                return .success((handover, copies))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    @Test("of bound cdevs, or of group and container, is never unowned, and nothing of it outlives the consumer")
+    @LoopActor func neverUnowned() async throws {
+        for (access, hasIOMMUFD) in [(Access.bound, true), (.container, true), (.container, false)] {
+            let machine = try TestMachine(hasIOMMUFD: hasIOMMUFD)
+            let daemon = try await machine.start()
+            let claim = try await machine.claim(
+                daemon, TestMachine.triple[0], access: access == .container ? .container : .hold
+            ).get()
+            if let handover = claim.handover {
+                await daemon.takeover.finishHandover(handover, of: claim.claim.claim.id)
+            }
+            let id = claim.claim.claim.id
+            if access == .container {
+                // Nobody kept a copy: the daemon has it again before it is handed over for real.
+                await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+            }
+            let (handover, copies) = try await launch(machine, daemon, id, access)
+            #expect(handover.devices.map(\.device) == (access == .bound ? TestMachine.triple : []))
+            #expect(handover.groups.map(\.kernelGroup) == (access == .container ? [4] : []))
+            #expect(machine.host.kernel.isOwned(4))
+            await machine.settle(daemon, within: .seconds(120))
+            #expect(machine.host.kernel.isOwned(4))
+            #expect(try daemon.takeover.view(of: id).claim.access == access)
+            // The daemon has no device open that its consumer has.
+            for file in copies { file.letGo() }
+            machine.host.collectClosedFiles()
+            #expect(machine.host.kernel.files(of: TestMachine.triple[0]).isEmpty)
+            await machine.settle(daemon, within: .seconds(60)) { machine.host.kernel.isOwned(4) }
+            #expect(machine.host.kernel.isOwned(4))
+            #expect(try daemon.takeover.view(of: id).claim.access == .hold)
+        }
+    }
+
+    @Test(
+        "of unbound cdevs is unowned until the consumer binds, which is put on record; a member left out prevents that")
+    @LoopActor func unbound() async throws {
+        for leaveOut in [[], [TestMachine.triple[2]]] {
+            let machine = try TestMachine()
+            let daemon = try await machine.start()
+            let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+            let (handover, copies) = try await launch(machine, daemon, id, .unbound, leaveOut: leaveOut)
+            #expect(handover.devices.map(\.device) == TestMachine.triple.filter { !leaveOut.contains($0) })
+            #expect(machine.host.kernel.isOwned(4) == !leaveOut.isEmpty)
+            let view = try daemon.takeover.view(of: id)
+            #expect(view.claim.unownedMoments.count == (leaveOut.isEmpty ? 1 : 0))
+            // A consumer that binds by itself can: in the claim's iommufd.
+            let kernel = machine.host
+            let cdev = try #require(kernel.files.file(copies[0]))
+            let last = try #require(copies.last)
+            let iommufd = try #require(kernel.files.file(last))
+            try kernel.perform { (kernel) throws(SimulatedKernel.Refusal) in try kernel.bindIOMMUFD(cdev, iommufd) }
+            #expect(machine.host.kernel.isOwned(4))
+            for file in copies { file.letGo() }
+            machine.host.collectClosedFiles()
+            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+            await machine.settle(daemon, within: .seconds(1))
+            #expect(machine.host.kernel.isOwned(4))
+            #expect(try daemon.takeover.view(of: id).claim.unownedMoments.allSatisfy { $0.seconds != nil })
+        }
+    }
+
+    @Test("in a way that the host does not have is refused with those that it has; nothing changes")
+    @LoopActor func notAvailable() async throws {
+        let machine = try TestMachine(hasIOMMUFD: false)
+        let before = try await machine.bindings()
+        let daemon = try await machine.start()
+        for access in [Access.bound, .unbound, .path] {
+            guard
+                case .failure(.accessNotAvailable([.hold, .container], _)) = await machine.claim(
+                    daemon, TestMachine.single, access: access)
+            else {
+                Issue.record("\(access) was not refused")
+                continue
+            }
+        }
+        #expect(try await machine.bindings() == before)
+    }
+
+    @Test("waits on release until the consumer has let go")
+    @LoopActor func release() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        let daemon = try await machine.start()
+        let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+        let (_, copies) = try await launch(machine, daemon, id, .bound)
+        var isReleased = false
+        let release = EventLoop.main.spawn {
+            _ = try? await daemon.takeover.release(id)
+            isReleased = true
+        }
+        await machine.settle(daemon, within: .seconds(600))
+        #expect(!isReleased)
+        #expect(try daemon.takeover.view(of: id).state == .releasing)
+        #expect(try daemon.takeover.view(of: id).groups[0].operation?.action == "wait for the owner")
+        for file in copies { file.letGo() }
+        machine.host.collectClosedFiles()
+        await machine.settle(daemon) { isReleased }
+        await release.value
+        #expect(try await machine.bindings() == before)
+    }
+
+    @Test("outlasts the daemon: the next one leaves the consumer alone, and holds the groups when it is gone")
+    @LoopActor func restart() async throws {
+        let machine = try TestMachine()
+        var daemon = try await machine.start()
+        let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+        let (_, copies) = try await launch(machine, daemon, id, .bound)
+        daemon.kill()
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel.isOwned(4))
+        daemon = try await machine.start()
+        await machine.settle(daemon, within: .seconds(120))
+        #expect(try daemon.takeover.view(of: id).claim.access == .bound)
+        #expect(try daemon.takeover.view(of: id).claim.unownedMoments == [])
+        for file in copies { file.letGo() }
+        machine.host.collectClosedFiles()
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel.isOwned(4))
+    }
+}

@@ -1,0 +1,218 @@
+// What is done behind the daemon's back to groups that it holds.
+
+import EventLoop
+import Grouping
+import PCI
+import Registry
+import TestSupport
+import Testing
+
+@testable import Host
+@testable import Takeover
+
+@Suite("A held group", .timeLimit(.minutes(5)))
+struct HoldingTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    @LoopActor
+    private func held(
+        _ members: DeviceAddress..., on machine: TestMachine
+    ) async throws -> (MortalDaemon, String) {
+        let daemon = try await machine.start()
+        let selectors = members.map { GroupSelector.device($0) }
+        let owner = machine.owner
+        let granted = await machine.running(daemon) {
+            try? await daemon.takeover.claim(ClaimRequest(selectors, lifetime: .manual), for: owner)
+        }
+        await machine.settle(daemon, within: .seconds(1))
+        return (daemon, try #require(granted).claim.claim.id)
+    }
+
+    @Test("takes in a device that is plugged into it: pinned, on vfio, and the kernel's to choose for afterwards")
+    @LoopActor func hotplug() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        let new = pciDevice("0000:02:00.3", parent: "0000:00:02.0", driver: "xhci_hcd")
+        try machine.host.perform { (kernel) throws(KernelErrno) in try kernel.plug(new, into: .group(4)) }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[new.address]?.driver == "vfio-pci")
+        #expect(daemon.notices.contains { $0.kind == .memberAdded && $0.member == new.address && $0.claim == claim })
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+        _ = try await machine.release(daemon, claim).get()
+        #expect(machine.host.kernel[new.address]?.driver == "xhci_hcd")
+        #expect(machine.host.kernel[new.address]?.driverOverride == .absent)
+    }
+
+    @Test("keeps host drivers out: the kernel refuses them, and a pin that somebody cleared is set again")
+    @LoopActor func foreignBind() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        let victim = TestMachine.triple[2]
+        machine.host.perform { kernel in
+            kernel.register(KernelDriver("i801_smbus", matches: [.address(victim)]))
+            _ = kernel.write(.driverOverride(victim, "\n"))
+            _ = kernel.write(.unbind(victim, from: "vfio-pci"))
+            #expect(kernel.write(.driversProbe(victim)) == .failed(.einval))
+        }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[victim]?.driver == "vfio-pci")
+        #expect(machine.host.kernel[victim]?.driverOverride == .present("vfio-pci"))
+        #expect(daemon.notices.contains { $0.kind == .memberRetaken && $0.member == victim })
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+    }
+
+    @Test("is degraded when a member is on a host driver, says so, and is whole again when that lets go")
+    @LoopActor func degraded() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.dozen[2], on: machine)
+        let bridge = TestMachine.dozen[1]
+        // Nothing but a claim's pin keeps shpchp off a bridge; whoever clears it can bind it once the group is not owned.
+        machine.host.perform { kernel in
+            kernel.loseOwnership(of: 5)
+            _ = kernel.write(.driverOverride(bridge, "\n"))
+            #expect(kernel.write(.bind(bridge, to: "shpchp")) == .done)
+        }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(daemon.state(bridge)?.name == "degraded")
+        #expect(daemon.events.contains { $0.kind == .degraded && $0.claim == claim })
+        machine.host.perform { kernel in _ = kernel.write(.unbind(bridge, from: "shpchp")) }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(daemon.state(bridge) == .claimed)
+    }
+
+    @Test("asks its owner to let go of a device that somebody unbinds or removes")
+    @LoopActor func removal() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        machine.host.perform { kernel in _ = kernel.write(.remove(TestMachine.single)) }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(daemon.notices.contains { $0.kind == .removalRequested && $0.member == TestMachine.single })
+        #expect(daemon.notices.count { $0.kind == .removalRequested } == 1)
+        #expect(try daemon.takeover.view(of: claim).state.name == "degraded")
+        // The release lets go; what is gone has nothing to be restored.
+        #expect(try await machine.release(daemon, claim).get() == nil)
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[TestMachine.single] == nil)
+    }
+
+    @Test("that lost a device to remove and rescan takes the device again where it is driverless")
+    @LoopActor func rescan() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        machine.host.perform { kernel in
+            _ = kernel.write(.remove(TestMachine.triple[1]))
+            _ = kernel.write(.rescan)
+        }
+        await machine.settle(daemon, within: .seconds(1))
+        // The group stayed owned by the first member's cdev, so that no host driver could take it.
+        #expect(machine.host.kernel[TestMachine.triple[1]]?.driver == "vfio-pci")
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+        _ = try await machine.release(daemon, claim).get()
+        #expect(try await machine.bindings() == before)
+    }
+
+    @Test("leaves a device alone that is another one at the same address")
+    @LoopActor func replaced() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        var other = pciDevice("0000:02:00.1", parent: "0000:00:02.0", classCode: 0x010802, driver: "nvme")
+        other.driver = "nvme"
+        _ = machine.host.perform { $0.unplug(TestMachine.triple[1]) }
+        try machine.host.perform { (kernel) throws(KernelErrno) in try kernel.plug(other, into: .group(4)) }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(
+            try daemon.takeover.view(of: claim).groups.first?.problems[other.address]
+                == "another device has its address now")
+        _ = try await machine.release(daemon, claim).get()
+        #expect(machine.host.kernel[other.address]?.driverOverride == .absent)
+    }
+
+    @Test("is quarantined when a reset was tried and fails, and back with its drivers all the same")
+    @LoopActor func quarantine() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        machine.host.perform { kernel in
+            kernel.setReset(.fails(.etimedout), of: TestMachine.triple[0])
+            kernel.setReset(.absent, of: TestMachine.triple[1])
+        }
+        _ = try await machine.release(daemon, claim).get()
+        #expect(try await machine.bindings().mapValues(\.driver) == before.mapValues(\.driver))
+        #expect(daemon.state(TestMachine.triple[0])?.name == "quarantined")
+        guard case .failure(.wrongState(_, "quarantined", _)) = await machine.claim(daemon, TestMachine.triple[0])
+        else {
+            Issue.record("it could be claimed")
+            return
+        }
+        // It outlasts the daemon, and is lifted by name.
+        daemon.kill()
+        let next = try await machine.start()
+        #expect(next.state(TestMachine.triple[0])?.name == "quarantined")
+        try next.takeover.unquarantine("pci0000-00_02.0_00.0")
+        #expect(next.state(TestMachine.triple[0]) == .available)
+    }
+
+    @Test("without any way to reset a member says so, and is not quarantined")
+    @LoopActor func notReset() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        machine.host.perform { kernel in kernel.setReset(.absent, of: TestMachine.single) }
+        // Its host driver does not come back at first, so that the result can be looked at.
+        machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio))) }
+        let view = try #require(try await machine.release(daemon, claim).get())
+        #expect(view.groups[0].record.members[0].reset == .notReset)
+        #expect(view.state.name == "restoring")
+        #expect(view.groups[0].problems[TestMachine.single] == "restore of 0000:01:00.0: e1000e did not take it back")
+        await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
+        #expect(daemon.state(TestMachine.single) == .available)
+    }
+
+    @Test("that cannot be restored is retried until somebody abandons it by name")
+    @LoopActor func abandon() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        #expect(throws: TakeoverError.self) { try daemon.takeover.abandon(claim) }
+        machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio), .always)) }
+        #expect(try await machine.release(daemon, claim).get() != nil)
+        await machine.settle(daemon, within: .seconds(600))
+        #expect(try daemon.takeover.view(of: claim).state.name == "restoring")
+        #expect(try daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
+        #expect(daemon.takeover.claimCount == 0)
+        #expect(try JournalFolder(path: machine.journal, bootID: "boot").load().claims == [])
+    }
+
+    @Test("found on vfio without a claim is orphaned, cannot be claimed, and can be adopted and given to the kernel")
+    @LoopActor func orphan() async throws {
+        let machine = try TestMachine()
+        machine.host.perform { kernel in
+            try? kernel.loadModule("vfio-pci")
+            _ = kernel.write(.driverOverride(TestMachine.single, "vfio-pci\n"))
+            _ = kernel.write(.unbind(TestMachine.single, from: "e1000e"))
+            _ = kernel.write(.driversProbe(TestMachine.single))
+            kernel.settle()
+        }
+        let daemon = try await machine.start()
+        #expect(daemon.state(TestMachine.single) == .orphaned)
+        guard case .failure(.wrongState(_, "orphaned", _)) = await machine.claim(daemon, TestMachine.single) else {
+            Issue.record("it could be claimed")
+            return
+        }
+        let owner = machine.owner
+        let view = await machine.running(daemon) {
+            try? await daemon.takeover.adopt("pci0000-00_01.0_00.0", name: "found", lifetime: .manual, for: owner)
+        }
+        #expect(view?.state == .claimed)
+        #expect(machine.host.kernel.isOwned(2))
+        #expect(try await machine.release(daemon, "found").get() == nil)
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
+        #expect(machine.host.kernel[TestMachine.single]?.driverOverride == .absent)
+    }
+}
+
+extension SimulatedKernel {
+    /// As if the descriptors of the daemon had been lost, which a real kernel does only to a killed one.
+    mutating func loseOwnership(of number: Int) {
+        for member in members(ofGroup: number) { for file in files(of: member) { closeWhateverHappens(file) } }
+    }
+}

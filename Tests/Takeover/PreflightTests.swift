@@ -1,0 +1,150 @@
+// What is refused before anything is done, and what selectors lead to.
+
+import EventLoop
+import Grouping
+import Host
+import PCI
+import Registry
+import TestSupport
+import Testing
+
+@testable import Takeover
+
+@Suite("Before a claim", .timeLimit(.minutes(5)))
+struct PreflightTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    private static let kinds: [DeviceUse.Kind] = [
+        .mounted(at: "/", via: "dm-0"), .swap(via: "nvme0n1p3"), .stacked(holder: "md0"),
+        .defaultRoute(interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
+        .unknown(reason: "the mounts of process 1 cannot be read"),
+    ]
+
+    @Test(
+        "whatever the host uses a member for refuses, names the member, and is overruled only by its name",
+        arguments: kinds)
+    @LoopActor func uses(kind: DeviceUse.Kind) async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        machine.host.uses = [DeviceUse(TestMachine.triple[1], kind)]
+        let daemon = try await machine.start()
+        // Another member's name is no reason to take this one.
+        let refused = await machine.claim(daemon, TestMachine.triple[0], force: [TestMachine.triple[0]])
+        guard case .failure(.inUse(let uses)) = refused else {
+            Issue.record("\(refused)")
+            return
+        }
+        #expect(uses == machine.host.uses)
+        #expect(try await machine.bindings() == before)
+        #expect(daemon.life.effects == 0)
+        _ = try await machine.claim(daemon, TestMachine.triple[0], force: [TestMachine.triple[1]]).get()
+    }
+
+    @Test("a physical function with virtual ones refuses, and so does a virtual one whose physical function is claimed")
+    @LoopActor func virtualFunctions() async throws {
+        var physical = pciDevice("0000:01:00.0", group: 1, driver: "ice")
+        if var function = physical.pci {
+            function.virtualFunctions = [PCIAddress("0000:01:00.1")].compactMap { $0 }
+            physical.kind = .pci(function)
+        }
+        let virtual = pciDevice("0000:01:00.1", group: 2, driver: "iavf", virtual: ("0000:01:00.0", 0))
+        let snapshot = Registry(machine(physical, virtual), policy: .auto).snapshot
+        let group = try #require(snapshot.group(of: physical.address))
+        #expect(
+            Preflight.refusals([group], uses: [], force: [], in: snapshot)
+                == [DeviceUse(physical.address, .virtualFunctions(count: 1))])
+        #expect(Preflight.refusals([group], uses: [], force: [physical.address], in: snapshot) == [])
+        var registry = Registry(machine(physical, virtual), policy: .auto)
+        _ = registry.hold([group.id: Holding(claim: "claim-1", state: .claimed)])
+        let other = try #require(registry.snapshot.group(of: virtual.address))
+        guard let address = physical.address.pci else { return }
+        #expect(
+            Preflight.refusals([other], uses: [], force: [], in: registry.snapshot)
+                == [DeviceUse(virtual.address, .physicalFunctionClaimed(address, claim: "claim-1"))])
+    }
+
+    @Test("selectors by IDs take as many free groups as they ask for, and say how many there are")
+    @LoopActor func selectors() async throws {
+        let machine = try TestMachine()
+        let daemon = try await machine.start()
+        let pattern = EndpointPattern(vendorID: 0x8086, deviceID: nil, classCode: ClassCode(rawValue: 0x020001))
+        let owner = machine.owner
+        func claim(_ count: Int) async -> Result<Takeover.Granted, TakeoverError> {
+            await machine.running(daemon) {
+                do throws(TakeoverError) {
+                    return .success(
+                        try await daemon.takeover.claim(
+                            ClaimRequest([.endpoint(pattern, count: count)], lifetime: .manual), for: owner))
+                } catch { return .failure(error) }
+            }
+        }
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 4, found: 3)) = await claim(4) else {
+            Issue.record("four groups were found")
+            return
+        }
+        let granted = try await claim(2).get()
+        #expect(granted.claim.groups.map(\.record.id.text) == ["pci0000-00_01.0_00.0", "pci0000-00_02.0_00.0"])
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 2, found: 1)) = await claim(2) else {
+            Issue.record("groups that are claimed were found")
+            return
+        }
+    }
+
+    @Test("what is not there, not claimable or nonsense is refused by name")
+    @LoopActor func nonsense() async throws {
+        let machine = try TestMachine()
+        let daemon = try await machine.start()
+        let owner = machine.owner
+        func refusal(_ request: ClaimRequest) async -> TakeoverError? {
+            await machine.running(daemon) {
+                do throws(TakeoverError) {
+                    _ = try await daemon.takeover.claim(request, for: owner)
+                    return nil
+                } catch { return error }
+            }
+        }
+        #expect(await refusal(ClaimRequest([])) == .badRequest(parameter: "selectors"))
+        #expect(await refusal(ClaimRequest([.group("../../etc")])) == .noSuchGroup("../../etc"))
+        #expect(
+            await refusal(ClaimRequest([.device(device("0000:09:00.0"))]))
+                == .noSuchDevice(device("0000:09:00.0"), reason: nil))
+        #expect(await refusal(ClaimRequest([.device(TestMachine.single)], name: "")) == .badRequest(parameter: "name"))
+        #expect(
+            await refusal(ClaimRequest([.device(TestMachine.single)], leaveOut: [TestMachine.single]))
+                == .badRequest(parameter: "leaveOut"))
+        guard case .notClaimable? = await refusal(ClaimRequest([.device(device("0000:00:01.0"))])) else {
+            Issue.record("a port alone could be claimed")
+            return
+        }
+        #expect(daemon.takeover.claimCount == 0)
+    }
+
+    @Test("a variant driver that the module aliases name is taken instead of vfio-pci, and loaded first")
+    @LoopActor func variant() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        machine.host.perform { kernel in
+            kernel.register(
+                KernelDriver("mlx5_vfio_pci", matches: [.address(TestMachine.triple[1])], isLoaded: false))
+        }
+        let daemon = try await machine.start()
+        let view = try await machine.claim(daemon, TestMachine.triple[0]).get().claim
+        #expect(view.groups[0].record.members.map(\.vfioDriver) == ["vfio-pci", "mlx5_vfio_pci", "vfio-pci"])
+        #expect(machine.host.kernel[TestMachine.triple[1]]?.driver == "mlx5_vfio_pci")
+        _ = try await machine.release(daemon, view.claim.id).get()
+        #expect(try await machine.bindings() == before)
+    }
+
+    @Test("POWER7 lets one group into an address space")
+    @LoopActor func powerLimit() async throws {
+        let inventory = machine(
+            pciDevice("0000:01:00.0", group: 1, driver: "e1000e"), pciDevice("0000:02:00.0", group: 2, driver: "e1000e")
+        )
+        var bridges = inventory.hostBridges
+        for index in bridges.indices { bridges[index].partitioning = .p7ioc }
+        let power = Inventory(hostBridges: bridges, devices: inventory.devices, kernelGroups: inventory.kernelGroups)
+        let snapshot = Registry(power, policy: .forced(.kernel)).snapshot
+        #expect(Selection.limit(snapshot.groups, in: power) == 1)
+        #expect(Selection.limit(snapshot.groups, in: inventory) == nil)
+    }
+}
