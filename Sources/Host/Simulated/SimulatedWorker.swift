@@ -43,7 +43,9 @@ final class SimulatedWorker: KernelWorker {
     let id: ProcessIdentity
     private weak var host: SimulatedHost?
     private(set) var state: State
-    private var waiting: UnsafeContinuation<Void, Never>?
+    /// A daemon and its successor may wait at the same time, for a moment.
+    private var waiting: [Int: UnsafeContinuation<Void, Never>] = [:]
+    private var waitNumber = 0
 
     init(_ id: ProcessIdentity, _ call: KernelCall, on host: SimulatedHost) {
         self.id = id
@@ -85,14 +87,16 @@ final class SimulatedWorker: KernelWorker {
     func outcome() async throws(LoopError) -> CallOutcome {
         while true {
             if case .ended(let outcome) = state { return outcome }
+            waitNumber += 1
+            let number = waitNumber
             await withTaskCancellationHandler {
                 await withUnsafeContinuation { continuation in
                     if case .ended = state { return continuation.resume() }
                     if Task.isCancelled { return continuation.resume() }
-                    waiting = continuation
+                    waiting[number] = continuation
                 }
             } onCancel: {
-                EventLoop.main.submit { self.waiting.take()?.resume() }
+                EventLoop.main.submit { self.waiting.removeValue(forKey: number)?.resume() }
             }
             if case .ended(let outcome) = state { return outcome }
             if Task.isCancelled { throw .cancelled }
@@ -101,7 +105,9 @@ final class SimulatedWorker: KernelWorker {
 
     private func end(_ outcome: CallOutcome) {
         state = .ended(outcome)
-        waiting.take()?.resume()
+        let resumed = waiting
+        waiting = [:]
+        for continuation in resumed.values { continuation.resume() }
     }
 }
 
