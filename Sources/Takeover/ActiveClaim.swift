@@ -9,7 +9,7 @@ import Registry
 /// A claim and all that is done about it.
 @LoopActor
 final class ActiveClaim {
-    unowned let takeover: Takeover
+    let takeover: Takeover
     /// What is on record, and perhaps what is new since.
     var record: Claim
     /// What is going on with each group.

@@ -65,6 +65,12 @@ public final class Takeover {
         for claim in claims.values { claim.stop() }
         for wait in waits { wait.cancel() }
         condition.signal()
+        // They refer to this; what is on record of them is the journal's. Whoever is still on their way out asks nobody
+        // any more.
+        claims = [:]
+        let last = snapshot()
+        snapshot = { last }
+        (onChange, onReport, refresh) = (nil, nil, nil)
     }
 
     /// Which groups are in whose hands.
