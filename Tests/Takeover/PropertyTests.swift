@@ -1,4 +1,4 @@
-// A hundred thousand things happen by chance: no promise is broken by any of them.
+// Very many things happen by chance: no promise is broken by any of them. .ci/run has it be a hundred thousand.
 
 import EventLoop
 import Glibc
@@ -16,7 +16,7 @@ struct PropertyTests {
     @LoopActor func promises() async throws {
         let length = 500
         let seed = Self.number("VFIOGROUPD_TEST_SEED")
-        let runs = seed != nil ? 1 : (Self.number("VFIOGROUPD_TEST_OPERATIONS") ?? 100_000) / length
+        let runs = seed != nil ? 1 : (Self.number("VFIOGROUPD_TEST_OPERATIONS") ?? 20_000) / length
         for run in 0..<runs {
             let seed = seed ?? run
             let world = try await RandomWorld(seed: UInt64(seed))
