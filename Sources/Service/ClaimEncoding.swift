@@ -12,9 +12,11 @@ extension Claims.ClaimStatus {
     init(_ view: ClaimView) {
         let claim = view.claim
         self.init(
-            id: claim.id, name: claim.name, state: .init(view.state), owner: .init(claim.owner),
+            id: claim.id, name: claim.name, state: view.isOver ? .released : .init(view.state),
+            owner: .init(claim.owner),
             since: timestamp(claim.since), lifetime: .init(claim.lifetime), access: .init(claim.access),
-            groups: view.groups.map { Claims.ClaimedGroup($0) },
+            groups: view.groups.map { Claims.ClaimedGroup($0, .init($0.state)) }
+                + (view.isOver ? view.returned.map { Claims.ClaimedGroup($0, .released) } : []),
             ranges: view.ranges.map {
                 .init(start: "0x" + hexadecimal($0.lowerBound), last: "0x" + hexadecimal($0.upperBound))
             },
@@ -25,9 +27,9 @@ extension Claims.ClaimStatus {
 }
 
 extension Claims.ClaimedGroup {
-    fileprivate init(_ group: ClaimView.Group) {
+    fileprivate init(_ group: ClaimView.Group, _ state: Claims.ClaimState) {
         self.init(
-            id: group.record.id.text, state: .init(group.state), kernelGroups: group.record.kernelGroups,
+            id: group.record.id.text, state: state, kernelGroups: group.record.kernelGroups,
             owned: group.isOwned,
             members: group.record.members.map { member in
                 .init(

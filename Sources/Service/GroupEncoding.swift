@@ -5,10 +5,11 @@ import Grouping
 import Host
 import PCI
 import Registry
+import Takeover
 
 extension Groups.Group {
-    /// A group as it is now.
-    init(_ record: GroupRecord) {
+    /// A group as it is now, and what is going on with it.
+    init(_ record: GroupRecord, operation: GroupOperation? = nil) {
         let group = record.group
         self.init(
             id: group.id.text, backend: .init(group.backend), hostBridges: group.hostBridges.map(\.description),
@@ -16,7 +17,12 @@ extension Groups.Group {
             claimable: group.claimability.isClaimable, reason: group.claimability.reason,
             members: record.members.map(Groups.Member.init), complete: record.isComplete,
             blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state),
-            stateReason: record.state.reason, claim: record.claim)
+            stateReason: record.state.reason, claim: record.claim,
+            operation: operation.map {
+                .init(
+                    action: $0.action, step: $0.step, steps: $0.steps, member: $0.member.map { .init($0) },
+                    pid: $0.pid.map { Int($0) }, seconds: $0.seconds, blocked: $0.isBlocked)
+            })
     }
 }
 

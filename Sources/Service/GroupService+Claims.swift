@@ -44,7 +44,7 @@ extension GroupService {
                 try await takeover.detach(call.parameters.groups, from: name, progress: stream.report)
             }
             await stream.end()
-            return .init(claim: view.map { .init($0) })
+            return .init(claim: .init(view))
         }
         server.handle(Claims.Release.self) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
@@ -53,7 +53,7 @@ extension GroupService {
                 try await takeover.release(name, progress: stream.report)
             }
             await stream.end()
-            return .init(claim: view.map { .init($0) })
+            return .init(claim: .init(view))
         }
         server.handle(Claims.Adopt.self) { [self] (call) async throws(ErrorReply) in
             let owner = try owner(call.peer)
@@ -101,8 +101,15 @@ extension GroupService {
             leaveOut: try devices(parameters.leaveOut, "leaveOut"), force: try devices(parameters.force, "force"),
             wait: .seconds(parameters.waitSeconds ?? 0))
         let stream = ProgressStream(call) { .init(progress: $0) }
-        let granted = try await asking { () async throws(TakeoverError) in
-            try await takeover.claim(request, for: owner, progress: stream.report)
+        let granted: Takeover.Granted
+        do throws(TakeoverError) {
+            granted = try await takeover.claim(request, for: owner, progress: stream.report)
+        } catch {
+            let refusal = ErrorReply(error)
+            if let name = refusal.name {
+                onReport?("refused a claim of \(request.selectors.map(\.text)) by \(owner.text): \(name)")
+            }
+            throw refusal
         }
         let id = granted.claim.claim.id
         await stream.end()

@@ -6,13 +6,17 @@ import Grouping
 import Host
 import JSON
 import Registry
+import Takeover
 import Varlink
 
 extension GroupService {
     func registerGroups(on server: VarlinkServer) {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            try await list(snapshot.groups, as: "groups", call) { Groups.Group($0) }
+            let operations = takeover?.operations ?? [:]
+            return try await list(snapshot.groups, as: "groups", call) {
+                Groups.Group($0, operation: operations[$0.id])
+            }
         }
         server.handleWriting(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
             let snapshot = snapshot
@@ -52,6 +56,15 @@ extension GroupService {
 
     private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
         let generation = snapshot.generation
+        // What is going on is different with every look.
+        if let operations = takeover?.operations, !operations.isEmpty {
+            let record = try group(parameters)
+            if let operation = operations[record.id] {
+                var writer = JSONWriter()
+                Groups.Group(record, operation: operation).write(to: &writer)
+                return writer.bytes
+            }
+        }
         if let id = parameters.id, parameters.device == nil, parameters.kernelGroup == nil,
             let bytes = cache.bytes(of: id, generation: generation)
         {

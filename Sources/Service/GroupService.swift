@@ -34,6 +34,8 @@ public final class GroupService {
     private var registry: Registry
     /// The claims; nil where nothing can be claimed.
     public private(set) var takeover: Takeover?
+    /// Called with what an administrator should find in the log.
+    var onReport: (@LoopActor (String) -> Void)?
 
     /// Called after every change of the registry, on the loop.
     public var onChange: (@LoopActor ([RegistryEvent]) -> Void)?
@@ -50,7 +52,7 @@ public final class GroupService {
 
     /// Writes all groups, as a ListGroups call without `more` is answered.
     public func writeAllGroups(to writer: inout JSONWriter) {
-        writer.list(snapshot.groups.lazy.map(Groups.Group.init), as: "groups")
+        writer.list(snapshot.groups.lazy.map { Groups.Group($0) }, as: "groups")
     }
 
     /// Has `server` answer the interfaces.
@@ -68,6 +70,7 @@ public final class GroupService {
         let takeover = Takeover(host, journal: journal, timing: timing, snapshot: { [unowned self] in snapshot })
         takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
         takeover.onReport = onReport
+        self.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
         try takeover.recover()

@@ -14,6 +14,8 @@ final class ActiveClaim {
     var record: Claim
     /// What is going on with each group.
     var work: [GroupID: GroupWork] = [:]
+    /// Groups of it that are back with the host, for whom asked for that.
+    var returned: [ClaimView.Group] = []
     /// The I/O address space of the claim and what keeps its groups owned.
     var space = AddressSpace()
     /// When its groups were handed over; nil while the daemon has them.

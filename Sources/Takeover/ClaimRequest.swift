@@ -13,6 +13,17 @@ public enum GroupSelector: Equatable, Sendable {
     case endpoint(EndpointPattern, count: Int)
 }
 
+extension GroupSelector {
+    /// What was asked for, in words.
+    public var text: String {
+        switch self {
+        case .group(let id): id
+        case .device(let address): address.description
+        case .endpoint(_, let count): "\(count) by IDs"
+        }
+    }
+}
+
 /// What an endpoint should be.
 public struct EndpointPattern: Equatable, Sendable {
     public var vendorID: UInt16?

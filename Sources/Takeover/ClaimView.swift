@@ -44,6 +44,10 @@ public struct ClaimView: Equatable, Sendable {
 
     public var claim: Claim
     public var groups: [Group]
+    /// Groups of it that are back with the host, as they went.
+    public var returned: [Group] = []
+    /// All is back with the host.
+    public var isOver: Bool { groups.isEmpty && !returned.isEmpty }
     /// What may be mapped, both ends inclusive.
     public var ranges: [ClosedRange<UInt64>]
 
@@ -61,19 +65,8 @@ extension ClaimView {
     init(_ active: ActiveClaim) {
         claim = active.record
         ranges = active.space.ranges
-        groups = active.record.groups.map { group in
-            let work = active.work[group.id]
-            var problems = work?.problems ?? [:]
-            for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
-            let ownable = active.ownableGroups(of: group.id)
-            let isHandedOver =
-                active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
-            return Group(
-                record: group, state: active.state(of: group),
-                isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
-                operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems
-            )
-        }
+        groups = active.record.groups.map { Group($0, of: active) }
+        returned = active.returned
     }
 
     /// A claim of which only what is on record is to be shown.
@@ -81,6 +74,22 @@ extension ClaimView {
         self.claim = claim
         groups = []
         ranges = []
+    }
+}
+
+extension ClaimView.Group {
+    @LoopActor
+    init(_ group: ClaimedGroup, of active: ActiveClaim) {
+        let work = active.work[group.id]
+        var problems = work?.problems ?? [:]
+        for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
+        let ownable = active.ownableGroups(of: group.id)
+        let isHandedOver =
+            active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
+        self.init(
+            record: group, state: active.state(of: group),
+            isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
+            operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems)
     }
 }
 

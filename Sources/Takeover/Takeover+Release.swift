@@ -14,19 +14,19 @@ extension Takeover {
         claims.values.sorted { ($0.record.since, $0.id) < ($1.record.since, $1.id) }.map { ClaimView($0) }
     }
 
-    /// Gives all groups of a claim back. Returns when they are back (nil), or when some cannot be brought back for now:
-    /// what the claim is then.
+    /// Gives all groups of a claim back. Returns when they are back, or when some cannot be brought back for now: what the
+    /// claim is then.
     public func release(
         _ name: String, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
-    ) async throws(TakeoverError) -> ClaimView? {
+    ) async throws(TakeoverError) -> ClaimView {
         let claim = try claim(named: name)
         return try await giveBack(claim.record.groups.map(\.id), of: claim, progress)
     }
 
-    /// Gives some groups of a claim back; as `release` for the others. The claim as it is then; nil when nothing is left.
+    /// Gives some groups of a claim back; as `release` for the others. The claim as it is then.
     public func detach(
         _ groups: [String], from name: String, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
-    ) async throws(TakeoverError) -> ClaimView? {
+    ) async throws(TakeoverError) -> ClaimView {
         let claim = try claim(named: name)
         var ids: [GroupID] = []
         for text in groups {
@@ -41,7 +41,7 @@ extension Takeover {
 
     private func giveBack(
         _ ids: [GroupID], of claim: ActiveClaim, _ progress: (@LoopActor (ClaimProgress) -> Void)?
-    ) async throws(TakeoverError) -> ClaimView? {
+    ) async throws(TakeoverError) -> ClaimView {
         if let taking = claim.taking {
             taking.cancel()
             _ = await taking.value
@@ -52,7 +52,7 @@ extension Takeover {
         _ = await settle(ids, of: claim)
         watch?.cancel()
         if isStopped { throw .stopped }
-        return claims[claim.id] == nil ? nil : ClaimView(claim)
+        return ClaimView(claim)
     }
 
     private func begin(_ ids: [GroupID], of claim: ActiveClaim, cause: String) {

@@ -87,6 +87,17 @@ public final class Takeover {
         return holdings
     }
 
+    /// What is going on with groups, of those with which something is.
+    public var operations: [GroupID: GroupOperation] {
+        var operations: [GroupID: GroupOperation] = [:]
+        for claim in claims.values {
+            for (group, work) in claim.work where work.step != nil {
+                operations[group] = ClaimProgress(claim, group)?.operation
+            }
+        }
+        return operations
+    }
+
     /// How many claims there are.
     public var claimCount: Int { claims.count }
 
@@ -138,6 +149,10 @@ public final class Takeover {
 
     /// A group is back with the host.
     func restored(_ group: GroupID, of claim: ActiveClaim) {
+        if let record = claim[group] {
+            claim.returned.removeAll { $0.record.id == group }
+            claim.returned.append(ClaimView.Group(record, of: claim))
+        }
         claim.record.groups.removeAll { $0.id == group }
         claim.work[group] = nil
         guard claim.record.groups.isEmpty else {

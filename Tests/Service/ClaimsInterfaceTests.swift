@@ -102,7 +102,10 @@ struct ClaimsInterfaceTests {
             return
         }
         #expect(owner == claim.owner)
-        #expect(try await client.call(Claims.Release.self, .init(claim: "vm1")).claim == nil)
+        let released = try #require(try await client.call(Claims.Release.self, .init(claim: "vm1")).claim)
+        #expect(released.state == .released)
+        #expect(released.groups.first?.members.map(\.driver) == ["nouveau", "snd_hda_intel"])
+        #expect(released.groups.first?.members.map(\.reset) == [.reset, .reset])
         #expect(fixture.state("0000:01:00.0") == "available")
         await fixture.stop()
     }

@@ -134,7 +134,7 @@ final class TestMachine {
         }
     }
 
-    func release(_ daemon: MortalDaemon, _ name: String) async -> Result<ClaimView?, TakeoverError> {
+    func release(_ daemon: MortalDaemon, _ name: String) async -> Result<ClaimView, TakeoverError> {
         await running(daemon) {
             do throws(TakeoverError) { return .success(try await daemon.takeover.release(name)) } catch {
                 return .failure(error)

@@ -74,7 +74,9 @@ public enum Claims {
           # They are on their way back to the host.
           releasing,
           # A member could not be restored yet; that is retried.
-          restoring
+          restoring,
+          # All is back with the host, and the claim is over.
+          released
         )
 
         # A call into the kernel that is going on.
@@ -625,6 +627,8 @@ public enum Claims {
         case releasing
         /// A member could not be restored yet; that is retried.
         case restoring
+        /// All is back with the host, and the claim is over.
+        case released
     }
 
     /// A call into the kernel that is going on.

@@ -123,6 +123,24 @@ public enum Groups {
           remedy: string
         )
 
+        # A step of a claim or a release that is being taken.
+        type Operation (
+          # What is done: "unbind", "own", ...
+          action: string,
+          # Which step of how many, from 1.
+          step: int,
+          # How many steps there are.
+          steps: int,
+          # The member that it is about.
+          member: ?DeviceAddress,
+          # The worker that makes a call into the kernel.
+          pid: ?int,
+          # For how long, in seconds.
+          seconds: float,
+          # Whether the call takes so long that it may never return.
+          blocked: bool
+        )
+
         # Devices that the platform cannot isolate from each other.
         type Group (
           # The identity: from topology, the same after every boot of the same machine.
@@ -150,7 +168,9 @@ public enum Groups {
           # Why it is in that state.
           stateReason: ?string,
           # The claim that has it.
-          claim: ?string
+          claim: ?string,
+          # What is going on with it.
+          operation: ?Operation
         )
 
         # Why something about a device is unknown.
@@ -768,6 +788,58 @@ public enum Groups {
         }
     }
 
+    /// A step of a claim or a release that is being taken.
+    public struct Operation: VarlinkValue {
+        /// What is done: "unbind", "own", ...
+        public var action: String
+        /// Which step of how many, from 1.
+        public var step: Int
+        /// How many steps there are.
+        public var steps: Int
+        /// The member that it is about.
+        public var member: Groups.DeviceAddress?
+        /// The worker that makes a call into the kernel.
+        public var pid: Int?
+        /// For how long, in seconds.
+        public var seconds: Double
+        /// Whether the call takes so long that it may never return.
+        public var blocked: Bool
+
+        public init(action: String, step: Int, steps: Int, member: Groups.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool) {
+            self.action = action
+            self.step = step
+            self.steps = steps
+            self.member = member
+            self.pid = pid
+            self.seconds = seconds
+            self.blocked = blocked
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.action = try fields.required("action")
+            self.step = try fields.required("step")
+            self.steps = try fields.required("steps")
+            self.member = try fields.optional("member")
+            self.pid = try fields.optional("pid")
+            self.seconds = try fields.required("seconds")
+            self.blocked = try fields.required("blocked")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("action", self.action)
+                writer.field("step", self.step)
+                writer.field("steps", self.steps)
+                writer.field("member", self.member)
+                writer.field("pid", self.pid)
+                writer.field("seconds", self.seconds)
+                writer.field("blocked", self.blocked)
+            }
+        }
+    }
+
     /// Devices that the platform cannot isolate from each other.
     public struct Group: VarlinkValue {
         /// The identity: from topology, the same after every boot of the same machine.
@@ -796,8 +868,10 @@ public enum Groups {
         public var stateReason: String?
         /// The claim that has it.
         public var claim: String?
+        /// What is going on with it.
+        public var operation: Groups.Operation?
 
-        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil) {
+        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil, operation: Groups.Operation? = nil) {
             self.id = id
             self.backend = backend
             self.hostBridges = hostBridges
@@ -811,6 +885,7 @@ public enum Groups {
             self.state = state
             self.stateReason = stateReason
             self.claim = claim
+            self.operation = operation
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -828,6 +903,7 @@ public enum Groups {
             self.state = try fields.required("state")
             self.stateReason = try fields.optional("stateReason")
             self.claim = try fields.optional("claim")
+            self.operation = try fields.optional("operation")
             try fields.finish()
         }
 
@@ -846,6 +922,7 @@ public enum Groups {
                 writer.field("state", self.state)
                 writer.field("stateReason", self.stateReason)
                 writer.field("claim", self.claim)
+                writer.field("operation", self.operation)
             }
         }
     }
