@@ -96,10 +96,15 @@ extension Takeover {
         for (device, _) in handover.devices { claim.space.cdevs[device] = nil }
         for (number, _) in handover.groups { claim.space.groups[number] = nil }
         if handover.container != nil { claim.space.root = .none }
-        // Others have copies: none of these is a last close, so that none can take long.
-        for file in files { file.letGo() }
+        for file in files { closeAside(file) }
         publish(.claimChanged, claim, cause: "handed over as \(handover.access.rawValue)")
         watchConsumers()
+    }
+
+    /// Closes a file that others have copies of. Should they be gone already it is the last close, in which vfio resets the
+    /// device: so that a worker has it too.
+    private func closeAside(_ file: KernelFile) {
+        do throws(HostError) { try host.prepare(.close(file)).go() } catch { file.letGo() }
     }
 
     /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.
