@@ -147,6 +147,11 @@ extension ActiveClaim {
             update(member, in: context.group) { $0.reset = .reset }
         } catch {
             guard case .errno(let errno) = error.cause else { throw error }
+            // `reset` is there where a reset of the bus is all there is, and that is refused while others sit on the bus
+            // (drivers/pci/pci.c, pci_parent_bus_reset): no reset was tried.
+            if KernelError(errno).name == "ENOTTY" {
+                return update(member, in: context.group) { $0.reset = .notReset }
+            }
             update(member, in: context.group) { $0.reset = .failed }
             // The way back goes on: a device in an unknown state is better with its driver than with nobody.
             takeover.quarantine(
