@@ -90,6 +90,10 @@ extension ActiveClaim {
     /// Binds a member to vfio again that has lost it. With its link gone and a descriptor of it open, somebody is
     /// unbinding or removing it, and the kernel waits for the owner to let go.
     private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+        // What led here was read some time ago.
+        guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
+            return takeover.changed()
+        }
         let isOpen = await !host.holders(of: [member]).filter { $0.device == member }.isEmpty
         guard !isOpen, space.cdevs[member] == nil else {
             work[group]?.problems[member] = Self.leaving

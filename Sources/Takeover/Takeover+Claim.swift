@@ -164,6 +164,8 @@ extension Takeover {
                     let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
+                // What is read of the host from here on shows them taken: nobody is to find them lost.
+                await refresh?()
                 for id in ids { claim.update(id) { $0.goal = .hold } }
                 do throws(JournalError) { try claim.save() } catch {
                     for id in ids { claim.update(id) { $0.goal = .take } }
