@@ -118,7 +118,11 @@ extension GroupService {
             takeover.giveUp(id, cause: "its client was gone before it heard of the claim")
             throw .clientGone
         }
-        let handover = try await hand(granted, over: call, takeover)
+        let handover: Claims.Handover?
+        do throws(ErrorReply) { handover = try await hand(granted, over: call, takeover) } catch {
+            takeover.giveUp(id, cause: "what it is to have could not be handed over")
+            throw error
+        }
         if request.lifetime == .connection {
             call.onConnectionOver { takeover.ownerIsGone(id, cause: "its connection is closed") }
         }

@@ -32,6 +32,9 @@ public final class GroupService {
     let cache = ReplyCache()
     let explainers = ExplainerCache()
     private var registry: Registry
+    /// How many readings of the host were begun, and which of them was the last to be taken in.
+    private var readings = 0
+    private var lastReading = 0
     /// The claims; nil where nothing can be claimed.
     public private(set) var takeover: Takeover?
     /// Called with what an administrator should find in the log.
@@ -94,8 +97,19 @@ public final class GroupService {
                 // Changes come in bursts (a driver's unbind is five uevents): one reading serves them all.
                 try await EventLoop.main.sleep(for: .milliseconds(20))
             } catch { return }
-            update(try await host.readInventory())
+            try await readHost()
         }
+    }
+
+    /// Reads the host and takes in what was read, unless a reading that began later was taken in meanwhile: an older one
+    /// shows members of a claim as they were before they were taken.
+    private func readHost() async throws(HostError) {
+        readings += 1
+        let reading = readings
+        let inventory = try await host.readInventory()
+        guard reading > lastReading else { return }
+        lastReading = reading
+        update(inventory)
     }
 
     /// Ends all monitors, so that a server that stops need not wait for them.
@@ -104,7 +118,7 @@ public final class GroupService {
     /// Reads the host again now.
     private func refresh() async {
         // When it cannot be read, that is noticed and told where it is followed.
-        do throws(HostError) { update(try await host.readInventory()) } catch {}
+        do throws(HostError) { try await readHost() } catch {}
     }
 
     /// Takes a new inventory in.

@@ -23,8 +23,10 @@ extension ActiveClaim {
         }
         let snapshot = takeover.snapshot()
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
-        let findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
+        var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
+        if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         var problems = problems(of: findings)
+        for case .unowned(let member) in findings where problems[member] == nil { problems[member] = work.unowned }
         for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }
         if work.problems != problems {
             work.problems = problems
@@ -56,10 +58,21 @@ extension ActiveClaim {
             case .replaced(let member): problems[member] = "another device has its address now"
             case .driverless(let member): problems[member] = "it lost its vfio driver"
             case .onDriver(let member, let driver): problems[member] = "it is bound to \(driver)"
-            case .overrideChanged, .joined: break
+            case .overrideChanged, .joined, .unowned: break
             }
         }
         return problems
+    }
+
+    /// The first member on vfio of a kernel group that should be owned and is not.
+    private func unownedMember(of group: GroupID) -> DeviceAddress? {
+        guard handedOver == nil, !isHandingOver else { return nil }
+        return heldMembers(of: group).first { member in
+            guard let device = takeover.snapshot().inventory[member], let number = device.kernelGroup else {
+                return false
+            }
+            return !owns(number) && device.driver == self[group]?.members.first { $0.address == member }?.vfioDriver
+        }
     }
 
     private func remedy(_ finding: HoldingFinding, _ group: GroupID) async {
@@ -72,14 +85,40 @@ extension ActiveClaim {
                     .memberDriverChanged, self, group, member,
                     cause: "its driver_override was changed, and is set again")
             case .joined(let member): try await takeIn(member, group)
+            case .unowned: try await ownAgain(group)
             case .gone, .replaced, .onDriver: break
             }
         } catch {
             if case .stopped = error.cause { return }
             // Tried again when something about it changes, not in circles.
             work[group]?.hopeless.insert(finding)
-            if let member = error.member { work[group]?.problems[member] = error.reason }
+            if let member = error.member ?? finding.unowned { work[group]?.problems[member] = error.reason }
             takeover.changed()
+            if finding.unowned != nil {
+                work[group]?.unowned = error.reason
+                // Nothing tells when a program closes what it had open.
+                lookLater(at: group, again: finding)
+            }
+        }
+    }
+
+    /// Has the kernel refuse host drivers again, which somebody kept the daemon from.
+    private func ownAgain(_ group: GroupID) async throws(StepFailure) {
+        beginUnowned(group, cause: "from the loss of ownership until the daemon had it again")
+        try await regain(group)
+        work[group]?.unowned = nil
+        do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }
+        takeover.publish(.claimChanged, self, group, cause: "it is owned in the kernel again")
+    }
+
+    private func lookLater(at group: GroupID, again finding: HoldingFinding) {
+        guard let work = work[group] else { return }
+        work.laterLook?.cancel()
+        work.laterLook = EventLoop.main.spawn { [weak self, host, pause = takeover.timing.ownAgain] in
+            do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+            guard let self, self[group]?.goal == .hold else { return }
+            work.hopeless.remove(finding)
+            look(at: group)
         }
     }
 
@@ -90,6 +129,10 @@ extension ActiveClaim {
     /// Binds a member to vfio again that has lost it. With its link gone and a descriptor of it open, somebody is
     /// unbinding or removing it, and the kernel waits for the owner to let go.
     private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+        // What led here was read some time ago.
+        guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
+            return takeover.changed()
+        }
         let isOpen = await !host.holders(of: [member]).filter { $0.device == member }.isEmpty
         guard !isOpen, space.cdevs[member] == nil else {
             work[group]?.problems[member] = Self.leaving
@@ -101,15 +144,32 @@ extension ActiveClaim {
             }
             return
         }
+        try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
-        if let number = kernelGroup(of: member), handedOver == nil, !owns(number) {
-            try await own(kernelGroup: number, context(group, .own(kernelGroup: number)))
-        }
+        if handedOver == nil { try await regain(group) }
         work[group]?.problems[member] = nil
         takeover.publish(
             .memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
         takeover.changed()
+    }
+
+    /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first
+    /// owns nothing any more (facts/vm-lab.md: last device unbound with the group fd open).
+    private func forgetLostGroup(of member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+        guard let number = kernelGroup(of: member), space.groups[number] != nil else { return }
+        let context = context(group, .own(kernelGroup: number))
+        for other in self[group]?.members ?? []
+        where other.address != member && kernelGroup(of: other.address) == number {
+            guard let wanted = other.vfioDriver else { continue }
+            if try await binding(of: other.address, context)?.driver == wanted { return }
+        }
+        guard let file = space.groups.removeValue(forKey: number) else { return }
+        beginUnowned(group, cause: "from the loss of its last vfio driver until it was bound to one again")
+        try await close(file, about: nil, context)
+        if space.groups.isEmpty, case .container(let container, true) = space.root {
+            space.root = .container(container, hasIOMMU: false)
+        }
     }
 
     /// Makes a device that came into a held group a member of the claim.
@@ -143,10 +203,12 @@ extension HoldingFinding {
     /// Whether something can be done about it that takes nothing from anybody.
     fileprivate var isRemediable: Bool {
         switch self {
-        case .driverless, .overrideChanged, .joined: true
+        case .driverless, .overrideChanged, .joined, .unowned: true
         case .gone, .replaced, .onDriver: false
         }
     }
+
+    fileprivate var unowned: DeviceAddress? { if case .unowned(let member) = self { member } else { nil } }
 
     fileprivate var leaving: DeviceAddress? { if case .driverless(let member) = self { member } else { nil } }
 }

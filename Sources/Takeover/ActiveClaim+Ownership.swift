@@ -111,11 +111,14 @@ extension ActiveClaim {
         do throws(StepFailure) { try await body() } catch {
             guard case .errno(let errno) = error.cause, KernelError(errno).name == "EPERM" else { throw error }
             var blockers: [String] = []
-            for member in self[context.group]?.members ?? [] where member.vfioDriver == nil || member.isBridge {
-                guard let driver = try await binding(of: member.address, context)?.driver else { continue }
-                let device = takeover.snapshot().inventory[member.address]
-                guard let device, MemberState(of: device, kernel: takeover.snapshot().inventory.kernel) == .host else {
-                    continue
+            for member in self[context.group]?.members ?? [] {
+                guard let driver = try await binding(of: member.address, context)?.driver, driver != member.vfioDriver
+                else { continue }
+                if member.vfioDriver == nil {
+                    let inventory = takeover.snapshot().inventory
+                    guard let device = inventory[member.address],
+                        MemberState(of: device, kernel: inventory.kernel) == .host
+                    else { continue }
                 }
                 blockers.append("\(member.address) is bound to \(driver)")
             }

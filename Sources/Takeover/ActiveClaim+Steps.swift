@@ -130,11 +130,34 @@ extension ActiveClaim {
         try await awaitWorker(of: context.group, context)
         guard handedOver != nil else { return }
         let devices = self[context.group]?.members.map(\.address) ?? []
-        while !(await host.holders(of: devices)).isEmpty {
+        while true {
+            let isSeen = await !host.holders(of: devices).isEmpty
+            if !isSeen {
+                let isUsed = try await isUsedUnseen(context)
+                if !isUsed { return }
+            }
             do throws(LoopError) { try await host.sleep(for: takeover.timing.look) } catch {
                 throw context.failure(.stopped, remedy: "")
             }
         }
+    }
+
+    /// Whether somebody has a device by a descriptor from its group, and nothing else of it: before Linux 6.18 nothing in
+    /// /proc says which device that is. Such a descriptor keeps the group from being opened (drivers/vfio/group.c,
+    /// vfio_device_group_open), so that having the group again is the proof.
+    private func isUsedUnseen(_ context: StepContext) async throws(StepFailure) -> Bool {
+        guard record.access == .container else { return false }
+        for number in ownableGroups(of: context.group) {
+            do throws(StepFailure) { try await own(kernelGroup: number, context) } catch {
+                switch error.cause {
+                case .errno where error.isBusy: return true
+                // It is not this group's to be owned any more; what that means is seen in the steps that follow.
+                case .errno, .reason: return false
+                case .blocked, .stopped: throw error
+                }
+            }
+        }
+        return false
     }
 
     private func reset(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
@@ -147,6 +170,11 @@ extension ActiveClaim {
             update(member, in: context.group) { $0.reset = .reset }
         } catch {
             guard case .errno(let errno) = error.cause else { throw error }
+            // `reset` is there where a reset of the bus is all there is, and that is refused while others sit on the bus
+            // (drivers/pci/pci.c, pci_parent_bus_reset): no reset was tried.
+            if KernelError(errno).name == "ENOTTY" {
+                return update(member, in: context.group) { $0.reset = .notReset }
+            }
             update(member, in: context.group) { $0.reset = .failed }
             // The way back goes on: a device in an unknown state is better with its driver than with nobody.
             takeover.quarantine(

@@ -20,6 +20,8 @@ final class ActiveClaim {
     var space = AddressSpace()
     /// When its groups were handed over; nil while the daemon has them.
     var handedOver: MonotonicTime?
+    /// What is to be handed over is being made: who gets it may have to bind it, and nobody else may.
+    var isHandingOver = false
     /// Since when nobody was seen with its devices.
     var unseenSince: MonotonicTime?
     /// The owner's process has ended.
@@ -83,7 +85,10 @@ final class ActiveClaim {
     func stop() {
         ownerTask?.cancel()
         taking?.cancel()
-        for work in work.values { work.task?.cancel() }
+        for work in work.values {
+            work.task?.cancel()
+            work.laterLook?.cancel()
+        }
     }
 }
 
@@ -116,10 +121,14 @@ final class GroupWork {
     var task: Task<Void, Never>?
     /// When a host driver could first have come in; nil while the group is owned.
     var unownedSince: MonotonicTime?
+    /// Why the group is not owned though it should be.
+    var unowned: String?
     /// Devices that somebody wants to leave, so that each is announced once.
     var leaving: Set<DeviceAddress> = []
     /// What could not be put right, and is not tried again while nothing about it changes.
     var hopeless: Set<HoldingFinding> = []
+    /// Looks at the group again after a while.
+    var laterLook: Task<Void, Never>?
     /// The host changed while the group was worked on.
     var looksAgain = false
 

@@ -18,6 +18,8 @@ enum HoldingFinding: Hashable, Sendable {
     case overrideChanged(DeviceAddress)
     /// A device came into the group.
     case joined(DeviceAddress)
+    /// The kernel would let host drivers in; the first member that is on vfio.
+    case unowned(DeviceAddress)
 
     /// What is wrong with a group that is held; `members` are those that the registry has.
     static func all(of group: ClaimedGroup, _ members: [Member], in inventory: Inventory) -> [HoldingFinding] {

@@ -164,6 +164,9 @@ extension Takeover {
                     let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
+                // What is read of the host from here on shows them taken: nobody is to find them lost.
+                await refresh?()
+                if adopting { for id in ids { claim.update(id) { $0.becomeAdopted() } } }
                 for id in ids { claim.update(id) { $0.goal = .hold } }
                 do throws(JournalError) { try claim.save() } catch {
                     for id in ids { claim.update(id) { $0.goal = .take } }
@@ -183,10 +186,7 @@ extension Takeover {
         }
         watch?.cancel()
         claim.taking = nil
-        guard let failure else {
-            await refresh?()
-            return changed()
-        }
+        guard let failure else { return changed() }
         // A daemon that ends leaves it to the next.
         guard !isStopped else { throw .stopped }
         let unrestored = await undo(ids, of: claim)
@@ -266,9 +266,6 @@ extension Takeover {
             }
             var claimed = await self.record(of: device, binding)
             if adopting, member.state == .held {
-                // What had it before is not known, and an override for vfio is none to go back to.
-                claimed.before.driver = .unknown
-                claimed.before.driverOverride = nil
                 claimed.vfioDriver = binding.driver
                 claimed.pin = binding.driver
             }
@@ -307,6 +304,17 @@ extension ClaimedGroup {
     /// A group that is to be taken, of which nothing is known yet but its name.
     fileprivate init(taking record: GroupRecord) {
         self.init(id: record.id, kernelGroups: record.group.kernelGroups, goal: .take, members: [])
+    }
+
+    /// From here on the way back leads to the host and not to where the group was found. As long as that was not so, an
+    /// adoption that fails left a group alone which somebody may be using.
+    fileprivate mutating func becomeAdopted() {
+        for index in members.indices where members[index].before.driver.name == members[index].vfioDriver {
+            guard members[index].vfioDriver != nil else { continue }
+            // What had it before is not known, and an override for vfio is none to go back to.
+            members[index].before.driver = .unknown
+            members[index].before.driverOverride = nil
+        }
     }
 }
 

@@ -45,6 +45,7 @@ extension Takeover {
     func prepare(
         _ access: Access, _ ids: [GroupID], of claim: ActiveClaim, leaveOut: [DeviceAddress]
     ) async throws(TakeoverError) -> Handover {
+        claim.isHandingOver = true
         do throws(StepFailure) {
             try await switchRoot(of: claim, to: access, ids)
             let handover = try await claim.prepareHandover(access, of: ids, leaveOut: leaveOut)
@@ -57,6 +58,7 @@ extension Takeover {
             }
             return handover
         } catch {
+            claim.isHandingOver = false
             if isStopped { throw .stopped }
             claim.record.access = .hold
             for id in ids where claim[id]?.goal == .hold {
@@ -90,6 +92,7 @@ extension Takeover {
     /// Lets go of what was handed over, once copies of it are on their way: nothing of it should outlive its consumer.
     public func finishHandover(_ handover: Handover, of id: String) async {
         guard let claim = claims[id] else { return }
+        claim.isHandingOver = false
         claim.handedOver = host.now
         claim.unseenSince = nil
         let files = handover.devices.map(\.file) + handover.groups.map(\.file) + [handover.container].compactMap { $0 }
@@ -142,9 +145,8 @@ extension Takeover {
 
     /// Has the kernel refuse host drivers in a claim's groups again, by files of the daemon.
     private func regain(_ claim: ActiveClaim) async {
-        claim.handedOver = nil
+        let access = claim.record.access
         claim.record.access = .hold
-        claim.record.leftOut = []
         for group in claim.record.groups where group.goal == .hold {
             // Since when is not known: the consumer ended some time after it was last seen.
             if !claim.ownableGroups(of: group.id).allSatisfy(claim.owns) {
@@ -152,9 +154,17 @@ extension Takeover {
             }
             do throws(StepFailure) { try await claim.regain(group.id) } catch {
                 if case .stopped = error.cause { return }
-                claim.work[group.id]?.problems[error.member ?? claim.heldMembers(of: group.id)[0]] = error.reason
+                if error.isBusy {
+                    // Somebody has a descriptor that nothing in /proc tells from others: the consumer lives.
+                    claim.record.access = access
+                    claim.unseenSince = nil
+                    return
+                }
+                claim.work[group.id]?.unowned = error.reason
             }
         }
+        claim.handedOver = nil
+        claim.record.leftOut = []
         do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
         publish(.claimChanged, claim, cause: "its consumer is gone; the daemon holds it again")
         for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }

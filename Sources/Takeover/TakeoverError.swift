@@ -26,6 +26,12 @@ public struct StepFailure: Error, Equatable, Sendable {
     /// What would help, in words.
     public var remedy: String
 
+    /// Somebody else has what was to be opened.
+    var isBusy: Bool {
+        guard case .errno(let errno) = cause else { return false }
+        return KernelError(errno).name == "EBUSY"
+    }
+
     /// What went wrong, and in what, in words.
     public var reason: String { "\(action)\(member.map { " of \($0)" } ?? ""): \(detail)" }
 

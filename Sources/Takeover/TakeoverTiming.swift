@@ -20,5 +20,8 @@ public struct TakeoverTiming: Equatable, Sendable {
     /// How long after a hand-over that is not yet tried, unless the owner ended.
     public var handOver = Duration.seconds(10)
 
+    /// The pause before ownership that somebody keeps from the daemon is tried again.
+    public var ownAgain = Duration.seconds(5)
+
     public init() {}
 }

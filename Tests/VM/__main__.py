@@ -69,7 +69,7 @@ def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report
         started = time.monotonic()
         logs = folder / f"{place.replace(' ', '-')}-{attempt}"
         try:
-            machine = Machine(boot.kernel, image, boot.topology, boot.iommu, logs)
+            machine = Machine(boot.kernel, image, boot.topology, boot.iommu, boot.is_full, logs)
         except MachineGone as gone:
             reason = f"the machine did not come up: {gone}"
             for test in left:

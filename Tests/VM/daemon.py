@@ -50,6 +50,29 @@ class Daemon:
         """The members of each group that is one kernel group, by the kernel group's number."""
         return {group["kernelGroups"][0]: names(group) for group in self.groups() if len(group["kernelGroups"]) == 1}
 
+    def claim(self, words: str) -> JSON:
+        """Claims what the words of `vfiogroupctl claim` say: the claim."""
+        return last_reply(self._guest.check(f"vfiogroupctl --json claim {words}"))["claim"]
+
+    def release(self, name: str) -> None:
+        """Gives a claim back, which must leave nothing of it."""
+        reply = last_reply(self._guest.check(f"vfiogroupctl --json release {name}"))
+        assert "claim" not in reply, f"released, and still there: {reply}"
+
+    def refusal(self, command: str) -> str:
+        """What vfiogroupctl says of a command that must fail."""
+        outcome = self._guest.run(f"vfiogroupctl {command}")
+        assert outcome.status != 0, f"`vfiogroupctl {command}` should have been refused: {outcome.output}"
+        return outcome.output
+
+    def claims(self) -> list[JSON]:
+        claims: list[JSON] = self.call("claims")["claims"]
+        return claims
+
+    def claim_of(self, name: str) -> JSON | None:
+        """A claim as it is now; nothing when there is none."""
+        return next((claim for claim in self.claims() if name in (claim["id"], claim.get("name"))), None)
+
     def monitor(self) -> "Monitor":
         """Watches from now on: returns when the daemon has said that it does."""
         monitor = Monitor(self._guest.start("vfiogroupctl --json monitor"))
@@ -60,9 +83,10 @@ class Daemon:
         return len(self._guest.check(f"ls /proc/{self.process.pid}/task").split())
 
     def descriptors(self) -> list[str]:
-        """What it has open, as the links of /proc/PID/fd say; sockets without their numbers, which are new each time."""
+        """What it has open, as the links of /proc/PID/fd say; sockets without their numbers, which are new each time, and
+        without the log, which is another after a restart."""
         printed = self._guest.check(f"for fd in /proc/{self.process.pid}/fd/*; do readlink $fd; done; true")
-        return sorted(line.split(":[")[0] for line in printed.splitlines())
+        return sorted(line.split(":[")[0] for line in printed.splitlines() if line != self.process.log)
 
     def log(self) -> str:
         return self.process.output()
@@ -97,6 +121,13 @@ class Monitor:
 
     def stop(self) -> None:
         self._process.kill("TERM")
+
+
+def last_reply(printed: str) -> JSON:
+    """The last of the replies that a call with progress printed, a line each."""
+    lines = printed.splitlines()
+    reply: JSON = json.loads(lines[-1]) if lines else {}
+    return reply
 
 
 def names(group: JSON) -> list[str]:

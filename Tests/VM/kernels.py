@@ -15,7 +15,7 @@ import debian
 # Loaded at boot: the drivers of the topologies' devices. No udev does it in the guest.
 LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "virtio-rng", "virtio-iommu"]
 # There for a `modprobe`, by a test or by the daemon.
-AT_HAND = ["vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub"]
+AT_HAND = ["vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub", "ext4"]
 # kmod's modprobe loads type1 after vfio (MODULE_SOFTDEP of drivers/vfio); busybox knows no such thing, and without type1
 # no container works.
 SOFT = {"vfio_pci": ["vfio_iommu_type1"]}

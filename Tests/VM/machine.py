@@ -14,11 +14,13 @@ class Machine:
     """An emulated machine with the daemon running in it."""
 
     def __init__(
-        self, kernel: kernels.Kernel, initramfs: pathlib.Path, topology: str, iommu: str, folder: pathlib.Path
+        self, kernel: kernels.Kernel, initramfs: pathlib.Path, topology: str, iommu: str, is_full: bool,
+        folder: pathlib.Path
     ) -> None:
         self.kernel = kernel
         self.topology = topology
         self.iommu = iommu
+        self.is_full = is_full
         self.qemu = QEMU(kernel.image, initramfs, topology, iommu, folder)
         try:
             self.guest = Guest(self.qemu.agent)

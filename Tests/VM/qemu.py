@@ -36,9 +36,11 @@ class QEMU:
         folder.mkdir(parents=True, exist_ok=True)
         # Names of sockets hold 107 bytes at most: they cannot lie in a cache folder that may lie anywhere.
         self._sockets = pathlib.Path(tempfile.mkdtemp(prefix="vfiogroupd-vm-"))
-        blank = self._sockets / "blank.img"
-        with open(blank, "wb") as image:
+        disk = self._sockets / "disk.img"
+        with open(disk, "wb") as image:
             image.truncate(16 << 20)
+        # A file system, so that a disk can be mounted.
+        subprocess.run(["busybox", "mke2fs", "-F", str(disk)], check=True, capture_output=True)
         arguments = [
             PROGRAM, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS,
             "-m", "768", "-nodefaults", "-display", "none", "-no-reboot",
@@ -46,7 +48,7 @@ class QEMU:
             "-chardev", f"socket,id=agent,path={self._sockets / 'agent'},server=on,wait=off",
             "-serial", "chardev:agent",
             "-qmp", f"unix:{self._sockets / 'qmp'},server=on,wait=off",
-            "-drive", f"if=none,id=blank,format=raw,readonly=on,file={blank}",
+            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
             *topologies.devices(topology, iommu),
             "-kernel", str(kernel), "-initrd", str(initramfs),
             "-append", f"{KERNEL_ARGUMENTS} {topologies.KERNEL_ARGUMENTS[iommu]}",

@@ -51,6 +51,8 @@ class Boot:
     topology: str
     iommu: str
     tests: tuple[Test, ...]
+    # With VM_FULL=1, where tests repeat more often what may go wrong once in a while.
+    is_full: bool
 
 
 def plan(kernel: Kernel, is_full: bool, only: str) -> list[Boot]:
@@ -62,5 +64,5 @@ def plan(kernel: Kernel, is_full: bool, only: str) -> list[Boot]:
         tests = tuple(test for test in TESTS
                       if only in test.name and test.belongs_to(kernel, topology, iommu, is_full))
         if tests:
-            boots.append(Boot(kernel, topology, iommu, tests))
+            boots.append(Boot(kernel, topology, iommu, tests, is_full))
     return boots

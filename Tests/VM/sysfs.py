@@ -25,6 +25,28 @@ done
 """
 
 
+# What a takeover changes, of each function. `read` is the shell's own: a process for each attribute would take seconds.
+SETTINGS = """
+for device in /sys/bus/pci/devices/*; do
+    driver=$(readlink $device/driver) override= power= d3cold=
+    read override <$device/driver_override
+    [ -e $device/power/control ] && read power <$device/power/control
+    [ -e $device/d3cold_allowed ] && read d3cold <$device/d3cold_allowed
+    echo "${device##*/}|${driver##*/}|$override|$power|$d3cold"
+done
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a takeover changes of a function, and has to give back."""
+
+    driver: str
+    driver_override: str
+    power_control: str
+    d3cold_allowed: str
+
+
 @dataclasses.dataclass
 class Function:
     """A PCI function as sysfs shows it."""
@@ -56,6 +78,15 @@ class Sysfs:
             functions[address] = Function(
                 address, path, int(group) if group else None, driver or None, identity, ids)
         return functions
+
+    def settings(self) -> dict[str, Settings]:
+        """What a takeover changes, of all functions."""
+        printed = self._guest.check(SETTINGS)
+        return {words[0]: Settings(*words[1:]) for words in (line.split("|") for line in printed.splitlines())}
+
+    def vfio_nodes(self) -> list[str]:
+        """The nodes of groups and devices."""
+        return self._guest.check("ls /dev/vfio /dev/vfio/devices 2>/dev/null | grep -E '^(vfio)?[0-9]' || true").split()
 
     def find(self, ids: str, behind: str | None = None) -> Function:
         """The first function with these IDs (`0x8086:0x10d3`)."""

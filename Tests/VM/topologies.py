@@ -29,7 +29,7 @@ e1000,addr=03.0,multifunction=on,romfile=
 e1000,addr=03.1,romfile=
 pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0,multifunction=on
 pcie-root-port,id=rp2,chassis=1,slot=2,addr=04.1
-nvme,serial=n1,bus=rp1,drive=blank
+nvme,serial=n1,bus=rp1,drive=disk
 e1000e,bus=rp2,romfile=
 pcie-root-port,id=rp3,chassis=1,slot=3,addr=05.0
 x3130-upstream,id=up1,bus=rp3
@@ -69,7 +69,7 @@ SRIOV = """
 pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0
 nvme-subsys,id=ss0
 nvme,serial=pf,bus=rp1,subsys=ss0,sriov_max_vfs=4,sriov_vq_flexible=8,sriov_vi_flexible=8,max_ioqpairs=10,msix_qsize=20
-nvme-ns,drive=blank,nsid=1,shared=on
+nvme-ns,drive=disk,nsid=1,shared=on
 pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0
 e1000e,bus=rp2,romfile=
 """

@@ -1,5 +1,9 @@
 """The tests, a file a subject. Importing this imports them all, which registers them with `suite`."""
 
-from cases import drivers, groups, hotplug, restart, virtual_functions
+from cases import (
+    blocked_unbinds, claims, consumers, crashes, drivers, groups, hotplug, ownership, preflight, restart,
+    virtual_functions)
 
-__all__ = ["drivers", "groups", "hotplug", "restart", "virtual_functions"]
+__all__ = [
+    "blocked_unbinds", "claims", "consumers", "crashes", "drivers", "groups", "hotplug", "ownership", "preflight",
+    "restart", "virtual_functions"]

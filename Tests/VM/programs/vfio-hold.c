@@ -1,6 +1,7 @@
 // Holds a device as a virtual machine monitor does, until it is killed, and lets go of nothing when it is asked to:
 //     vfio-hold group NUMBER ADDRESS    group and container, the device opened through them
 //     vfio-hold cdev NODE               the character device, bound to an iommufd
+//     vfio-hold open NODE               the character device, only opened
 // Prints "holding" when it does, or what failed.
 #include <errno.h>
 #include <fcntl.h>
@@ -45,11 +46,19 @@ static void hold_by_cdev(const char *node) {
     checked(ioctl(checked(open(path, O_RDWR), path), BIND_IOMMUFD, &bind), "BIND_IOMMUFD");
 }
 
+static void hold_unbound(const char *node) {
+    char path[64];
+    snprintf(path, sizeof path, "/dev/vfio/devices/%s", node);
+    checked(open(path, O_RDWR), path);
+}
+
 int main(int count, char **words) {
     if (count == 4 && !strcmp(words[1], "group"))
         hold_by_group(words[2], words[3]);
     else if (count == 3 && !strcmp(words[1], "cdev"))
         hold_by_cdev(words[2]);
+    else if (count == 3 && !strcmp(words[1], "open"))
+        hold_unbound(words[2]);
     else
         return 2;
     puts("holding");

@@ -1,0 +1,29 @@
+"""What the host itself uses is refused, and taken only when it is named."""
+
+from cases.claims import unchanged
+from machine import Machine
+from suite import test
+from waiting import until
+
+PLACES, FURTHER = {"rich": ("intel",)}, {"rich": ("amd",)}
+
+
+@test(PLACES, FURTHER)
+def a_disk_that_is_mounted_is_refused_and_taken_by_force(vm: Machine) -> None:
+    disk = vm.sysfs.find("0x1b36:0x0010").address
+    with unchanged(vm):
+        vm.guest.run("modprobe ext4")
+        name = vm.guest.check(f"ls -d /sys/bus/pci/devices/{disk}/nvme/nvme*/nvme*n1").split("/")[-1].strip()
+        # The node comes a moment after the disk.
+        until(lambda: vm.guest.run(f"test -b /dev/{name}").status == 0, f"/dev/{name}")
+        vm.guest.check(f"mkdir -p /mnt && mount -t ext4 -o ro /dev/{name} /mnt")
+        refused = vm.daemon.refusal(f"claim {disk} --name disk")
+        assert "/mnt" in refused and disk in refused and name in refused, refused
+        assert vm.daemon.claims() == [] and vm.sysfs.settings()[disk].driver == "nvme"
+        # Another device that is forced does not help.
+        vm.daemon.refusal(f"claim {disk} --force 0000:00:00.0")
+        claim = vm.daemon.claim(f"{disk} --force {disk} --name disk")
+        assert claim["state"] == "claimed" and vm.sysfs.settings()[disk].driver == "vfio-pci"
+        vm.guest.check("umount /mnt")
+        vm.daemon.release("disk")
+        until(lambda: vm.guest.run(f"ls /sys/bus/pci/devices/{disk}/nvme").status == 0, "the disk to be back")
