@@ -14,6 +14,8 @@ RELEASE  := .build/release-stripped
 DEBUG    := .build/debug
 SOURCES  := Package.swift Sources Tests $(wildcard Benchmarks)
 
+LONG_TESTS := TakeoverTests.(CrashTests|PropertyTests)
+
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -28,7 +30,10 @@ test: deps  ## Run all tests that need no virtual machine
 		echo "make test: no PyPI varlink here, so the tests that call the daemon with it are skipped"
 	swift build --build-tests
 	# Without the variable, what chance decides in tests would be different in every run, whatever the seed.
-	SWIFT_DETERMINISTIC_HASHING=1 swift test --skip-build --parallel
+	# The takeover's long tests run by themselves: beside them others would have too little of the one loop.
+	export SWIFT_DETERMINISTIC_HASHING=1
+	swift test --skip-build --parallel --skip '$(LONG_TESTS)'
+	swift test --skip-build --filter '$(LONG_TESTS)'
 
 # VM_KERNEL is a kernel with iommufd (without it, what `make vm-kernel` has built), VM_FULL=1 runs every test everywhere,
 # VM_ONLY=WORDS only the tests with these in their name; VM_BUDGET is the seconds after which a run gives up.

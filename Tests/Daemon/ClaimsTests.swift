@@ -67,8 +67,17 @@ struct DaemonClaimsTests {
         #expect(operation?.blocked == true)
         let pid = try #require(operation?.pid)
         #expect(kill(pid_t(pid), 0) == 0, "the worker is a process that can be looked at")
+        // On a machine that is busy with other tests, as long as a daemon takes that has nothing to wait for.
+        let other = try await RunningDaemon()
+        let otherTook = try await timeToStop(other)
+        let took = try await timeToStop(daemon)
+        #expect(took < max(.seconds(1), otherTook * 3), "\(took), and \(otherTook) without a stuck call")
+    }
+
+    @LoopActor
+    private func timeToStop(_ daemon: RunningDaemon) async throws -> Duration {
         let start = MonotonicTime.now
         #expect(try await daemon.stop().code == 0)
-        #expect(MonotonicTime.now < start + .seconds(1))
+        return .nanoseconds(MonotonicTime.now.nanoseconds - start.nanoseconds)
     }
 }
