@@ -54,7 +54,8 @@ def the_kernel_refuses_host_drivers_in_a_claimed_group(vm: Machine) -> None:
         vm.daemon.release("held")
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="iommufd")
+@test({}, PLACES, interface="legacy")
 def a_pin_that_somebody_removes_is_set_again(vm: Machine) -> None:
     first, second = cards(vm)
     with unchanged(vm):
