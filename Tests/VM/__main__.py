@@ -12,8 +12,9 @@ To add a test, write a function into a file of `cases` (a new file is named in c
 `vm.guest` runs commands in the guest (`check`, `run`; what may block is `start`ed), `vm.daemon` is the daemon (`call`
 is vfiogroupctl; `process.kill`, `start`), `vm.sysfs` is what the kernel says without it, `vm.qemu` plugs and unplugs.
 A wait is `until(condition, "what for")` or `until_equal`, never a sleep. `interface="iommufd"` is for tests of
-/dev/iommu. Further programs for the guest are added in initramfs.py, its modules in kernels.py, a topology in
-topologies.py. A test leaves the machine as it found it.
+/dev/iommu; a second `@test` with `{}` for always leaves the other kernel to VM_FULL=1, since CI has 12 minutes. Further
+programs for the guest are added in initramfs.py, its modules in kernels.py, a topology in topologies.py. A test leaves
+the machine as it found it.
 """
 
 import argparse

@@ -16,9 +16,9 @@ import debian
 LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "virtio-rng", "virtio-iommu"]
 # There for a `modprobe`, by a test or by the daemon.
 AT_HAND = ["vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub", "ext4"]
-# kmod's modprobe loads type1 after vfio (MODULE_SOFTDEP of drivers/vfio); busybox knows no such thing, and without type1
-# no container works.
-SOFT = {"vfio_pci": ["vfio_iommu_type1"]}
+# kmod's modprobe loads type1 after vfio, and crc32c before ext4 (MODULE_SOFTDEP); busybox knows no such thing. Without
+# type1 no container works, and without crc32c no mount.
+SOFT = {"vfio_pci": ["vfio_iommu_type1"], "ext4": ["crc32c_generic"]}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the guest's kernel says of its devices, read without the daemon, and what follows from it."""
 
+import collections
 import dataclasses
 import re
 
@@ -7,32 +8,34 @@ from guest import Guest
 
 PCI = "/sys/bus/pci/devices"
 
-# One round trip reads all: the path of each function, its kernel group, driver, and the number of a virtual one.
+# One round trip reads all, and with the shell's own means: a process for each attribute would take seconds. A line is a
+# kind, a function's address, and what it has: its path, its kernel group, driver, IDs, the physical function that it is
+# the N-th virtual one of, or what a takeover changes of it.
 SCRIPT = """
-for device in /sys/bus/pci/devices/*; do
-    address=${device##*/}
-    path=$(readlink -f $device)
-    group=$(readlink $device/iommu_group) driver=$(readlink $device/driver) number=
-    if [ -e $device/physfn ]; then
-        for link in $device/physfn/virtfn*; do
-            [ "$(readlink -f $link)" = "$path" ] && number=${link##*virtfn} above=$(readlink -f $device/physfn)
-        done
-    else
-        above=
-    fi
-    echo "$address|$path|${group##*/}|${driver##*/}|$number|$above|$(cat $device/vendor):$(cat $device/device)"
+ls -l /sys/bus/pci/devices | while read -r line; do
+    case $line in *" -> "*) address=${line% -> *}; echo "path|${address##* }|${line##* -> ../../../}" ;; esac
 done
-"""
-
-
-# What a takeover changes, of each function. `read` is the shell's own: a process for each attribute would take seconds.
-SETTINGS = """
+for link in /sys/kernel/iommu_groups/*/devices/*:*; do
+    group=${link#/sys/kernel/iommu_groups/}
+    echo "group|${link##*/}|${group%%/*}"
+done
+for link in /sys/bus/pci/drivers/*/*:*:*; do
+    driver=${link%/*}
+    echo "driver|${link##*/}|${driver##*/}"
+done
 for device in /sys/bus/pci/devices/*; do
-    driver=$(readlink $device/driver) override= power= d3cold=
-    read override <$device/driver_override
-    [ -e $device/power/control ] && read power <$device/power/control
-    [ -e $device/d3cold_allowed ] && read d3cold <$device/d3cold_allowed
-    echo "${device##*/}|${driver##*/}|$override|$power|$d3cold"
+    read -r vendor <$device/vendor; read -r ids <$device/device
+    echo "ids|${device##*/}|$vendor:$ids"
+    override= power= d3cold=
+    read -r override <$device/driver_override
+    [ -e $device/power/control ] && read -r power <$device/power/control
+    [ -e $device/d3cold_allowed ] && read -r d3cold <$device/d3cold_allowed
+    echo "settings|${device##*/}|$override|$power|$d3cold"
+done 2>/dev/null
+for link in /sys/bus/pci/devices/*/virtfn*; do
+    [ -e $link ] || continue
+    target=$(readlink $link) physical=${link%/*}
+    echo "virtual|${target##*/}|${physical##*/}|${link##*virtfn}"
 done
 """
 
@@ -71,18 +74,34 @@ class Sysfs:
 
     def functions(self) -> dict[str, Function]:
         """All PCI functions, by address."""
+        read = self._read()
+        paths = {address: f"/sys/devices/{words[0].removeprefix('devices/')}" for address, words in read["path"].items()}
         functions = {}
-        for line in self._guest.check(SCRIPT).splitlines():
-            address, path, group, driver, number, physical, ids = line.split("|")
-            identity = identity_of(path) if not number else f"{identity_of(physical)}_vf{number}"
+        for address, path in paths.items():
+            if virtual := read["virtual"].get(address):
+                identity = f"{identity_of(paths[virtual[0]])}_vf{virtual[1]}"
+            else:
+                identity = identity_of(path)
+            group, driver = read["group"].get(address), read["driver"].get(address)
+            # One that left in between has no more than a path.
+            ids = read["ids"].get(address, [""])[0]
             functions[address] = Function(
-                address, path, int(group) if group else None, driver or None, identity, ids)
+                address, path, int(group[0]) if group else None, driver[0] if driver else None, identity, ids)
         return functions
 
     def settings(self) -> dict[str, Settings]:
         """What a takeover changes, of all functions."""
-        printed = self._guest.check(SETTINGS)
-        return {words[0]: Settings(*words[1:]) for words in (line.split("|") for line in printed.splitlines())}
+        read = self._read()
+        return {address: Settings(read["driver"].get(address, [""])[0], *words)
+                for address, words in read["settings"].items()}
+
+    def _read(self) -> dict[str, dict[str, list[str]]]:
+        """What SCRIPT prints: by kind and address."""
+        read: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
+        for line in self._guest.check(SCRIPT).splitlines():
+            kind, address, *words = line.split("|")
+            read[kind][address] = words
+        return read
 
     def vfio_nodes(self) -> list[str]:
         """The nodes of groups and devices."""

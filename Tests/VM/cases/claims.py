@@ -108,7 +108,8 @@ def a_conventional_bus_is_claimed_and_released_with_its_bridge(vm: Machine) -> N
     claim_and_release(vm, vm.sysfs.find(E1000, behind=bridge).address, 3)
 
 
-@test(RICH, FURTHER)
+@test(RICH, FURTHER, interface="iommufd")
+@test({}, RICH, interface="legacy")
 def two_groups_share_the_address_space_of_a_claim(vm: Machine) -> None:
     bridge = vm.sysfs.find(BRIDGE).address
     with unchanged(vm) as before:

@@ -83,7 +83,8 @@ def an_unprivileged_program_uses_bound_devices(vm: Machine) -> None:
     prove_that_it_maps_and_reads(vm, "bound")
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="legacy")
+@test({}, PLACES, interface="iommufd")
 def after_the_end_of_a_containers_consumer_the_daemon_has_the_group_again(vm: Machine) -> None:
     prove_that_the_daemon_has_it_again(vm, "container")
 
@@ -93,7 +94,8 @@ def after_the_end_of_a_bound_devices_consumer_the_daemon_has_it_again(vm: Machin
     prove_that_the_daemon_has_it_again(vm, "bound")
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="legacy")
+@test({}, PLACES, interface="iommufd")
 def a_restart_leaves_a_containers_consumer_alone(vm: Machine) -> None:
     prove_that_a_restart_leaves_the_consumer_alone(vm, "container")
 
@@ -103,7 +105,8 @@ def a_restart_leaves_a_bound_devices_consumer_alone(vm: Machine) -> None:
     prove_that_a_restart_leaves_the_consumer_alone(vm, "bound")
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="legacy")
+@test({}, PLACES, interface="iommufd")
 def a_release_waits_for_a_consumer_that_has_nothing_but_the_devices_descriptor(vm: Machine) -> None:
     """Of such a descriptor /proc tells nothing before Linux 6.18."""
     card = vm.sysfs.find(E1000E).address

@@ -8,6 +8,9 @@ from sysfs import PCI
 from waiting import until, until_equal
 
 PLACES, FURTHER = {"hotplug": ("intel",)}, {"hotplug": ("amd",)}
+# Debian's 6.1.192 panics with intel-iommu when a device has been unplugged from a group of several, and the group then
+# changes hands: the device stays in a list of its domain (list_del corruption below device_block_translation).
+UNPLUGS, UNPLUGS_LEGACY = {"hotplug": ("intel",)}, {"hotplug": ("amd",)}
 
 
 def cards(vm: Machine) -> list[str]:
@@ -51,7 +54,8 @@ def the_kernel_refuses_host_drivers_in_a_claimed_group(vm: Machine) -> None:
         vm.daemon.release("held")
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="iommufd")
+@test({}, PLACES, interface="legacy")
 def a_pin_that_somebody_removes_is_set_again(vm: Machine) -> None:
     first, second = cards(vm)
     with unchanged(vm):
@@ -64,7 +68,8 @@ def a_pin_that_somebody_removes_is_set_again(vm: Machine) -> None:
         vm.daemon.release("held")
 
 
-@test(PLACES, FURTHER)
+@test(UNPLUGS, interface="iommufd")
+@test(UNPLUGS_LEGACY, interface="legacy")
 def a_device_plugged_into_a_claimed_group_is_taken_in(vm: Machine) -> None:
     first, second = cards(vm)
     with unchanged(vm) as before:
@@ -85,9 +90,8 @@ def a_device_plugged_into_a_claimed_group_is_taken_in(vm: Machine) -> None:
         monitor.stop()
 
 
-# Not on Debian's 6.1: its intel-iommu frees what it has of the device and leaves it in the list of the container's
-# domain, and the host panics when the group is released (list_del corruption below device_block_translation).
-@test(PLACES, FURTHER, interface="iommufd")
+@test(UNPLUGS, interface="iommufd")
+@test(UNPLUGS_LEGACY, interface="legacy")
 def a_claimed_device_that_is_unplugged_degrades_its_group(vm: Machine) -> None:
     first, _ = cards(vm)
     vm.qemu.plug("plugged", "e1000", bus="br1", addr="6", romfile="")

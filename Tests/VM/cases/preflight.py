@@ -8,7 +8,8 @@ from waiting import until
 PLACES, FURTHER = {"rich": ("intel",)}, {"rich": ("amd",)}
 
 
-@test(PLACES, FURTHER)
+@test(PLACES, FURTHER, interface="iommufd")
+@test({}, PLACES, interface="legacy")
 def a_disk_that_is_mounted_is_refused_and_taken_by_force(vm: Machine) -> None:
     disk = vm.sysfs.find("0x1b36:0x0010").address
     with unchanged(vm):
