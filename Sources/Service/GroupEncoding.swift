@@ -8,7 +8,7 @@ import Registry
 
 extension Groups.Group {
     /// A group as it is now.
-    init(_ record: GroupRecord) {
+    init(_ record: GroupRecord, windows: [DMAWindow]? = nil, sinceLastBoot: [String]? = nil) {
         let group = record.group
         self.init(
             id: group.id.text, backend: .init(group.backend), hostBridges: group.hostBridges.map(\.description),
@@ -16,7 +16,33 @@ extension Groups.Group {
             claimable: group.claimability.isClaimable, reason: group.claimability.reason,
             members: record.members.map(Groups.Member.init), complete: record.isComplete,
             blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state),
-            stateReason: record.state.reason, claim: record.claim)
+            stateReason: record.state.reason, claim: record.claim, windows: windows?.map { .init($0) },
+            sinceLastBoot: sinceLastBoot)
+    }
+}
+
+extension Groups.Window {
+    init(_ window: DMAWindow) {
+        let sizes = window.pageSizeList.map { "0x" + hexadecimal($0) }
+        self.init(
+            kind: .init(window.kind), start: window.start.map { "0x" + hexadecimal($0) },
+            last: window.last.map { "0x" + hexadecimal($0) }, pageSizes: sizes.isEmpty ? nil : sizes,
+            source: window.source, time: window.time == .boot ? .boot : .attached)
+    }
+}
+
+extension Groups.WindowKind {
+    fileprivate init(_ kind: DMAWindow.Kind) {
+        switch kind {
+        case .usable: self = .usable
+        case .reserved: self = .reserved
+        case .msi: self = .msi
+        case .direct: self = .direct
+        case .directRelaxable: self = .directRelaxable
+        case .window32: self = .window32
+        case .window64: self = .window64
+        case .dynamic: self = .dynamic
+        }
     }
 }
 

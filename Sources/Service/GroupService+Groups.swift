@@ -12,7 +12,10 @@ extension GroupService {
     func registerGroups(on server: VarlinkServer) {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            try await list(snapshot.groups, as: "groups", call) { Groups.Group($0) }
+            let sentences = lastBoot?.sentences ?? [:]
+            return try await list(snapshot.groups, as: "groups", call) { record in
+                Groups.Group(record, sinceLastBoot: sentences[record.id])
+            }
         }
         server.handleWriting(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
             let snapshot = snapshot
@@ -33,6 +36,7 @@ extension GroupService {
             return Answer(.init(device: Groups.Device(device, in: snapshot)))
         }
         server.answer(Groups.Explain.self) { [self] (call) throws(ErrorReply) in Answer(try explain(call.parameters)) }
+        server.answer(Groups.GetResets.self) { [self] (call) throws(ErrorReply) in Answer(try resets(call.parameters)) }
         server.handle(Groups.Monitor.self) { [self] (call) throws(ErrorReply) in try await monitor(call) }
     }
 
@@ -57,7 +61,9 @@ extension GroupService {
         {
             return bytes
         }
-        return cache.bytes(of: try group(parameters), generation: generation)
+        return cache.bytes(of: try group(parameters), generation: generation) { record in
+            Groups.Group(record, windows: windows(of: record), sinceLastBoot: lastBoot?.sentences[record.id])
+        }
     }
 
     func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {

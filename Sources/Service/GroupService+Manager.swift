@@ -24,7 +24,8 @@ extension GroupService {
         return .init(
             version: identity.version, host: host.name, simulated: identity.isSimulated,
             kernelRelease: inventory.kernel?.text, generation: snapshot.generation,
-            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated }, remarks: snapshot.remarks + (takeover?.problems ?? []),
+            isolating: snapshot.groups.contains { $0.group.isolation.isIsolated },
+            remarks: snapshot.remarks + (takeover?.problems ?? []),
             groupCount: snapshot.groups.count, deviceCount: inventory.devices.count,
             ungroupedCount: snapshot.ungrouped.count,
             hostBridges: inventory.hostBridges.compactMap { bridge in
@@ -41,7 +42,7 @@ extension GroupService {
                 .init(
                     device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
                     message: $0.message)
-            })
+            }, lastBoot: lastBoot.map { .init($0) })
     }
 }
 

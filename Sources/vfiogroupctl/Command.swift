@@ -10,8 +10,10 @@ struct Command: ParsableCommand {
         abstract: "Ask vfiogroupd which devices can only be handed to a virtual machine together, and claim them.",
         version: "0.1.0",
         subcommands: [
-            ListCommand.self, ShowCommand.self, ExplainCommand.self, DevicesCommand.self, TreeCommand.self, MonitorCommand.self,
-            StatusCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self, AttachCommand.self,
+            ListCommand.self, ShowCommand.self, ExplainCommand.self, DevicesCommand.self, TreeCommand.self,
+            MonitorCommand.self,
+            StatusCommand.self, SnapshotCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self,
+            AttachCommand.self,
             DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, SimulateCommand.self,
         ])
 

@@ -25,7 +25,10 @@ struct ShowCommand: DaemonCommand {
         }
         if common.json { return printJSON(reply) }
         let group = try decode(reply, as: Groups.GetGroup.Reply.self).group
-        show(group, claim: try await claim(of: group, on: connection))
+        let resets = try await connection.call(Groups.GetResets.self, .init(id: group.id))
+        show(
+            group, claim: try await claim(of: group, on: connection),
+            resets: try decode(resets, as: Groups.GetResets.Reply.self))
     }
 
     /// The claim that has a group; nil where nobody has.
@@ -40,7 +43,7 @@ struct ShowCommand: DaemonCommand {
         return try decode(reply, as: Claims.GetClaim.Reply.self).claim
     }
 
-    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?) {
+    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
@@ -61,6 +64,12 @@ struct ShowCommand: DaemonCommand {
                 member.driverOverride ?? "-", member.numaNode.map(String.init) ?? "-", names.description(of: member))
         }
         printLine(table.text)
+        if let windows = windowTable(group.windows ?? []) {
+            printLine("\nDMA windows:")
+            for line in windows.text.split(separator: "\n") { printLine("  \(line)") }
+        }
+        printSection("Resets", resetLines(resets))
+        printSection("Since the last boot", group.sinceLastBoot ?? [])
         guard !group.blockers.isEmpty else { return }
         printLine("\nIn the way:")
         for blocker in group.blockers {
