@@ -25,10 +25,9 @@ struct ShowCommand: DaemonCommand {
         }
         if common.json { return printJSON(reply) }
         let group = try decode(reply, as: Groups.GetGroup.Reply.self).group
-        let resets = try await connection.call(Groups.GetResets.self, .init(id: group.id))
         show(
             group, claim: try await claim(of: group, on: connection),
-            resets: try decode(resets, as: Groups.GetResets.Reply.self))
+            resets: try await resets(of: group, on: connection))
     }
 
     /// The claim that has a group; nil where nobody has.
@@ -43,7 +42,18 @@ struct ShowCommand: DaemonCommand {
         return try decode(reply, as: Claims.GetClaim.Reply.self).claim
     }
 
-    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply) {
+    /// How members are reset; nil where the daemon does not say: an older one does not know the method, and the group may
+    /// be gone since.
+    private func resets(of group: Groups.Group, on connection: Connection) async throws -> Groups.GetResets.Reply? {
+        let reply: JSONObject
+        do throws(ClientError) { reply = try await connection.call(Groups.GetResets.self, .init(id: group.id)) } catch {
+            guard case .reply = error else { throw error }
+            return nil
+        }
+        return try decode(reply, as: Groups.GetResets.Reply.self)
+    }
+
+    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply?) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
@@ -68,7 +78,7 @@ struct ShowCommand: DaemonCommand {
             printLine("\nDMA windows:")
             for line in windows.text.split(separator: "\n") { printLine("  \(line)") }
         }
-        printSection("Resets", resetLines(resets))
+        printSection("Resets", resets.map(resetLines) ?? [])
         printSection("Since the last boot", group.sinceLastBoot ?? [])
         guard !group.blockers.isEmpty else { return }
         printLine("\nIn the way:")
