@@ -186,8 +186,9 @@ extension GroupService {
         let sysfs = identity.isSimulated ? "simulated/sys" : "/sys"
         let tree = try GroupTree(
             path: path,
-            render: { [unowned self] id in
-                snapshot.group(id).map { GroupFolder($0, windows: windows(of: $0), sysfs: sysfs) }
+            render: { [weak self] id in
+                guard let self, let record = snapshot.group(id) else { return nil }
+                return GroupFolder(record, windows: windows(of: record), sysfs: sysfs)
             }, onFailure: onFailure)
         self.tree = tree
         tree.update(snapshot.groups.map(\.id))

@@ -1,9 +1,13 @@
 // DMA windows and resets over the API.
 
 import EventLoop
+import Glibc
 import GroupAPI
+import Grouping
 import Host
 import PCI
+import Registry
+import Takeover
 import TestSupport
 import Testing
 
@@ -25,6 +29,26 @@ struct WindowInterfaceTests {
         let all = try await fixture.call(Groups.ListGroups.self, .init()).groups
         #expect(all.allSatisfy { $0.windows == nil })
         await fixture.stop()
+    }
+
+    @Test("once a claim has attached the group, the kernel's ranges take the place of what was derived")
+    @LoopActor func attached() async throws {
+        let host = try SimulatedHost.demo()
+        let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
+        try service.beginTakeover(journal: JournalInMemory()) { _ in }
+        let takeover = try #require(service.takeover)
+        let process = try #require(host.process(getpid()))
+        let device = DeviceAddress.pci(try #require(.init("0000:84:00.0")))
+        let granted = try await takeover.claim(
+            ClaimRequest([.device(device)], lifetime: .manual), for: Owner(uid: 0, gid: 0, process: process))
+        let ranges = granted.claim.ranges
+        #expect(!ranges.isEmpty)
+        let record = try #require(service.snapshot.group(of: device))
+        let windows = service.windows(of: record)
+        #expect(windows.filter { $0.kind == .usable }.map(\.start) == ranges.map { $0.lowerBound })
+        #expect(windows.filter { $0.kind == .usable }.allSatisfy { $0.time == .attached })
+        #expect(windows.contains { $0.kind == .msi && $0.time == .boot })
+        takeover.stop()
     }
 
     @Test("GetResets gives the reach of each member, and what is not known is absent")
