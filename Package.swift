@@ -62,7 +62,10 @@ let package = Package(
         room("Systemd", ["CLinux", "CSystemd"]),
         room("Config"),
         room(
-            "Service", ["EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover"]),
+            "Service",
+            [
+                "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover",
+            ]),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
             name: "vfiogroupd",

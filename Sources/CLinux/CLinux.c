@@ -7,6 +7,7 @@
 #include "file.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,10 @@ int clinux_openat(int directory, const char *name, int flags) {
 int clinux_create(const char *path, unsigned mode) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     return fd < 0 ? -errno : fd;
+}
+
+int clinux_exchange(const char *one, const char *other) {
+    return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }
 
 int clinux_duplicate(int descriptor) {

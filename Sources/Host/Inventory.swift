@@ -10,11 +10,17 @@ public struct HostBridge: Equatable, Sendable {
     public var parent: PCIAddress?
     /// How it makes partitionable endpoints; nil where the platform says nothing of them.
     public var partitioning: Partitioning?
+    /// What its node says of translation tables; nil where the platform says nothing of them.
+    public var tables: TranslationTables?
 
-    public init(id: HostBridgeID, parent: PCIAddress? = nil, partitioning: Partitioning? = nil) {
+    public init(
+        id: HostBridgeID, parent: PCIAddress? = nil, partitioning: Partitioning? = nil,
+        tables: TranslationTables? = nil
+    ) {
         self.id = id
         self.parent = parent
         self.partitioning = partitioning
+        self.tables = tables
     }
 }
 
@@ -46,6 +52,10 @@ public struct Inventory: Equatable, Sendable {
     public let devices: [Device]
     /// The kernel's groups, ascending by number.
     public let kernelGroups: [KernelGroup]
+    /// The IOMMUs whose registers can be read.
+    public let translationUnits: [TranslationUnit]
+    /// The slots, in the order of their names.
+    public let slots: [Slot]
     /// What was odd.
     public let warnings: [InventoryWarning]
     /// Whether the kernel isolates any PCI function: groups of no-IOMMU mode do not count.
@@ -57,7 +67,8 @@ public struct Inventory: Equatable, Sendable {
     /// Sorts what it is given; of two devices with one address the first stays.
     public init(
         kernel: KernelRelease? = nil, commandLine: KernelCommandLine? = nil, hostBridges: [HostBridge] = [],
-        devices: [Device] = [], kernelGroups: [KernelGroup] = [], warnings: [InventoryWarning] = []
+        devices: [Device] = [], kernelGroups: [KernelGroup] = [], translationUnits: [TranslationUnit] = [],
+        slots: [Slot] = [], warnings: [InventoryWarning] = []
     ) {
         self.kernel = kernel
         self.commandLine = commandLine
@@ -66,6 +77,8 @@ public struct Inventory: Equatable, Sendable {
         let sorted = devices.filter { seen.insert($0.address).inserted }.sorted { $0.address < $1.address }
         self.devices = sorted
         self.kernelGroups = kernelGroups.sorted { $0.number < $1.number }
+        self.translationUnits = translationUnits
+        self.slots = slots
         self.warnings = warnings
         deviceIndices = Dictionary(uniqueKeysWithValues: zip(sorted.map(\.address), sorted.indices))
         kernelGroupIndices = Dictionary(

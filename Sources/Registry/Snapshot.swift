@@ -63,6 +63,13 @@ public struct Snapshot: Sendable {
     /// The group that holds the kernel group of this number.
     public func group(kernelGroup number: Int) -> GroupRecord? { byKernelGroup[number].map { groups[$0] } }
 
+    /// The groups that are not as they were in an earlier snapshot, those that are gone too.
+    public func groupsChanged(since earlier: Snapshot) -> [GroupID] {
+        guard generation != earlier.generation else { return [] }
+        return groups.filter { earlier.group($0.id) != $0 }.map(\.id)
+            + earlier.groups.filter { group($0.id) == nil }.map(\.id)
+    }
+
     /// Why a device is in no group; nil when it is in one, or is not there.
     public func reasonUngrouped(_ device: DeviceAddress) -> String? {
         ungroupedByDevice[device].map { ungrouped[$0].reason }

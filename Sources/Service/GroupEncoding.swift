@@ -9,7 +9,10 @@ import Takeover
 
 extension Groups.Group {
     /// A group as it is now, and what is going on with it.
-    init(_ record: GroupRecord, operation: GroupOperation? = nil) {
+    init(
+        _ record: GroupRecord, operation: GroupOperation? = nil, windows: [DMAWindow]? = nil,
+        sinceLastBoot: [String]? = nil
+    ) {
         let group = record.group
         self.init(
             id: group.id.text, backend: .init(group.backend), hostBridges: group.hostBridges.map(\.description),
@@ -17,12 +20,42 @@ extension Groups.Group {
             claimable: group.claimability.isClaimable, reason: group.claimability.reason,
             members: record.members.map(Groups.Member.init), complete: record.isComplete,
             blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state),
-            stateReason: record.state.reason, claim: record.claim,
-            operation: operation.map {
-                .init(
-                    action: $0.action, step: $0.step, steps: $0.steps, member: $0.member.map { .init($0) },
-                    pid: $0.pid.map { Int($0) }, seconds: $0.seconds, blocked: $0.isBlocked)
-            })
+            stateReason: record.state.reason, claim: record.claim, operation: operation.map { .init($0) },
+            windows: windows?.map { .init($0) }, sinceLastBoot: sinceLastBoot)
+    }
+}
+
+extension Groups.Operation {
+    init(_ operation: GroupOperation) {
+        self.init(
+            action: operation.action, step: operation.step, steps: operation.steps,
+            member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
+            blocked: operation.isBlocked)
+    }
+}
+
+extension Groups.Window {
+    init(_ window: DMAWindow) {
+        let sizes = window.pageSizeList.map { "0x" + hexadecimal($0) }
+        self.init(
+            kind: .init(window.kind), start: window.start.map { "0x" + hexadecimal($0) },
+            last: window.last.map { "0x" + hexadecimal($0) }, pageSizes: sizes.isEmpty ? nil : sizes,
+            source: window.source, time: window.time == .boot ? .boot : .attached)
+    }
+}
+
+extension Groups.WindowKind {
+    fileprivate init(_ kind: DMAWindow.Kind) {
+        switch kind {
+        case .usable: self = .usable
+        case .reserved: self = .reserved
+        case .msi: self = .msi
+        case .direct: self = .direct
+        case .directRelaxable: self = .directRelaxable
+        case .window32: self = .window32
+        case .window64: self = .window64
+        case .dynamic: self = .dynamic
+        }
     }
 }
 

@@ -14,8 +14,9 @@ extension GroupService {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
             let operations = takeover?.operations ?? [:]
-            return try await list(snapshot.groups, as: "groups", call) {
-                Groups.Group($0, operation: operations[$0.id])
+            let sentences = lastBoot?.sentences ?? [:]
+            return try await list(snapshot.groups, as: "groups", call) { record in
+                Groups.Group(record, operation: operations[record.id], sinceLastBoot: sentences[record.id])
             }
         }
         server.handleWriting(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
@@ -37,6 +38,7 @@ extension GroupService {
             return Answer(.init(device: Groups.Device(device, in: snapshot)))
         }
         server.answer(Groups.Explain.self) { [self] (call) throws(ErrorReply) in Answer(try explain(call.parameters)) }
+        server.answer(Groups.GetResets.self) { [self] (call) throws(ErrorReply) in Answer(try resets(call.parameters)) }
         server.handle(Groups.Monitor.self) { [self] (call) throws(ErrorReply) in try await monitor(call) }
     }
 
@@ -61,7 +63,10 @@ extension GroupService {
             let record = try group(parameters)
             if let operation = operations[record.id] {
                 var writer = JSONWriter()
-                Groups.Group(record, operation: operation).write(to: &writer)
+                Groups.Group(
+                    record, operation: operation, windows: windows(of: record),
+                    sinceLastBoot: lastBoot?.sentences[record.id]
+                ).write(to: &writer)
                 return writer.bytes
             }
         }
@@ -70,7 +75,9 @@ extension GroupService {
         {
             return bytes
         }
-        return cache.bytes(of: try group(parameters), generation: generation)
+        return cache.bytes(of: try group(parameters), generation: generation) { record in
+            Groups.Group(record, windows: windows(of: record), sinceLastBoot: lastBoot?.sentences[record.id])
+        }
     }
 
     func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {

@@ -42,7 +42,7 @@ extension GroupService {
                 .init(
                     device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
                     message: $0.message)
-            })
+            }, lastBoot: lastBoot.map { .init($0) })
     }
 }
 

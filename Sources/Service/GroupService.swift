@@ -40,6 +40,13 @@ public final class GroupService {
     /// Called with what an administrator should find in the log.
     var onReport: (@LoopActor (String) -> Void)?
 
+    /// The tree of folders that shows the groups; nil where none is kept.
+    public internal(set) var tree: GroupTree?
+    /// What was different at the start from the last boot; nil where no earlier boot is remembered.
+    public internal(set) var lastBoot: BootComparison?
+    /// Where boots are remembered; nil where they are not.
+    var memory: BootMemory?
+
     /// Called after every change of the registry, on the loop.
     public var onChange: (@LoopActor ([RegistryEvent]) -> Void)?
 
@@ -80,13 +87,14 @@ public final class GroupService {
     }
 
     private func claimsChanged(_ notices: [Takeover.Notice]) {
+        let before = snapshot
         var events = registry.hold(takeover?.holdings ?? [:])
         events += notices.map {
             RegistryEvent(
                 generation: snapshot.generation, kind: $0.kind, group: $0.group, claim: $0.claim, member: $0.member,
                 cause: $0.cause)
         }
-        publish(events)
+        publish(events, since: before)
     }
 
     /// Reads the host again whenever it may have changed, until the task is cancelled or the host cannot be read.
@@ -123,12 +131,19 @@ public final class GroupService {
 
     /// Takes a new inventory in.
     func update(_ inventory: Inventory) {
-        publish(registry.update(inventory))
+        let before = snapshot
+        publish(registry.update(inventory), since: before)
         takeover?.hostChanged()
     }
 
-    private func publish(_ events: [RegistryEvent]) {
+    private func publish(_ events: [RegistryEvent], since before: Snapshot) {
+        // A group may change in what no event tells, such as the numbers of its kernel groups.
+        tree?.update(snapshot.groupsChanged(since: before))
         guard !events.isEmpty else { return }
+        let claims = Set(events.compactMap(\.claim))
+        if let tree, !claims.isEmpty {
+            tree.update(snapshot.groups.lazy.filter { $0.claim.map(claims.contains) ?? false }.map(\.id))
+        }
         monitors.publish(events)
         onChange?(events)
     }

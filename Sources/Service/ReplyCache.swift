@@ -21,8 +21,8 @@ final class ReplyCache {
         generation == self.generation ? encoded[id] : nil
     }
 
-    /// The encoding of a group of the snapshot of this generation.
-    func bytes(of record: GroupRecord, generation: Int) -> [UInt8] {
+    /// The encoding of a group of the snapshot of this generation, made where it is not kept.
+    func bytes(of record: GroupRecord, generation: Int, make: (GroupRecord) -> Groups.Group) -> [UInt8] {
         if generation != self.generation || size > Self.capacity {
             encoded.removeAll()
             size = 0
@@ -30,7 +30,7 @@ final class ReplyCache {
         }
         if let bytes = encoded[record.id.text] { return bytes }
         var writer = JSONWriter()
-        Groups.Group(record).write(to: &writer)
+        make(record).write(to: &writer)
         let bytes = writer.bytes
         encoded[record.id.text] = bytes
         size += bytes.count

@@ -101,7 +101,10 @@ extension Takeover {
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
             let uses = await host.uses(of: records.flatMap(\.group.members))
-            let refusals = Preflight.refusals(records, uses: uses, force: force, in: snapshot())
+            let others = records.flatMap(\.group.members).compactMap { device in
+                replaced[device].map { DeviceUse(device, $0) }
+            }
+            let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
             // Others ran meanwhile: only who finds the groups still free has them.
             if let now = try? Selection.groups(selectors, in: snapshot()), now.map(\.id) == records.map(\.id),

@@ -6,6 +6,10 @@ import Host
 import Registry
 
 extension Takeover {
+    /// What a claim may map, both ends inclusive, as the kernel said; empty where there is no such claim, or it has not
+    /// been attached yet.
+    public func ranges(ofClaim id: String) -> [ClosedRange<UInt64>] { claims[id]?.space.ranges ?? [] }
+
     /// The claim as it is now.
     public func view(of name: String) throws(TakeoverError) -> ClaimView { ClaimView(try claim(named: name)) }
 

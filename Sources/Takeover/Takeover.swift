@@ -36,6 +36,10 @@ public final class Takeover {
     /// Called when a group's work comes to another step.
     var onProgress: (@LoopActor (ActiveClaim, GroupID) -> Void)?
 
+    /// The devices that are not the ones that sat in their places in the last boot, each as the use that speaks against
+    /// taking it.
+    public var replaced: [DeviceAddress: DeviceUse.Kind] = [:]
+
     var claims: [String: ActiveClaim] = [:]
     var quarantines: [GroupID: String] = [:]
     /// What of the journal was set aside at the start.

@@ -12,7 +12,8 @@ struct Command: ParsableCommand {
         subcommands: [
             ListCommand.self, ShowCommand.self, ExplainCommand.self, DevicesCommand.self, TreeCommand.self,
             MonitorCommand.self,
-            StatusCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self, AttachCommand.self,
+            StatusCommand.self, SnapshotCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self,
+            AttachCommand.self,
             DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, SimulateCommand.self,
         ])
 

@@ -25,7 +25,9 @@ struct ShowCommand: DaemonCommand {
         }
         if common.json { return printJSON(reply) }
         let group = try decode(reply, as: Groups.GetGroup.Reply.self).group
-        show(group, claim: try await claim(of: group, on: connection))
+        show(
+            group, claim: try await claim(of: group, on: connection),
+            resets: try await resets(of: group, on: connection))
     }
 
     /// The claim that has a group; nil where nobody has.
@@ -40,7 +42,18 @@ struct ShowCommand: DaemonCommand {
         return try decode(reply, as: Claims.GetClaim.Reply.self).claim
     }
 
-    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?) {
+    /// How members are reset; nil where the daemon does not say: an older one does not know the method, and the group may
+    /// be gone since.
+    private func resets(of group: Groups.Group, on connection: Connection) async throws -> Groups.GetResets.Reply? {
+        let reply: JSONObject
+        do throws(ClientError) { reply = try await connection.call(Groups.GetResets.self, .init(id: group.id)) } catch {
+            guard case .reply = error else { throw error }
+            return nil
+        }
+        return try decode(reply, as: Groups.GetResets.Reply.self)
+    }
+
+    private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply?) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
@@ -61,6 +74,12 @@ struct ShowCommand: DaemonCommand {
                 member.driverOverride ?? "-", member.numaNode.map(String.init) ?? "-", names.description(of: member))
         }
         printLine(table.text)
+        if let windows = windowTable(group.windows ?? []) {
+            printLine("\nDMA windows:")
+            for line in windows.text.split(separator: "\n") { printLine("  \(line)") }
+        }
+        printSection("Resets", resets.map(resetLines) ?? [])
+        printSection("Since the last boot", group.sinceLastBoot ?? [])
         guard !group.blockers.isEmpty else { return }
         printLine("\nIn the way:")
         for blocker in group.blockers {

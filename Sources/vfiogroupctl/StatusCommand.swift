@@ -28,6 +28,11 @@ struct StatusCommand: DaemonCommand {
         printLine(table.text)
         printSection("Remarks", status.remarks)
         printSection("Backend and kernel disagree", status.disagreements.map { "\($0.group): \($0.explanation)" })
+        if let last = status.lastBoot {
+            printSection(
+                "Since the last boot" + (last.kernelRelease.map { " (kernel \($0))" } ?? ""),
+                last.changes.map { $0.sentence + ($0.cause.map { " (\($0))" } ?? "") })
+        }
         printSection(
             "Odd",
             status.warnings.map { warning in

@@ -36,12 +36,14 @@ struct Daemon {
             let service = try await buildRegistry(configuration)
             if options.mode == .printGroups { return printGroups(service) }
             try takeUpClaims(service)
+            rememberBoot(service, configuration)
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
             service.register(on: server)
             if let machine = service.host as? SimulatedHost { service.registerSimulation(of: machine, on: server) }
             watchIncidents(server)
             let links = try listen(server, configuration)
+            keepTree(of: service, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
             announce(service)
@@ -54,6 +56,8 @@ struct Daemon {
             service.endMonitors()
             await server.stop(within: .seconds(1))
             links.remove()
+            leaveMemory(of: service)
+            await service.tree?.remove()
             return 0
         } catch {
             log.error("\(error.message)")

@@ -118,6 +118,39 @@ struct ControlTests {
         try await daemon.stop()
     }
 
+    @Test("shows windows and resets, and takes a snapshot that replays to the same groups")
+    func snapshot() async throws {
+        let daemon = try await RunningDaemon()
+        let show = try await daemon.control("show", "01:00.1")
+        #expect(show.output.contains("0xfef00000  0x7fffffffff  usable"))
+        #expect(show.output.contains("a reset of bus 0000:01 takes along 0000:01:00.1"))
+        let file = daemon.folder.path + "/machine.json"
+        let taken = try await daemon.control("snapshot", "--output", file)
+        #expect(taken.output == "\(file): 32 devices, 23 kernel groups\n", "\(taken.errors)")
+        let printed = try await daemon.control("snapshot")
+        #expect(printed.output == (try String(contentsOfFile: file, encoding: .utf8)))
+        let groups = try await Program.run("vfiogroupd", ["--simulate", file, "--print-groups"])
+        let list = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "--json", "list"])
+        #expect(try JSONValue(parsing: groups.output) == JSONValue(parsing: list.output))
+        let nowhere = try await daemon.control("snapshot", "--output", daemon.folder.path + "/no/where")
+        #expect(nowhere.code == 1)
+        #expect(nowhere.errors.contains("cannot be written"))
+        try await daemon.stop()
+    }
+
+    @Test("the groups are folders beside the socket for as long as the daemon runs")
+    func tree() async throws {
+        let daemon = try await RunningDaemon()
+        let folder = daemon.socket + ".groups"
+        let state = folder + "/pci0000-00_01.0_00.0/state"
+        @Sendable func text() -> String? { try? String(contentsOfFile: state, encoding: .utf8) }
+        #expect(await eventually(within: 60) { text() == "available\n" })
+        #expect(try await daemon.control("simulate", "bind", "01:00.0", "vfio-pci").code == 0)
+        #expect(await eventually(within: 60) { text() == "orphaned\n" })
+        try await daemon.stop()
+        #expect(!FileManager.default.fileExists(atPath: folder))
+    }
+
     @Test("with the backend predicted, groups are listed and none can be claimed")
     func predicted() async throws {
         let daemon = try await RunningDaemon(arguments: ["--backend", "predicted"])

@@ -141,6 +141,50 @@ public enum Groups {
           blocked: bool
         )
 
+        # What an interval of I/O addresses is.
+        type WindowKind (
+          # It may be mapped.
+          usable,
+          # No mapping may use it.
+          reserved,
+          # The MSI doorbell: no mapping may use it.
+          msi,
+          # Firmware uses it behind the kernel's back: it stays mapped one to one, and the kernel refuses the device to vfio.
+          direct,
+          # As direct, but harmless once the device is given away: it may be mapped then.
+          direct_relaxable,
+          # The 32-bit window of POWER.
+          window32,
+          # The 64-bit window of POWER.
+          window64,
+          # A window that was made on request, or can be.
+          dynamic
+        )
+
+        # When a figure is true.
+        type WindowTime (
+          # Before anything is attached: derived from what the platform says.
+          boot,
+          # As the kernel said when the group was attached.
+          attached
+        )
+
+        # An interval of I/O virtual addresses.
+        type Window (
+          # What it is.
+          kind: WindowKind,
+          # The first address, as 0x and hexadecimal digits; absent where it is not known before the window is made.
+          start: ?string,
+          # The last address, inclusive, as 0x and hexadecimal digits; absent where it is not known.
+          last: ?string,
+          # The sizes in bytes that a page may have, ascending, each as 0x and hexadecimal digits; absent where they are not known.
+          pageSizes: ?[]string,
+          # Where the figure comes from: an attribute, a property of the device tree, or a rule.
+          source: string,
+          # When it is true.
+          time: WindowTime
+        )
+
         # Devices that the platform cannot isolate from each other.
         type Group (
           # The identity: from topology, the same after every boot of the same machine.
@@ -170,7 +214,35 @@ public enum Groups {
           # The claim that has it.
           claim: ?string,
           # What is going on with it.
-          operation: ?Operation
+          operation: ?Operation,
+          # The I/O virtual addresses that it may use, and may not; in replies of GetGroup alone, because they are worked out
+          # when they are asked for.
+          windows: ?[]Window,
+          # What is different from the last boot, in sentences; absent where nothing is, or no earlier boot is remembered.
+          sinceLastBoot: ?[]string
+        )
+
+        # What a reset of a bus or slot reaches.
+        type ResetScope (
+          # The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
+          name: string,
+          # The devices that it takes along, the member too.
+          devices: []DeviceAddress,
+          # The identities of their groups.
+          groups: []string
+        )
+
+        # How a member can be reset.
+        type MemberResets (
+          # The device.
+          address: DeviceAddress,
+          # The kernel's methods in the order in which it tries them (reset_method): "flr", "pm", "bus", ...; empty where there
+          # is none, absent where that could not be read.
+          methods: ?[]string,
+          # What a reset of its bus by the bridge above reaches; absent on a root bus.
+          bus: ?ResetScope,
+          # What a reset of its slot reaches; absent where it is in none.
+          slot: ?ResetScope
         )
 
         # Why something about a device is unknown.
@@ -533,6 +605,22 @@ public enum Groups {
           remarks: []string
         )
 
+        # Says how the members of a group can be reset, and what a reset of their bus or slot would take along: that is often
+        # more than the group. The group is named in exactly one of three ways, as in GetGroup.
+        method GetResets(
+          # Its identity.
+          id: ?string,
+          # A device in it.
+          device: ?DeviceAddress,
+          # The number of a kernel group in it.
+          kernelGroup: ?int
+        ) -> (
+          # The identity of the group.
+          group: string,
+          # Its members, in the group's order.
+          members: []MemberResets
+        )
+
         # Reports every change from now on. The first reply comes at once.
         # [Requires 'more' flag]
         method Monitor() -> (
@@ -573,7 +661,7 @@ public enum Groups {
         )
 
         """#,
-        methods: ["ListGroups", "GetGroup", "ListDevices", "GetDevice", "Explain", "Monitor"]
+        methods: ["ListGroups", "GetGroup", "ListDevices", "GetDevice", "Explain", "GetResets", "Monitor"]
     )
 
     /// Names a device.
@@ -840,6 +928,81 @@ public enum Groups {
         }
     }
 
+    /// What an interval of I/O addresses is.
+    public enum WindowKind: String, VarlinkValue, CaseIterable {
+        /// It may be mapped.
+        case usable
+        /// No mapping may use it.
+        case reserved
+        /// The MSI doorbell: no mapping may use it.
+        case msi
+        /// Firmware uses it behind the kernel's back: it stays mapped one to one, and the kernel refuses the device to vfio.
+        case direct
+        /// As direct, but harmless once the device is given away: it may be mapped then.
+        case directRelaxable = "direct_relaxable"
+        /// The 32-bit window of POWER.
+        case window32
+        /// The 64-bit window of POWER.
+        case window64
+        /// A window that was made on request, or can be.
+        case dynamic
+    }
+
+    /// When a figure is true.
+    public enum WindowTime: String, VarlinkValue, CaseIterable {
+        /// Before anything is attached: derived from what the platform says.
+        case boot
+        /// As the kernel said when the group was attached.
+        case attached
+    }
+
+    /// An interval of I/O virtual addresses.
+    public struct Window: VarlinkValue {
+        /// What it is.
+        public var kind: Groups.WindowKind
+        /// The first address, as 0x and hexadecimal digits; absent where it is not known before the window is made.
+        public var start: String?
+        /// The last address, inclusive, as 0x and hexadecimal digits; absent where it is not known.
+        public var last: String?
+        /// The sizes in bytes that a page may have, ascending, each as 0x and hexadecimal digits; absent where they are not known.
+        public var pageSizes: [String]?
+        /// Where the figure comes from: an attribute, a property of the device tree, or a rule.
+        public var source: String
+        /// When it is true.
+        public var time: Groups.WindowTime
+
+        public init(kind: Groups.WindowKind, start: String? = nil, last: String? = nil, pageSizes: [String]? = nil, source: String, time: Groups.WindowTime) {
+            self.kind = kind
+            self.start = start
+            self.last = last
+            self.pageSizes = pageSizes
+            self.source = source
+            self.time = time
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
+            self.start = try fields.optional("start")
+            self.last = try fields.optional("last")
+            self.pageSizes = try fields.optional("pageSizes")
+            self.source = try fields.required("source")
+            self.time = try fields.required("time")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kind", self.kind)
+                writer.field("start", self.start)
+                writer.field("last", self.last)
+                writer.field("pageSizes", self.pageSizes)
+                writer.field("source", self.source)
+                writer.field("time", self.time)
+            }
+        }
+    }
+
     /// Devices that the platform cannot isolate from each other.
     public struct Group: VarlinkValue {
         /// The identity: from topology, the same after every boot of the same machine.
@@ -870,8 +1033,13 @@ public enum Groups {
         public var claim: String?
         /// What is going on with it.
         public var operation: Groups.Operation?
+        /// The I/O virtual addresses that it may use, and may not; in replies of GetGroup alone, because they are worked out
+        /// when they are asked for.
+        public var windows: [Groups.Window]?
+        /// What is different from the last boot, in sentences; absent where nothing is, or no earlier boot is remembered.
+        public var sinceLastBoot: [String]?
 
-        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil, operation: Groups.Operation? = nil) {
+        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil, operation: Groups.Operation? = nil, windows: [Groups.Window]? = nil, sinceLastBoot: [String]? = nil) {
             self.id = id
             self.backend = backend
             self.hostBridges = hostBridges
@@ -886,6 +1054,8 @@ public enum Groups {
             self.stateReason = stateReason
             self.claim = claim
             self.operation = operation
+            self.windows = windows
+            self.sinceLastBoot = sinceLastBoot
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -904,6 +1074,8 @@ public enum Groups {
             self.stateReason = try fields.optional("stateReason")
             self.claim = try fields.optional("claim")
             self.operation = try fields.optional("operation")
+            self.windows = try fields.optional("windows")
+            self.sinceLastBoot = try fields.optional("sinceLastBoot")
             try fields.finish()
         }
 
@@ -923,6 +1095,78 @@ public enum Groups {
                 writer.field("stateReason", self.stateReason)
                 writer.field("claim", self.claim)
                 writer.field("operation", self.operation)
+                writer.field("windows", self.windows)
+                writer.field("sinceLastBoot", self.sinceLastBoot)
+            }
+        }
+    }
+
+    /// What a reset of a bus or slot reaches.
+    public struct ResetScope: VarlinkValue {
+        /// The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
+        public var name: String
+        /// The devices that it takes along, the member too.
+        public var devices: [Groups.DeviceAddress]
+        /// The identities of their groups.
+        public var groups: [String]
+
+        public init(name: String, devices: [Groups.DeviceAddress], groups: [String]) {
+            self.name = name
+            self.devices = devices
+            self.groups = groups
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.name = try fields.required("name")
+            self.devices = try fields.required("devices")
+            self.groups = try fields.required("groups")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("name", self.name)
+                writer.field("devices", self.devices)
+                writer.field("groups", self.groups)
+            }
+        }
+    }
+
+    /// How a member can be reset.
+    public struct MemberResets: VarlinkValue {
+        /// The device.
+        public var address: Groups.DeviceAddress
+        /// The kernel's methods in the order in which it tries them (reset_method): "flr", "pm", "bus", ...; empty where there
+        /// is none, absent where that could not be read.
+        public var methods: [String]?
+        /// What a reset of its bus by the bridge above reaches; absent on a root bus.
+        public var bus: Groups.ResetScope?
+        /// What a reset of its slot reaches; absent where it is in none.
+        public var slot: Groups.ResetScope?
+
+        public init(address: Groups.DeviceAddress, methods: [String]? = nil, bus: Groups.ResetScope? = nil, slot: Groups.ResetScope? = nil) {
+            self.address = address
+            self.methods = methods
+            self.bus = bus
+            self.slot = slot
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.address = try fields.required("address")
+            self.methods = try fields.optional("methods")
+            self.bus = try fields.optional("bus")
+            self.slot = try fields.optional("slot")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("address", self.address)
+                writer.field("methods", self.methods)
+                writer.field("bus", self.bus)
+                writer.field("slot", self.slot)
             }
         }
     }
@@ -1760,6 +2004,72 @@ public enum Groups {
                     writer.field("splitting", self.splitting)
                     writer.field("futile", self.futile)
                     writer.field("remarks", self.remarks)
+                }
+            }
+        }
+    }
+
+    /// Says how the members of a group can be reset, and what a reset of their bus or slot would take along: that is often
+    /// more than the group. The group is named in exactly one of three ways, as in GetGroup.
+    public enum GetResets: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Groups.GetResets"
+
+        /// What a caller of `GetResets` passes.
+        public struct Parameters: VarlinkValue {
+            /// Its identity.
+            public var id: String?
+            /// A device in it.
+            public var device: Groups.DeviceAddress?
+            /// The number of a kernel group in it.
+            public var kernelGroup: Int?
+
+            public init(id: String? = nil, device: Groups.DeviceAddress? = nil, kernelGroup: Int? = nil) {
+                self.id = id
+                self.device = device
+                self.kernelGroup = kernelGroup
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.id = try fields.optional("id")
+                self.device = try fields.optional("device")
+                self.kernelGroup = try fields.optional("kernelGroup")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("id", self.id)
+                    writer.field("device", self.device)
+                    writer.field("kernelGroup", self.kernelGroup)
+                }
+            }
+        }
+
+        /// What `GetResets` replies.
+        public struct Reply: VarlinkValue {
+            /// The identity of the group.
+            public var group: String
+            /// Its members, in the group's order.
+            public var members: [Groups.MemberResets]
+
+            public init(group: String, members: [Groups.MemberResets]) {
+                self.group = group
+                self.members = members
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.group = try fields.required("group")
+                self.members = try fields.required("members")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("group", self.group)
+                    writer.field("members", self.members)
                 }
             }
         }

@@ -171,6 +171,50 @@ public enum Manager {
           windowSize: ?string
         )
 
+        # A DMA window that a node of the device tree owns, for all that is below it.
+        type NodeWindow (
+          # The path of the node.
+          node: string,
+          # The property that it stands in: "ibm,dma-window", "linux,direct64-ddr-window-info", "linux,dma64-ddr-window-info".
+          property: string,
+          # The first I/O address, as 0x and hexadecimal digits.
+          start: string,
+          # The last I/O address, inclusive, as 0x and hexadecimal digits.
+          last: string,
+          # The page sizes in bytes, one bit each, as 0x and hexadecimal digits; 0x0 where the property does not say.
+          pageSizes: string
+        )
+
+        # What the device tree says of the translation tables below a host bridge of POWER.
+        type TranslationTables (
+          # The size in bytes of the 32-bit window, as 0x and hexadecimal digits; absent where the firmware places windows.
+          lowWindowSize: ?string,
+          # The page sizes in bytes, one bit each, as 0x and hexadecimal digits; 0x0 where the node does not say.
+          pageSizes: string,
+          # How far the machine's memory reaches, in bytes from address 0, as 0x and hexadecimal digits.
+          memoryEnd: ?string,
+          # The windows that nodes own.
+          windows: []NodeWindow
+        )
+
+        # An IOMMU whose registers can be read.
+        type TranslationUnit (
+          # Its name: "dmar0", "ivhd0".
+          name: string,
+          # How many bits an I/O address may have.
+          addressWidth: int,
+          # The attribute that says so: "intel-iommu/cap", "amd-iommu/features".
+          source: string
+        )
+
+        # A slot, as /sys/bus/pci/slots lists it.
+        type SnapshotSlot (
+          # The name of its folder.
+          name: string,
+          # What it is for: "0000:01:00", a domain, a bus and a device number.
+          address: string
+        )
+
         # What is known of a PCI function.
         type Function (
           # The host bridge at the root of its hierarchy: "pci0000:00".
@@ -244,7 +288,9 @@ public enum Manager {
           # The address of the device that it sits below.
           parent: ?string,
           # How it makes partitionable endpoints, where it does.
-          partitioning: ?Partitioning
+          partitioning: ?Partitioning,
+          # What the device tree says of its translation tables, on POWER.
+          tables: ?TranslationTables
         )
 
         # Addresses that no mapping may use.
@@ -282,7 +328,49 @@ public enum Manager {
           # The devices.
           devices: []SnapshotDevice,
           # The kernel's groups.
-          kernelGroups: []SnapshotKernelGroup
+          kernelGroups: []SnapshotKernelGroup,
+          # The IOMMUs whose registers can be read.
+          translationUnits: ?[]TranslationUnit,
+          # The slots.
+          slots: ?[]SnapshotSlot
+        )
+
+        # What is different from the last boot.
+        type BootChangeKind (
+          # A group or a device was not there.
+          appeared,
+          # A group or a device is not there any more.
+          went,
+          # Devices that were in several groups are in one.
+          joined,
+          # Devices that were in one group are in several.
+          split,
+          # A device has another address, or a group other kernel groups.
+          renumbered,
+          # Another device sits in the place of one.
+          replaced
+        )
+
+        # A difference from the last boot.
+        type BootChange (
+          # What kind of difference.
+          kind: BootChangeKind,
+          # The identities of the groups that it is about, as they are now; as they were, where they are gone.
+          groups: []string,
+          # The device that it is about, where that is one.
+          device: ?DeviceAddress,
+          # What is different, in a sentence.
+          sentence: string,
+          # Why, in words, where that is known.
+          cause: ?string
+        )
+
+        # The last boot that is remembered, beside this one.
+        type LastBoot (
+          # The release of its kernel.
+          kernelRelease: ?string,
+          # What is different now.
+          changes: []BootChange
         )
 
         # Tells how the daemon is and what it found.
@@ -312,7 +400,9 @@ public enum Manager {
           # Where a backend and the kernel do not say the same.
           disagreements: []Disagreement,
           # What was odd while the host was read.
-          warnings: []Warning
+          warnings: []Warning,
+          # What the last boot was like; absent where none is remembered.
+          lastBoot: ?LastBoot
         )
 
         # Takes the whole inventory down, in the form that 'vfiogroupd --simulate' replays.
@@ -766,6 +856,144 @@ public enum Manager {
         }
     }
 
+    /// A DMA window that a node of the device tree owns, for all that is below it.
+    public struct NodeWindow: VarlinkValue {
+        /// The path of the node.
+        public var node: String
+        /// The property that it stands in: "ibm,dma-window", "linux,direct64-ddr-window-info", "linux,dma64-ddr-window-info".
+        public var property: String
+        /// The first I/O address, as 0x and hexadecimal digits.
+        public var start: String
+        /// The last I/O address, inclusive, as 0x and hexadecimal digits.
+        public var last: String
+        /// The page sizes in bytes, one bit each, as 0x and hexadecimal digits; 0x0 where the property does not say.
+        public var pageSizes: String
+
+        public init(node: String, property: String, start: String, last: String, pageSizes: String) {
+            self.node = node
+            self.property = property
+            self.start = start
+            self.last = last
+            self.pageSizes = pageSizes
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.node = try fields.required("node")
+            self.property = try fields.required("property")
+            self.start = try fields.required("start")
+            self.last = try fields.required("last")
+            self.pageSizes = try fields.required("pageSizes")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("node", self.node)
+                writer.field("property", self.property)
+                writer.field("start", self.start)
+                writer.field("last", self.last)
+                writer.field("pageSizes", self.pageSizes)
+            }
+        }
+    }
+
+    /// What the device tree says of the translation tables below a host bridge of POWER.
+    public struct TranslationTables: VarlinkValue {
+        /// The size in bytes of the 32-bit window, as 0x and hexadecimal digits; absent where the firmware places windows.
+        public var lowWindowSize: String?
+        /// The page sizes in bytes, one bit each, as 0x and hexadecimal digits; 0x0 where the node does not say.
+        public var pageSizes: String
+        /// How far the machine's memory reaches, in bytes from address 0, as 0x and hexadecimal digits.
+        public var memoryEnd: String?
+        /// The windows that nodes own.
+        public var windows: [Manager.NodeWindow]
+
+        public init(lowWindowSize: String? = nil, pageSizes: String, memoryEnd: String? = nil, windows: [Manager.NodeWindow]) {
+            self.lowWindowSize = lowWindowSize
+            self.pageSizes = pageSizes
+            self.memoryEnd = memoryEnd
+            self.windows = windows
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.lowWindowSize = try fields.optional("lowWindowSize")
+            self.pageSizes = try fields.required("pageSizes")
+            self.memoryEnd = try fields.optional("memoryEnd")
+            self.windows = try fields.required("windows")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("lowWindowSize", self.lowWindowSize)
+                writer.field("pageSizes", self.pageSizes)
+                writer.field("memoryEnd", self.memoryEnd)
+                writer.field("windows", self.windows)
+            }
+        }
+    }
+
+    /// An IOMMU whose registers can be read.
+    public struct TranslationUnit: VarlinkValue {
+        /// Its name: "dmar0", "ivhd0".
+        public var name: String
+        /// How many bits an I/O address may have.
+        public var addressWidth: Int
+        /// The attribute that says so: "intel-iommu/cap", "amd-iommu/features".
+        public var source: String
+
+        public init(name: String, addressWidth: Int, source: String) {
+            self.name = name
+            self.addressWidth = addressWidth
+            self.source = source
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.name = try fields.required("name")
+            self.addressWidth = try fields.required("addressWidth")
+            self.source = try fields.required("source")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("name", self.name)
+                writer.field("addressWidth", self.addressWidth)
+                writer.field("source", self.source)
+            }
+        }
+    }
+
+    /// A slot, as /sys/bus/pci/slots lists it.
+    public struct SnapshotSlot: VarlinkValue {
+        /// The name of its folder.
+        public var name: String
+        /// What it is for: "0000:01:00", a domain, a bus and a device number.
+        public var address: String
+
+        public init(name: String, address: String) {
+            self.name = name
+            self.address = address
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.name = try fields.required("name")
+            self.address = try fields.required("address")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("name", self.name)
+                writer.field("address", self.address)
+            }
+        }
+    }
+
     /// What is known of a PCI function.
     public struct Function: VarlinkValue {
         /// The host bridge at the root of its hierarchy: "pci0000:00".
@@ -953,11 +1181,14 @@ public enum Manager {
         public var parent: String?
         /// How it makes partitionable endpoints, where it does.
         public var partitioning: Manager.Partitioning?
+        /// What the device tree says of its translation tables, on POWER.
+        public var tables: Manager.TranslationTables?
 
-        public init(id: String, parent: String? = nil, partitioning: Manager.Partitioning? = nil) {
+        public init(id: String, parent: String? = nil, partitioning: Manager.Partitioning? = nil, tables: Manager.TranslationTables? = nil) {
             self.id = id
             self.parent = parent
             self.partitioning = partitioning
+            self.tables = tables
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -965,6 +1196,7 @@ public enum Manager {
             self.id = try fields.required("id")
             self.parent = try fields.optional("parent")
             self.partitioning = try fields.optional("partitioning")
+            self.tables = try fields.optional("tables")
             try fields.finish()
         }
 
@@ -973,6 +1205,7 @@ public enum Manager {
                 writer.field("id", self.id)
                 writer.field("parent", self.parent)
                 writer.field("partitioning", self.partitioning)
+                writer.field("tables", self.tables)
             }
         }
     }
@@ -1060,14 +1293,20 @@ public enum Manager {
         public var devices: [Manager.SnapshotDevice]
         /// The kernel's groups.
         public var kernelGroups: [Manager.SnapshotKernelGroup]
+        /// The IOMMUs whose registers can be read.
+        public var translationUnits: [Manager.TranslationUnit]?
+        /// The slots.
+        public var slots: [Manager.SnapshotSlot]?
 
-        public init(version: Int, kernelRelease: String? = nil, kernelCommandLine: [String]? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup]) {
+        public init(version: Int, kernelRelease: String? = nil, kernelCommandLine: [String]? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup], translationUnits: [Manager.TranslationUnit]? = nil, slots: [Manager.SnapshotSlot]? = nil) {
             self.version = version
             self.kernelRelease = kernelRelease
             self.kernelCommandLine = kernelCommandLine
             self.hostBridges = hostBridges
             self.devices = devices
             self.kernelGroups = kernelGroups
+            self.translationUnits = translationUnits
+            self.slots = slots
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1078,6 +1317,8 @@ public enum Manager {
             self.hostBridges = try fields.required("hostBridges")
             self.devices = try fields.required("devices")
             self.kernelGroups = try fields.required("kernelGroups")
+            self.translationUnits = try fields.optional("translationUnits")
+            self.slots = try fields.optional("slots")
             try fields.finish()
         }
 
@@ -1089,6 +1330,93 @@ public enum Manager {
                 writer.field("hostBridges", self.hostBridges)
                 writer.field("devices", self.devices)
                 writer.field("kernelGroups", self.kernelGroups)
+                writer.field("translationUnits", self.translationUnits)
+                writer.field("slots", self.slots)
+            }
+        }
+    }
+
+    /// What is different from the last boot.
+    public enum BootChangeKind: String, VarlinkValue, CaseIterable {
+        /// A group or a device was not there.
+        case appeared
+        /// A group or a device is not there any more.
+        case went
+        /// Devices that were in several groups are in one.
+        case joined
+        /// Devices that were in one group are in several.
+        case split
+        /// A device has another address, or a group other kernel groups.
+        case renumbered
+        /// Another device sits in the place of one.
+        case replaced
+    }
+
+    /// A difference from the last boot.
+    public struct BootChange: VarlinkValue {
+        /// What kind of difference.
+        public var kind: Manager.BootChangeKind
+        /// The identities of the groups that it is about, as they are now; as they were, where they are gone.
+        public var groups: [String]
+        /// The device that it is about, where that is one.
+        public var device: Manager.DeviceAddress?
+        /// What is different, in a sentence.
+        public var sentence: String
+        /// Why, in words, where that is known.
+        public var cause: String?
+
+        public init(kind: Manager.BootChangeKind, groups: [String], device: Manager.DeviceAddress? = nil, sentence: String, cause: String? = nil) {
+            self.kind = kind
+            self.groups = groups
+            self.device = device
+            self.sentence = sentence
+            self.cause = cause
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
+            self.groups = try fields.required("groups")
+            self.device = try fields.optional("device")
+            self.sentence = try fields.required("sentence")
+            self.cause = try fields.optional("cause")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kind", self.kind)
+                writer.field("groups", self.groups)
+                writer.field("device", self.device)
+                writer.field("sentence", self.sentence)
+                writer.field("cause", self.cause)
+            }
+        }
+    }
+
+    /// The last boot that is remembered, beside this one.
+    public struct LastBoot: VarlinkValue {
+        /// The release of its kernel.
+        public var kernelRelease: String?
+        /// What is different now.
+        public var changes: [Manager.BootChange]
+
+        public init(kernelRelease: String? = nil, changes: [Manager.BootChange]) {
+            self.kernelRelease = kernelRelease
+            self.changes = changes
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kernelRelease = try fields.optional("kernelRelease")
+            self.changes = try fields.required("changes")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kernelRelease", self.kernelRelease)
+                writer.field("changes", self.changes)
             }
         }
     }
@@ -1139,8 +1467,10 @@ public enum Manager {
             public var disagreements: [Manager.Disagreement]
             /// What was odd while the host was read.
             public var warnings: [Manager.Warning]
+            /// What the last boot was like; absent where none is remembered.
+            public var lastBoot: Manager.LastBoot?
 
-            public init(version: String, host: String, simulated: Bool, kernelRelease: String? = nil, generation: Int, isolating: Bool, remarks: [String], groupCount: Int, deviceCount: Int, ungroupedCount: Int, hostBridges: [Manager.HostBridge], disagreements: [Manager.Disagreement], warnings: [Manager.Warning]) {
+            public init(version: String, host: String, simulated: Bool, kernelRelease: String? = nil, generation: Int, isolating: Bool, remarks: [String], groupCount: Int, deviceCount: Int, ungroupedCount: Int, hostBridges: [Manager.HostBridge], disagreements: [Manager.Disagreement], warnings: [Manager.Warning], lastBoot: Manager.LastBoot? = nil) {
                 self.version = version
                 self.host = host
                 self.simulated = simulated
@@ -1154,6 +1484,7 @@ public enum Manager {
                 self.hostBridges = hostBridges
                 self.disagreements = disagreements
                 self.warnings = warnings
+                self.lastBoot = lastBoot
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1171,6 +1502,7 @@ public enum Manager {
                 self.hostBridges = try fields.required("hostBridges")
                 self.disagreements = try fields.required("disagreements")
                 self.warnings = try fields.required("warnings")
+                self.lastBoot = try fields.optional("lastBoot")
                 try fields.finish()
             }
 
@@ -1189,6 +1521,7 @@ public enum Manager {
                     writer.field("hostBridges", self.hostBridges)
                     writer.field("disagreements", self.disagreements)
                     writer.field("warnings", self.warnings)
+                    writer.field("lastBoot", self.lastBoot)
                 }
             }
         }

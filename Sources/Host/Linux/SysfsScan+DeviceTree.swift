@@ -36,11 +36,14 @@ extension SysfsScan {
     /// Reads what the device tree says about the host bridges that were found, and from their functions what PEs
     /// depend on.
     mutating func scanDeviceTree(_ tree: borrowing DeviceTree, _ sys: borrowing Directory) {
+        let memoryEnd = tree.memoryEnd
         for id in hostBridges.keys {
             guard let path = hostBridgeFolders[id], let nodePath = hostBridgeNode(id, at: path, tree, sys),
                 let node = tree.node(nodePath)
             else { continue }
-            hostBridges[id]?.partitioning = Partitioning(node: node)
+            guard let partitioning = Partitioning(node: node) else { continue }
+            hostBridges[id]?.partitioning = partitioning
+            hostBridges[id]?.tables = TranslationTables(node: node, partitioning, memoryEnd: memoryEnd)
         }
         for index in devices.indices {
             guard var function = devices[index].pci,
@@ -59,11 +62,20 @@ extension SysfsScan {
             case .logical:
                 function.windowNode = NodePath(folder, at: path)?.ancestors.first { ancestor in
                     guard let node = tree.node(ancestor) else { return false }
-                    return node.cells("ibm,dma-window") != nil
+                    return node.cells(NodeWindow.Property.fixed.rawValue) != nil
                 }
+                if let owner = function.windowNode { addWindows(of: owner, tree, function.hostBridge) }
             }
             devices[index].kind = .pci(function)
         }
+    }
+
+    /// Adds the windows of a node to what is known of its host bridge, once.
+    private mutating func addWindows(of path: String, _ tree: borrowing DeviceTree, _ bridge: HostBridgeID) {
+        var tables = hostBridges[bridge]?.tables ?? TranslationTables()
+        guard !tables.windows.contains(where: { $0.node == path }), let node = tree.node(path) else { return }
+        tables.windows += NodeWindow.windows(of: path, node)
+        hostBridges[bridge]?.tables = tables
     }
 
     /// `eeh_pe_config_addr`, which on this platform is the PE number (pnv_eeh_probe, platforms/powernv/eeh-powernv.c).

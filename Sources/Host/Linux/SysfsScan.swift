@@ -49,6 +49,8 @@ struct SysfsScan {
     var devices: [Device] = []
     var hostBridges: [HostBridgeID: HostBridge] = [:]
     var kernelGroups: [KernelGroup] = []
+    var translationUnits: [TranslationUnit] = []
+    var slots: [Slot] = []
     var warnings: [InventoryWarning] = []
     var lockedAttributes: [LockedAttribute] = []
     /// The addresses of `devices`, so that a second way to the same one is not taken. Kept beside them, and not copied
@@ -77,6 +79,8 @@ struct SysfsScan {
         scanStrayFunctions(sys)
         scanKernelGroups(sys)
         scanOtherBuses(sys)
+        scanTranslationUnits(sys)
+        scanSlots(sys)
         finishFunctions()
     }
 
@@ -84,7 +88,7 @@ struct SysfsScan {
     func inventory(kernel: KernelRelease?, commandLine: KernelCommandLine?) -> Inventory {
         Inventory(
             kernel: kernel, commandLine: commandLine, hostBridges: Array(hostBridges.values), devices: devices,
-            kernelGroups: kernelGroups, warnings: warnings)
+            kernelGroups: kernelGroups, translationUnits: translationUnits, slots: slots, warnings: warnings)
     }
 
     mutating func warn(_ message: String, device: DeviceAddress? = nil, offset: Int? = nil) {

@@ -23,6 +23,8 @@ public struct DeviceUse: Equatable, Sendable {
         case virtualFunctions(count: Int)
         /// A claim has the physical function that it comes from.
         case physicalFunctionClaimed(PCIAddress, claim: String)
+        /// It is another device than the one that sat in its place in the last boot: whoever means that one would get this.
+        case replaced(before: String, now: String)
         /// Whether it is used could not be found out; why, in words.
         case unknown(reason: String)
     }
@@ -51,6 +53,8 @@ extension DeviceUse {
             "it has \(count) virtual function\(count == 1 ? "" : "s"), which go with its host driver"
         case .physicalFunctionClaimed(let physical, let claim):
             "the physical function \(physical) that it comes from is in \(claim)"
+        case .replaced(let before, let now):
+            "it is another device than in the last boot: \(now) now, \(before) then"
         case .unknown(let reason): "whether the host uses it is not known: \(reason)"
         }
     }

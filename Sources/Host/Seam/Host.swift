@@ -36,6 +36,10 @@ public protocol Host: AnyObject, Sendable {
     /// The ways to hand devices over that the kernel offers now; more may come when a module is loaded.
     func vfioInterfaces() async -> VFIOInterfaces
 
+    /// The kernel's ways to reset a device, in the order in which it tries them (`reset_method`, which does not wait for
+    /// the device lock); empty where it has none, nil where that cannot be read.
+    func resetMethods(of device: DeviceAddress) -> [String]?
+
     // MARK: Changing
 
     /// Makes a worker for a call; nothing is done before its `go`.
@@ -66,6 +70,8 @@ public protocol Host: AnyObject, Sendable {
 
 extension Host {
     public var now: MonotonicTime { .now }
+
+    public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
 
     public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
         try await EventLoop.main.sleep(until: deadline)

@@ -16,10 +16,15 @@ extension Inventory {
             hostBridges: hostBridges.map {
                 .init(
                     id: $0.id.description, parent: $0.parent?.description,
-                    partitioning: $0.partitioning.map(Manager.Partitioning.init))
+                    partitioning: $0.partitioning.map(Manager.Partitioning.init),
+                    tables: $0.tables.map(Manager.TranslationTables.init))
             },
             devices: devices.map(Manager.SnapshotDevice.init),
-            kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init))
+            kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init),
+            translationUnits: translationUnits.map {
+                .init(name: $0.name, addressWidth: $0.addressWidth, source: $0.source)
+            },
+            slots: slots.map { .init(name: $0.name, address: $0.address.description) })
     }
 
     /// The inventory of a snapshot. What a snapshot says is checked as far as types and addresses go.
@@ -36,16 +41,23 @@ extension Inventory {
                     parent: try bridge.parent.mapThrowing { (text) throws(HostError) in try pciAddress(text) },
                     partitioning: try bridge.partitioning.mapThrowing { (partitioning) throws(HostError) in
                         try Partitioning(partitioning)
+                    },
+                    tables: try bridge.tables.mapThrowing { (tables) throws(HostError) in
+                        try TranslationTables(tables)
                     }))
         }
         var devices: [Device] = []
         for device in snapshot.devices { devices.append(try Device(device)) }
         var groups: [KernelGroup] = []
         for group in snapshot.kernelGroups { groups.append(try KernelGroup(group)) }
+        var units: [TranslationUnit] = []
+        for unit in snapshot.translationUnits ?? [] { units.append(try TranslationUnit(unit)) }
+        var slots: [Slot] = []
+        for slot in snapshot.slots ?? [] { slots.append(try Slot(slot)) }
         self.init(
             kernel: snapshot.kernelRelease.flatMap { KernelRelease($0) },
             commandLine: snapshot.kernelCommandLine.map(KernelCommandLine.init(parameters:)), hostBridges: hostBridges,
-            devices: devices, kernelGroups: groups)
+            devices: devices, kernelGroups: groups, translationUnits: units, slots: slots)
     }
 }
 

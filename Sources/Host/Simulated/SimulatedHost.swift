@@ -116,6 +116,17 @@ public final class SimulatedHost: Host {
         }
     }
 
+    /// A function level reset, unless `SetReset` has taken it away: what else there is, a snapshot does not tell.
+    public func resetMethods(of device: DeviceAddress) -> [String]? {
+        let state: SimulatedDevice? =
+            switch state {
+            case .untouched(let inventory): inventory[device].map { SimulatedDevice($0) }
+            case .running(let kernel): kernel.devices[device]
+            }
+        guard device.pci != nil, let state else { return nil }
+        return state.reset == .absent ? [] : ["flr"]
+    }
+
     public func readInventory() async throws(HostError) -> Inventory {
         switch state {
         case .untouched(let inventory): inventory

@@ -73,6 +73,8 @@ public struct SimulatedKernel: Sendable {
     let release: KernelRelease?
     let commandLine: KernelCommandLine?
     let hostBridges: [HostBridge]
+    let translationUnits: [TranslationUnit]
+    let slots: [Slot]
     let warnings: [InventoryWarning]
 
     var devices: [DeviceAddress: SimulatedDevice] = [:]
@@ -97,6 +99,8 @@ public struct SimulatedKernel: Sendable {
         release = inventory.kernel
         commandLine = inventory.commandLine
         hostBridges = inventory.hostBridges
+        translationUnits = inventory.translationUnits
+        slots = inventory.slots
         warnings = inventory.warnings
         drivers = [KernelDriver("vfio-pci", isLoaded: false), KernelDriver("pci-stub", isLoaded: false)]
         for group in inventory.kernelGroups {
@@ -128,7 +132,8 @@ public struct SimulatedKernel: Sendable {
     public var inventory: Inventory {
         Inventory(
             kernel: release, commandLine: commandLine, hostBridges: hostBridges, devices: devices.values.map(visible),
-            kernelGroups: groups.values.filter(\.isListed).map(\.attributes), warnings: warnings)
+            kernelGroups: groups.values.filter(\.isListed).map(\.attributes), translationUnits: translationUnits,
+            slots: slots, warnings: warnings)
     }
 
     /// The device as a scan sees it now.

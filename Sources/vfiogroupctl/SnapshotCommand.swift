@@ -1,0 +1,55 @@
+import ArgumentParser
+import EventLoop
+import Glibc
+import GroupAPI
+import JSON
+import Varlink
+
+/// Takes the whole inventory down in a file that `vfiogroupd --simulate` replays anywhere.
+struct SnapshotCommand: DaemonCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "snapshot", abstract: "Take the whole host down in a file, for a bug report or a simulation.",
+        discussion: """
+            The file has addresses, IDs, configuration registers, groups and drivers; no serial numbers, MAC addresses \
+            or names of disks, which the daemon does not even read. Replay it with vfiogroupd --simulate=FILE.
+            """)
+
+    @ParentCommand var parent: Command
+    @OptionGroup var own: CommonOptions
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("Write to this file instead of stdout.", valueName: "file"))
+    var output: String?
+
+    func run(on connection: Connection) async throws {
+        let reply = try await connection.call(Manager.TakeSnapshot.self, .init())
+        // --json is as the reply came, with the name of its field around the snapshot.
+        guard let snapshot = common.json ? .object(reply) : reply["snapshot"] else {
+            throw Complaint(description: "the daemon's reply has no snapshot in it; is it of another version?")
+        }
+        let text = snapshot.description + "\n"
+        guard let output else { return write(text, to: STDOUT_FILENO) }
+        try save(text, to: output)
+        let count: (String) -> Int = { name in
+            if case .array(let elements)? = reply["snapshot"]?[name] { elements.count } else { 0 }
+        }
+        printLine("\(output): \(count("devices")) devices, \(count("kernelGroups")) kernel groups")
+    }
+
+    /// Puts a text in a file that is not there, or in the place of one.
+    private func save(_ text: String, to path: String) throws(Complaint) {
+        let file = creat(path, 0o644)
+        guard file >= 0 else { throw complaint("cannot be written", path) }
+        defer { close(file) }
+        var bytes = Array(text.utf8)[...]
+        while !bytes.isEmpty {
+            let n = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            if n < 0, errno == EINTR { continue }
+            guard n > 0 else { throw complaint("could not be written to its end", path) }
+            bytes = bytes.dropFirst(n)
+        }
+    }
+
+    private func complaint(_ what: String, _ path: String) -> Complaint {
+        Complaint(description: "\(path) \(what): \(String(cString: strerror(errno)))")
+    }
+}

@@ -1,0 +1,103 @@
+// The memory of boots: kept in files, compared at the start, told in GetStatus and ListGroups, and asked before a claim.
+
+import EventLoop
+import Glibc
+import GroupAPI
+import Grouping
+import Host
+import PCI
+import Registry
+import Takeover
+import TestSupport
+import Testing
+
+@testable import Service
+
+@Suite("The memory of boots", .timeLimit(.minutes(5)))
+struct BootMemoryTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
+    private let before = machine(
+        pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
+        pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2), kernel: "6.1.0")
+
+    private func boot(_ inventory: Inventory, _ id: String) -> RememberedBoot {
+        RememberedBoot(Registry(inventory, policy: .auto).snapshot, bootID: id)
+    }
+
+    @Test("a boot comes back as it was written, and the last one stays known through restarts of this one")
+    func files() throws {
+        let folder = TemporaryFolder()
+        let memory = BootMemory(path: folder.path + "/state")
+        let complain: (String) -> Void = { Issue.record("\($0)") }
+        #expect(try memory.previousBoot(than: "a", onProblem: complain) == nil)
+        try memory.save(boot(before, "a"))
+        #expect(try memory.previousBoot(than: "a", onProblem: complain) == nil)
+        #expect(try memory.previousBoot(than: "b", onProblem: complain) == boot(before, "a"))
+        try memory.save(boot(testMachine, "b"))
+        #expect(try memory.previousBoot(than: "b", onProblem: complain) == boot(before, "a"))
+        #expect(try memory.previousBoot(than: "c", onProblem: complain) == boot(testMachine, "b"))
+    }
+
+    @Test(
+        "a file that cannot be used is told of and passed over",
+        arguments: ["", "{", "[]", #"{"version":2}"#, #"{"version":1,"bootId":"a","parameters":[1],"groups":[]}"#])
+    func broken(text: String) throws {
+        let folder = TemporaryFolder()
+        folder.write("groups.json", text)
+        var problems: [String] = []
+        let memory = BootMemory(path: folder.path)
+        #expect(try memory.previousBoot(than: "a") { problems.append($0) } == nil)
+        #expect(problems.count == 1)
+        try memory.save(boot(before, "a"))
+        #expect(try memory.previousBoot(than: "b") { problems.append($0) } == boot(before, "a"))
+    }
+
+    @Test("GetStatus and ListGroups say what changed, and nothing where nothing did")
+    @LoopActor func told() async throws {
+        let fixture = try await ServiceFixture(testMachine)
+        let memory = BootMemory(path: fixture.folder.path + "/state")
+        #expect(try fixture.service.rememberBoot(in: memory) { Issue.record("\($0)") } == nil)
+        #expect(try await fixture.call(Manager.GetStatus.self, .init()).lastBoot == nil)
+        try memory.save(boot(before, "another"))
+        try fixture.service.rememberBoot(in: memory) { Issue.record("\($0)") }
+        let last = try #require(try await fixture.call(Manager.GetStatus.self, .init()).lastBoot)
+        #expect(last.kernelRelease == "6.1.0")
+        #expect(last.changes.map(\.kind) == [.appeared])
+        #expect(last.changes.first?.device?.name == "0000:01:00.1")
+        let groups = try await fixture.call(Groups.ListGroups.self, .init()).groups
+        #expect(groups.map { $0.sinceLastBoot?.count } == [nil, 1])
+        let one = try await fixture.call(Groups.GetGroup.self, .init(id: groups[1].id)).group
+        #expect(one.sinceLastBoot == groups[1].sinceLastBoot)
+        await fixture.stop()
+    }
+
+    @Test("a claim of a device that is another one than in the last boot is refused with both, unless it is forced")
+    @LoopActor func refused() async throws {
+        let host = SimulatedHost(name: "a test", inventory: before)
+        let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
+        try service.beginTakeover(journal: JournalInMemory()) { _ in }
+        let folder = TemporaryFolder()
+        let memory = BootMemory(path: folder.path)
+        var earlier = boot(before, "earlier")
+        earlier.groups[1].members[0].identity = "10de:2684"
+        try memory.save(earlier)
+        try service.rememberBoot(in: memory) { Issue.record("\($0)") }
+        let takeover = try #require(service.takeover)
+        let process = try #require(host.process(getpid()))
+        let owner = Owner(uid: 0, gid: 0, process: process, command: "test")
+        let device = DeviceAddress.pci(try #require(.init("0000:01:00.0")))
+        var request = ClaimRequest([.device(device)], lifetime: .manual)
+        do throws(TakeoverError) {
+            _ = try await takeover.claim(request, for: owner)
+            Issue.record("it was claimed")
+        } catch {
+            guard case .inUse(let uses) = error else { throw error }
+            #expect(uses == [DeviceUse(device, .replaced(before: "10de:2684", now: "8086:10d3"))])
+            #expect(uses[0].reason == "it is another device than in the last boot: 8086:10d3 now, 10de:2684 then")
+        }
+        request.force = [device]
+        _ = try await takeover.claim(request, for: owner)
+        takeover.stop()
+    }
+}
