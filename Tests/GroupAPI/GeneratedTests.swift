@@ -26,6 +26,14 @@ struct GeneratedTests {
         #expect(outcome.code == 0, "make generate brings them up to date: \(outcome.errors)")
     }
 
+    @Test("of the journal are current too")
+    func journal() async throws {
+        let folder = Program.packageFolder + "/Sources/Takeover"
+        let outcome = try await Program.run(
+            "varlink-generate", [folder + "/Journal.varlink", "--full-grammar", "--check", folder + "/Generated"])
+        #expect(outcome.code == 0, "make generate brings them up to date: \(outcome.errors)")
+    }
+
     @Test("carry the definition as it is written")
     func descriptions() throws {
         for (name, interface) in [
