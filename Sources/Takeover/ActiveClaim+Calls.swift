@@ -34,12 +34,10 @@ extension ActiveClaim {
         update(context.group) { group in
             group.worker = OutstandingWorker(process: worker.id, action: context.step.action, member: member)
         }
-        do throws(JournalError) { try save() } catch {
+        do throws(StepFailure) { try save(for: context, member: member) } catch {
             // The worker ends without its call.
             update(context.group) { $0.worker = nil }
-            throw context.failure(
-                .reason("it cannot be put on record: \(error)"), member: member,
-                remedy: "make room in the state directory")
+            throw error
         }
         worker.go()
         return try await result(of: worker, about: member, context)

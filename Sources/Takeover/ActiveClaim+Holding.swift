@@ -107,7 +107,7 @@ extension ActiveClaim {
         beginUnowned(group, cause: "from the loss of ownership until the daemon had it again")
         try await regain(group)
         work[group]?.unowned = nil
-        do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }
+        saveOrReport()
         takeover.publish(.claimChanged, self, group, cause: "it is owned in the kernel again")
     }
 
@@ -167,9 +167,7 @@ extension ActiveClaim {
         guard let file = space.groups.removeValue(forKey: number) else { return }
         beginUnowned(group, cause: "from the loss of its last vfio driver until it was bound to one again")
         try await close(file, about: nil, context)
-        if space.groups.isEmpty, case .container(let container, true) = space.root {
-            space.root = .container(container, hasIOMMU: false)
-        }
+        space.groupsWereClosed()
     }
 
     /// Makes a device that came into a held group a member of the claim.
@@ -184,10 +182,9 @@ extension ActiveClaim {
         update(group) { group in
             if !group.members.contains(where: { $0.address == member }) { group.members.append(claimed) }
         }
-        do throws(JournalError) { try save() } catch {
+        do throws(StepFailure) { try save(for: context) } catch {
             update(group) { $0.members.removeAll { $0.address == member } }
-            throw context.failure(
-                .reason("it cannot be put on record: \(error)"), remedy: "make room in the state directory")
+            throw error
         }
         takeover.publish(
             .memberAdded, self, group, member,

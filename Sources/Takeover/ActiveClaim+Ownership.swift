@@ -140,10 +140,7 @@ extension ActiveClaim {
             guard let group = space.groups.removeValue(forKey: number) else { continue }
             try await close(group, about: nil, context)
         }
-        if space.groups.isEmpty, case .container(let container, true) = space.root {
-            // With its last group a container loses its IOMMU, and is set up anew for the next.
-            space.root = .container(container, hasIOMMU: false)
-        }
+        space.groupsWereClosed()
     }
 
     /// Closes a file, which closes it whatever the kernel says of it.

@@ -16,11 +16,9 @@ extension ActiveClaim {
             }
             work[id]?.problems = [:]
         }
-        do throws(JournalError) { try save() } catch {
-            // The goal that is on record is the old one: a daemon that starts with it comes to restore as well, or holds
-            // what nobody has given back. So go on; the next write tries again.
-            takeover.report("claim \(id): \(error)")
-        }
+        // The goal that is on record may stay the old one: a daemon that starts with it comes to restore as well, or holds
+        // what nobody has given back.
+        saveOrReport()
         takeover.changed()
         for id in groups {
             work[id]?.task?.cancel()
@@ -85,10 +83,9 @@ extension ActiveClaim {
         }
         // A device that is gone took its driver, override and power settings along; another in its place is not ours.
         update(member, in: context.group) { $0.isRestored = true }
-        do throws(JournalError) { try save() } catch {
+        do throws(StepFailure) { try save(for: context) } catch {
             update(member, in: context.group) { $0.isRestored = false }
-            throw context.failure(
-                .reason("it cannot be put on record: \(error)"), remedy: "make room in the state directory")
+            throw error
         }
     }
 

@@ -22,7 +22,7 @@ extension ActiveClaim {
     ) async throws(StepFailure) {
         work[group]?.step = GroupWork.Step(step: step, number: number, count: count, began: host.now)
         defer { work[group]?.step = nil }
-        takeover.progressed(self, group)
+        takeover.condition.signal()
         let context = StepContext(group: group, step: step, deadline: deadline)
         switch step {
         case .load(let driver): try await call(.loadModule(driver: driver), about: nil, context)

@@ -65,6 +65,20 @@ final class ActiveClaim {
         isRecorded = true
     }
 
+    /// Puts it on record for a step, which cannot be taken otherwise.
+    func save(for context: StepContext, member: DeviceAddress? = nil) throws(StepFailure) {
+        do throws(JournalError) { try save() } catch {
+            throw context.failure(
+                .reason("it cannot be put on record: \(error)"), member: member,
+                remedy: "make room in the state directory")
+        }
+    }
+
+    /// Puts it on record where going on without is better than not to: the next write tries again.
+    func saveOrReport() {
+        do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }
+    }
+
     /// What is going on with a group, for the registry.
     func state(of group: ClaimedGroup) -> GroupState {
         switch group.goal {

@@ -20,4 +20,10 @@ struct AddressSpace: Sendable {
     var groups: [Int: KernelFile] = [:]
     /// What may be mapped, both ends inclusive, as the kernel said after the last group came.
     var ranges: [ClosedRange<UInt64>] = []
+
+    /// Takes in that groups were closed: with its last one a container loses its IOMMU, and is set up anew for the next.
+    mutating func groupsWereClosed() {
+        guard groups.isEmpty, case .container(let container, true) = root else { return }
+        root = .container(container, hasIOMMU: false)
+    }
 }

@@ -115,24 +115,21 @@ public final class JournalFolder: ClaimJournal {
             throw .init(reason: "it is of version \(version), which this daemon does not know")
         }
         guard boot == bootID else { throw .init(reason: "it is of another boot, which has undone what it is about") }
-        do throws(InvalidParameter) {
-            if name.hasPrefix("quarantine-") {
-                let quarantine = try Journal.Quarantine(reading: value, .call)
-                guard let group = GroupID(quarantine.group), name == "quarantine-\(group.text).json" else {
-                    throw InvalidParameter("group")
-                }
-                contents.quarantines[group] = quarantine.reason
-            } else {
-                let record = try Journal.Claim(reading: value, .call)
-                guard record.id + ".json" == name else { throw InvalidParameter("id") }
-                // Throwing another type out of here, the compiler wants it in a variable first.
-                let claim: Result<Claim, Journal.Unfit> = Result { () throws(Journal.Unfit) in try record.claim() }
-                switch claim {
-                case .success(let claim): contents.claims.append(claim)
-                case .failure: throw InvalidParameter("groups")
-                }
+        if name.hasPrefix("quarantine-") {
+            let quarantine: Journal.Quarantine = try decode(value)
+            guard let group = GroupID(quarantine.group), name == "quarantine-\(group.text).json" else {
+                throw .init(reason: "group is missing or not what it should be")
             }
-        } catch {
+            contents.quarantines[group] = quarantine.reason
+        } else {
+            let record: Journal.Claim = try decode(value)
+            guard record.id + ".json" == name else { throw .init(reason: "id is missing or not what it should be") }
+            contents.claims.append(try record.claim())
+        }
+    }
+
+    private func decode<Value: VarlinkValue>(_ value: JSONValue) throws(Journal.Unfit) -> Value {
+        do throws(InvalidParameter) { return try Value(reading: value, .call) } catch {
             throw .init(reason: "\(error.path.isEmpty ? "it" : error.path) is missing or not what it should be")
         }
     }

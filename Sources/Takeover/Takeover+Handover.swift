@@ -165,7 +165,7 @@ extension Takeover {
         }
         claim.handedOver = nil
         claim.record.leftOut = []
-        do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+        claim.saveOrReport()
         publish(.claimChanged, claim, cause: "its consumer is gone; the daemon holds it again")
         for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }
     }

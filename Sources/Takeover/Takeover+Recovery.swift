@@ -54,7 +54,7 @@ extension Takeover {
                 // A member without its vfio driver is found below, and taken again where that is safe.
                 report("group \(group) of claim \(claim.id): \(error.reason)")
             }
-            do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+            claim.saveOrReport()
             claim.work[group]?.task = nil
             changed()
             claim.look(at: group)

@@ -33,8 +33,6 @@ public final class Takeover {
     public var onChange: (@LoopActor ([Notice]) -> Void)?
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
-    /// Called when a group's work comes to another step.
-    var onProgress: (@LoopActor (ActiveClaim, GroupID) -> Void)?
 
     /// The devices that are not the ones that sat in their places in the last boot, each as the use that speaks against
     /// taking it.
@@ -132,11 +130,6 @@ public final class Takeover {
         changed([Notice(kind: kind, claim: claim.id, group: group, member: member, cause: cause)])
     }
 
-    func progressed(_ claim: ActiveClaim, _ group: GroupID) {
-        onProgress?(claim, group)
-        condition.signal()
-    }
-
     func report(_ message: String) { onReport?(message) }
 
     /// Seconds since 1970.
@@ -160,7 +153,7 @@ public final class Takeover {
         claim.record.groups.removeAll { $0.id == group }
         claim.work[group] = nil
         guard claim.record.groups.isEmpty else {
-            do throws(JournalError) { try claim.save() } catch { report("claim \(claim.id): \(error)") }
+            claim.saveOrReport()
             return publish(.claimChanged, claim, group, cause: "the group is back with the host")
         }
         forget(claim, cause: "all of its groups are back with the host")

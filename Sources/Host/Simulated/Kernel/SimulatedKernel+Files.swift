@@ -52,11 +52,9 @@ extension SimulatedKernel {
 
     /// Closes one copy, as the end of the process that has it does. A holder's last close lets a blocked unbind go on.
     public mutating func close(_ file: File) throws(Refusal) {
-        guard let state = files[file], state.descriptors > 0 else { throw .failed(.ebadf) }
-        if state.references == 1 { try meetFault(.close, devicesBehind(state.kind)) }
-        files[file]?.descriptors -= 1
-        dropReference(file)
-        resumePending()
+        guard isOpen(file) else { throw .failed(.ebadf) }
+        if let refusal = refusalToClose(file) { throw refusal }
+        closeWhateverHappens(file)
     }
 
     /// The devices whose faults meet calls on a file.
