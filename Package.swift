@@ -60,7 +60,7 @@ let package = Package(
             "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"]),
         room("Systemd", ["CLinux", "CSystemd"]),
-        room("Config"),
+        room("Config", ["PCI", "Grouping"]),
         room(
             "Service",
             [
@@ -107,7 +107,7 @@ let package = Package(
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
         tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
         tests("Systemd"),
-        tests("Config"),
+        tests("Config", ["PCI"]),
         tests(
             "Service",
             [
