@@ -102,7 +102,7 @@ let package = Package(
             exclude: ["Support/org.example.test.varlink"]
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
-        tests("Host", ["TestSupport", "CLinux", "EventLoop", "GroupAPI", "JSON", "PCI"]),
+        tests("Host", ["TestSupport", "CLinux", "EventLoop", "GroupAPI", "JSON", "PCI", "Varlink"]),
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
         tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
