@@ -7,6 +7,7 @@ import Grouping
 import Host
 import PCI
 import Registry
+import Systemd
 import Takeover
 import Varlink
 
@@ -49,8 +50,13 @@ extension GroupService {
 
     private func reload(_ call: Call<Manager.Reload>) throws(ErrorReply) -> Manager.Reload.Reply {
         guard isAdministrator(call.peer) else {
-            throw ErrorReply(
-                Manager.Failure.accessDenied(reason: "uid \(call.peer.uid) may not reload: only root may"))
+            let failure = Manager.Failure.accessDenied(reason: "uid \(call.peer.uid) may not reload: only root may")
+            let client = Client(call.caller)
+            tell(
+                JournalMessage(
+                    .requestRefused, "refused a reload to \(client.text): only root may",
+                    client.fields + [.init(.errorName, failure.name)]))
+            throw ErrorReply(failure)
         }
         guard let reload else {
             let note = "this is a simulation without --config=FILE, which reads no configuration"

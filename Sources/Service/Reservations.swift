@@ -224,7 +224,7 @@ final class Reservations {
         case .pending: return nil
         case .released:
             return JournalMessage(
-                .reservationNotTaken,
+                .reservationReleased,
                 "reservation \(name) was released in this boot, and is left alone until the next or until "
                     + "vfiogroupctl reload --reserve-again",
                 fields)

@@ -3,7 +3,7 @@
 /// Something that happened, for the journal.
 public struct JournalMessage: Sendable, Equatable {
     /// A field of it, and its name in the journal.
-    public enum Name: String, Sendable {
+    public enum Name: String, Sendable, CaseIterable {
         /// The identity of a claim.
         case claim = "CLAIM"
         /// What its owner calls it.

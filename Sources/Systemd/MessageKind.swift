@@ -39,6 +39,8 @@ public enum MessageKind: String, Sendable, CaseIterable {
     case quarantined
     /// A reservation has its group.
     case reservationTaken
+    /// A reservation was released, and is left alone.
+    case reservationReleased
     /// A reservation does not have its group.
     case reservationNotTaken
     /// A host driver had a reserved device first.
@@ -73,6 +75,7 @@ extension MessageKind {
         case .restoreDelayed: "83c9a765b342422abec3f043d6e67160"
         case .quarantined: "672d532966f347f3bfa17503041cc6b1"
         case .reservationTaken: "21ff943974a849ffb395ed653128e2da"
+        case .reservationReleased: "dde676b19cc34791b3303e9bf69b864c"
         case .reservationNotTaken: "b75a80cb11ef430b995bc353c791f35c"
         case .raceLost: "75d9d1ee9a1347cb961908b176446622"
         case .configurationReloaded: "ac7af0fc696e4c88a945583a882a6730"
@@ -86,7 +89,7 @@ extension MessageKind {
         switch self {
         case .started, .stopping: .info
         case .claimGranted, .requestRefused, .handedOver, .groupsAttached, .groupsDetached, .claimReleased,
-            .groupAdopted, .quarantineLifted, .claimEnded, .claimsFound, .reservationTaken, .configurationReloaded,
+            .groupAdopted, .quarantineLifted, .claimEnded, .claimsFound, .reservationTaken, .reservationReleased, .configurationReloaded,
             .bootDifference:
             .notice
         case .claimAbandoned, .groupDegraded, .removalRequested, .restoreDelayed, .reservationNotTaken, .raceLost:

@@ -29,12 +29,16 @@ struct StatusCommand: DaemonCommand {
         if !status.reservations.isEmpty {
             var table = Table("RESERVATION", "OF", "STATE", "CLAIM", "WHY")
             for reservation in status.reservations {
-                let why = [reservation.reason, reservation.remedy].compactMap { $0 }.joined(separator: "; ")
                 table.add(
                     reservation.name, reservation.group ?? reservation.device?.name ?? "", reservation.state.rawValue,
-                    reservation.claim ?? "-", why.printable)
+                    reservation.claim ?? "-", (reservation.reason ?? "").printable)
             }
             printLine("\n\(table.text)")
+            printSection(
+                "Would help",
+                status.reservations.compactMap { reservation in
+                    reservation.remedy.map { "\(reservation.name): \($0.printable)" }
+                })
         }
         printSection("Remarks", status.remarks)
         printSection("Backend and kernel disagree", status.disagreements.map { "\($0.group): \($0.explanation)" })

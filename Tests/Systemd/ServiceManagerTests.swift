@@ -12,6 +12,7 @@ struct ServiceManagerTests {
     func notificationText() {
         #expect(ServiceState.text(of: [.ready, .status("9 groups")]) == "READY=1\nSTATUS=9 groups")
         #expect(ServiceState.text(of: [.stopping, .errno(ENODEV)]) == "STOPPING=1\nERRNO=19")
+        #expect(ServiceState.text(of: [.reloading(microseconds: 7)]) == "RELOADING=1\nMONOTONIC_USEC=7")
     }
 
     @Test("a status cannot become a second assignment")

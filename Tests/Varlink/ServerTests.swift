@@ -260,7 +260,7 @@ extension TestServer {
         server.handle(Example.Unimplemented.self) { call in
             let peer = call.peer
             seen.update { $0 = peer }
-            let read = call.openPeerProcess()?.reading { $0 }
+            let read = call.caller.openProcess()?.reading { $0 }
             pid.update { $0 = read }
             return .init()
         }
