@@ -128,6 +128,10 @@ let package = Package(
             path: "Tests/Daemon",
             swiftSettings: house
         ),
+        // What lies in systemd and config beside the programs.
+        .testTarget(
+            name: "PackagingTests", dependencies: ["TestSupport", "vfiogroupd", "vfiogroupctl"],
+            path: "Tests/Packaging", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
