@@ -56,7 +56,7 @@ extension GroupService {
             return .init(claim: .init(view))
         }
         server.handle(Claims.Adopt.self) { [self] (call) async throws(ErrorReply) in
-            let owner = try owner(call.peer)
+            let owner = try owner(of: call)
             let parameters = call.parameters
             let view = try await asking { () async throws(TakeoverError) in
                 try await takeover.adopt(
@@ -80,7 +80,7 @@ extension GroupService {
             } catch { throw ErrorReply(error) }
         }
         server.answer(Claims.Unquarantine.self) { [self] (call) throws(ErrorReply) in
-            _ = try owner(call.peer)
+            _ = try owner(of: call)
             do throws(TakeoverError) { try takeover.unquarantine(call.parameters.group) } catch {
                 throw ErrorReply(error)
             }
@@ -91,7 +91,7 @@ extension GroupService {
     private func claim(
         _ call: Call<Claims.Claim>, _ takeover: Takeover
     ) async throws(ErrorReply) -> Claims.Claim.Reply {
-        let owner = try owner(call.peer)
+        let owner = try owner(of: call)
         let parameters = call.parameters
         guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
         let request = ClaimRequest(
@@ -164,12 +164,13 @@ extension GroupService {
     }
 
     /// Who asks, when it may claim at all: root, or who the daemon runs as.
-    private func owner(_ peer: Peer) throws(ErrorReply) -> Owner {
+    private func owner<Method>(of call: Call<Method>) throws(ErrorReply) -> Owner {
+        let peer = call.peer
         guard peer.uid == 0 || peer.uid == geteuid() else {
             throw ErrorReply(
                 Claims.Failure.accessDenied(reason: "uid \(peer.uid) may not claim groups; only root may"))
         }
-        guard let process = host.process(peer.pid) else { throw .clientGone }
+        guard let caller = call.openPeerProcess(), let process = ProcessIdentity(of: caller) else { throw .clientGone }
         return Owner(uid: peer.uid, gid: peer.gid, process: process, command: process.command)
     }
 

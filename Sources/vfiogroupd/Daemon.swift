@@ -31,6 +31,7 @@ struct Daemon {
     /// Runs until told to stop; the process's exit code.
     func run() async -> Int32 {
         do throws(Failure) {
+            if let code = answerFromConfiguration() { return code }
             let signals = try catchSignals()
             let configuration = try readConfiguration()
             let service = try await buildRegistry(configuration)
@@ -71,16 +72,6 @@ extension Daemon {
     private func catchSignals() throws(Failure) -> Signals {
         do throws(LoopError) { return try Signals([SIGTERM, SIGINT]) } catch {
             throw Failure(message: "signals cannot be received: \(error)")
-        }
-    }
-
-    private func readConfiguration() throws(Failure) -> Configuration {
-        // A simulation is not what the host's configuration is about.
-        if options.simulate != nil, options.configuration == nil { return Configuration() }
-        let files = options.configuration.map { ConfigurationFiles(main: .named($0)) } ?? ConfigurationFiles()
-        do throws(ConfigurationError) { return try files.load().configuration } catch {
-            for mistake in error.mistakes { log.error("\(mistake)") }
-            throw Failure(message: "the configuration has mistakes; correct them and start again")
         }
     }
 
@@ -144,16 +135,7 @@ extension Daemon {
         var writer = JSONWriter()
         service.writeAllGroups(to: &writer)
         writer.endLine()
-        while writer.count > 0 {
-            let n = write(STDOUT_FILENO, writer.buffer.baseAddress, writer.count)
-            if n < 0, errno == EINTR { continue }
-            guard n > 0 else {
-                log.error("stdout cannot be written to: \(String(cString: strerror(errno)))")
-                return 1
-            }
-            writer.removeFirst(n)
-        }
-        return 0
+        return printOut(UnsafeRawBufferPointer(start: writer.buffer.baseAddress, count: writer.count))
     }
 
     private func watchIncidents(_ server: VarlinkServer) {

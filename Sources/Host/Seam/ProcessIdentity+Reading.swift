@@ -1,10 +1,21 @@
 // Which process has a number now, told by when it started.
 
+import EventLoop
 import Glibc
+import Varlink
 
 extension ProcessIdentity {
     /// The process that has this number now; nil without one.
     public init?(of pid: Int32) { self.init(of: pid, below: "/proc") }
+
+    /// The process that made a connection; nil when it has ended.
+    @LoopActor
+    public init?(of peer: borrowing PeerProcess) {
+        guard let identity = peer.reading({ ProcessIdentity(of: $0) }),
+            identity.startTime <= peer.latestStart ?? .max
+        else { return nil }
+        self = identity
+    }
 
     /// The same in the process file system at `proc`.
     init?(of pid: Int32, below proc: String) {

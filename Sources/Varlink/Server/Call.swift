@@ -59,8 +59,8 @@ public struct Call<Method: VarlinkMethod>: Sendable {
         try connection.attach(ticket, descriptor)
     }
 
-    /// A pidfd of the process that made the connection (Linux 6.5); nil when the kernel does not give one.
-    @LoopActor public func openPeerProcess() -> Descriptor? { connection.openPeerProcess() }
+    /// The process that made the connection; nil when it has ended, or no descriptor is free.
+    @LoopActor public func openPeerProcess() -> PeerProcess? { connection.openPeerProcess() }
 
     /// Has `call` called once when the client is gone before its last reply was handed to the kernel. For handlers that
     /// must undo what nobody has heard of: being cancelled, they learn of it too, but only where they wait.

@@ -35,6 +35,8 @@ final class Connection {
 
     let descriptor: Int32
     nonisolated let peer: Peer
+    /// When it was accepted, as `PeerProcess` counts.
+    private let accepted = PeerProcess.now
     let server: VarlinkServer
     // Unchecked where every call comes by: one thread has them, no access lasts longer than the function that it is in,
     // and the checks would be a tenth of what a call costs.
@@ -258,9 +260,8 @@ extension Connection {
         current?.onClientGone = call
     }
 
-    func openPeerProcess() -> Descriptor? {
+    func openPeerProcess() -> PeerProcess? {
         guard phase != .closed else { return nil }
-        let pidfd = clinux_peer_pidfd(descriptor)
-        return pidfd < 0 ? nil : Descriptor(owning: pidfd)
+        return PeerProcess(ofSocket: descriptor, peer, accepted: accepted)
     }
 }
