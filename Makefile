@@ -41,11 +41,11 @@ VM_KERNEL ?=
 VM_FULL   ?=
 VM_ONLY   ?=
 VM_BUDGET ?= 7200
-test-vm: build  ## Run the tests on real kernels in emulated machines
+test-vm: deb  ## Run the tests on real kernels in emulated machines
 	@$(MAKE) --no-print-directory deps \
 		EXTRA="qemu-system-x86 busybox-static python3 gcc libc6-dev mmdebstrap genext2fs e2fsprogs"
-	exec python3 -B Tests/VM --programs $(RELEASE) --kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) \
-		--only "$(VM_ONLY)" --budget $(VM_BUDGET)
+	exec python3 -B Tests/VM --programs $(RELEASE) --package $(DEB)/vfiogroupd_*.deb \
+		--kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) --only "$(VM_ONLY)" --budget $(VM_BUDGET)
 
 vm-kernel:  ## Build a kernel with iommufd for test-vm, once
 	@$(MAKE) --no-print-directory deps EXTRA="python3 gcc libc6-dev flex bison bc libelf-dev xz-utils"
