@@ -65,6 +65,7 @@ let package = Package(
             "Service",
             [
                 "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover",
+                "Systemd", "Config",
             ]),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
@@ -111,8 +112,8 @@ let package = Package(
         tests(
             "Service",
             [
-                "TestSupport", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
-                "Varlink",
+                "TestSupport", "Config", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry",
+                "Systemd", "Takeover", "Varlink",
             ]),
         tests(
             "vfiogroupctl",

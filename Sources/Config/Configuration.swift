@@ -19,7 +19,7 @@ public struct Configuration: Sendable, Equatable {
     /// How much clients may use, `[Limits]`.
     public var limits = Limits()
     /// Who may do what, `[Access]`.
-    public var access = Access()
+    public var access = AccessPolicy()
     /// What is kept for an administrator, `[Reservation NAME]`, in the order in which the names first appear.
     public var reservations: [Reservation] = []
 

@@ -142,9 +142,10 @@ extension Key<ReservationDraft> {
     static var reservation: [Key] {
         [
             Key("Group", \.group, default: nil) { groupIdentity($0) },
-            Key("Device", \.device, default: nil) { pciAddress($0) },
+            Key("Device", \.device, default: nil) { pciAddress($0).map { .some($0) } },
             Key("VendorId", \.vendorID, default: nil) { pciID($0) },
             Key("DeviceId", \.deviceID, default: nil) { pciID($0) },
+            Key("Force", listing: \.force) { text, _ in pciAddress(text) },
         ]
     }
 }

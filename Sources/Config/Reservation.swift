@@ -18,6 +18,8 @@ public struct Reservation: Sendable, Equatable {
     public var subject: Subject
     /// What the device must be, or an endpoint of the group, `VendorId=` and `DeviceId=`; nil: whatever sits there.
     public var identification: Identification?
+    /// Members to take though the host uses them, `Force=`.
+    public var force: Set<PCIAddress> = []
 
     /// What a device is.
     public struct Identification: Sendable, Equatable, CustomStringConvertible {
@@ -63,6 +65,7 @@ struct ReservationDraft: Equatable {
     var device: PCIAddress?
     var vendorID: UInt16?
     var deviceID: UInt16?
+    var force: Set<PCIAddress> = []
 
     /// Something that it is, or what keeps it from being that.
     func reservation() -> Reading<Reservation> {
@@ -73,13 +76,15 @@ struct ReservationDraft: Equatable {
         case (nil, nil): return .refused("names nothing; write Group=IDENTITY or Device=ADDRESS below it")
         case (.some, .some): return .refused("has both Group= and Device=; remove one")
         }
+        var reservation = Reservation(name: name, subject: subject)
+        reservation.force = force
         switch (vendorID, deviceID) {
-        case (nil, nil): return .value(Reservation(name: name, subject: subject))
+        case (nil, nil): break
         case (let vendor?, let device?):
-            let identification = Reservation.Identification(vendorID: vendor, deviceID: device)
-            return .value(Reservation(name: name, subject: subject, identification: identification))
+            reservation.identification = Reservation.Identification(vendorID: vendor, deviceID: device)
         default: return .refused("has one of VendorId= and DeviceId=; write both or none")
         }
+        return .value(reservation)
     }
 }
 
@@ -95,7 +100,7 @@ func groupIdentity(_ text: String) -> Reading<String?> {
 }
 
 /// A PCI address, with or without its domain.
-func pciAddress(_ text: String) -> Reading<PCIAddress?> {
+func pciAddress(_ text: String) -> Reading<PCIAddress> {
     guard let address = PCIAddress(text) ?? PCIAddress("0000:" + text) else {
         return .refused("is no PCI address; write it as lspci -D shows it, such as 0000:01:00.0")
     }

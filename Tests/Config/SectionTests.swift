@@ -86,7 +86,7 @@ struct SectionTests {
         #expect(access.claim.groups == [2, 3])
         #expect(access.claim.units == ["libvirtd.service", "vm@.service", "machine.slice"])
         #expect(access.read.users == [5])
-        #expect(Access().read.isEmpty && Access().claim.isEmpty)
+        #expect(AccessPolicy().read.isEmpty && AccessPolicy().claim.isEmpty)
     }
 
     @Test(
@@ -173,7 +173,7 @@ struct SectionTests {
                 "f:11: Device='0000:01:20.0' is no PCI address; write it as lspci -D shows it, such as 0000:01:00.0",
                 "f:12: Group='a/b' is no group's identity; write it as vfiogroupctl list shows it",
                 "f:13: VendorId='0x80861' is no ID; write four hexadecimal digits, such as 0x10de",
-                "f:14: unknown key 'Colour=' in [Reservation NAME]; known: Group=, Device=, VendorId=, DeviceId=",
+                "f:14: unknown key 'Colour=' in [Reservation NAME]; known: Group=, Device=, VendorId=, DeviceId=, Force=",
                 "f:2: [Reservation empty] names nothing; write Group=IDENTITY or Device=ADDRESS below it",
                 "f:4: [Reservation both] has both Group= and Device=; remove one",
                 "f:7: [Reservation half] has one of VendorId= and DeviceId=; write both or none",

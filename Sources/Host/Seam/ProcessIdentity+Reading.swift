@@ -30,8 +30,14 @@ extension ProcessIdentity {
     }
 
     /// What it is called (/proc/PID/comm); nil when it has ended.
-    public var command: String? {
-        guard ProcessIdentity(of: pid) == self, let folder = try? Directory(path: "/proc/\(pid)") else { return nil }
-        return try? folder.text("comm")
+    public var command: String? { file("comm") }
+
+    /// The cgroups that it is in (/proc/PID/cgroup); nil when it has ended.
+    public var controlGroups: String? { file("cgroup") }
+
+    private func file(_ name: String) -> String? {
+        // The folder stays that of the process that it was opened of, whoever has the number later.
+        guard let folder = try? Directory(path: "/proc/\(pid)"), ProcessIdentity(of: pid) == self else { return nil }
+        return try? folder.text(name)
     }
 }

@@ -192,6 +192,7 @@ final class Connection {
     }
 
     private func handler(of method: String) throws(ErrorReply) -> VarlinkServer.Handler {
+        try server.authorize?(Caller(self), method)
         if let last, last.method == method { return last.handler }
         let handler = try server.handler(of: method)
         last = (method, handler)
@@ -263,5 +264,20 @@ extension Connection {
     func openPeerProcess() -> PeerProcess? {
         guard phase != .closed else { return nil }
         return PeerProcess(ofSocket: descriptor, peer, accepted: accepted)
+    }
+
+    var peerGroups: [UInt32] {
+        guard phase != .closed else { return [] }
+        // The kernel lets a process have 65536, and hardly any has so many.
+        var room = 64
+        while true {
+            var count = 0
+            let groups = [UInt32](unsafeUninitializedCapacity: room) { buffer, stored in
+                count = Int(clinux_peer_groups(descriptor, buffer.baseAddress, UInt32(room)))
+                stored = (0...room).contains(count) ? count : 0
+            }
+            guard count > room else { return groups }
+            room = count
+        }
     }
 }

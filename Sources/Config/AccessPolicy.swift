@@ -16,7 +16,7 @@ public struct Clients: Sendable, Equatable {
 }
 
 /// Who may do what. Root may do everything, whatever stands here.
-public struct Access: Sendable, Equatable {
+public struct AccessPolicy: Sendable, Equatable {
     /// Who may claim groups, `ClaimUsers=`, `ClaimGroups=`, `ClaimUnits=`. They may read, too.
     public var claim = Clients()
     /// Who may read, `ReadUsers=`, `ReadGroups=`, `ReadUnits=`; everybody where nobody is named.
