@@ -126,6 +126,7 @@ install:  ## Install what `make build` built, below DESTDIR and PREFIX
 	for product in $(PRODUCTS); do install -D -m 755 $(RELEASE)/$$product $(DESTDIR)$(PREFIX)/bin/$$product; done
 	for unit in $(UNITS); do put 644 $(UNIT_FOLDER)/$$unit systemd/$$unit; done
 	put 644 $(PREFIX)/lib/systemd/system-preset/90-vfiogroupd.preset systemd/vfiogroupd.preset
+	put 644 $(PREFIX)/lib/systemd/catalog/vfiogroupd.catalog systemd/vfiogroupd.catalog
 	put 644 $(PREFIX)/lib/sysusers.d/vfiogroupd.conf systemd/vfiogroupd.sysusers
 	put 644 $(PREFIX)/lib/tmpfiles.d/vfiogroupd.conf systemd/vfiogroupd.tmpfiles
 	put 644 $(PREFIX)/lib/udev/rules.d/60-vfiogroupd.rules systemd/vfiogroupd.rules
