@@ -13,8 +13,11 @@ extension GroupService {
     func registerManager(on server: VarlinkServer) {
         server.add(Manager.interface)
         server.answer(Manager.GetStatus.self) { [self] _ in Answer(status) }
-        server.answer(Manager.TakeSnapshot.self) { [self] _ in
-            Answer(.init(snapshot: snapshot.inventory.snapshot))
+        server.handle(Manager.TakeSnapshot.self) { [self] call in
+            let inventory = snapshot.inventory
+            let wanted = call.parameters.serialNumbers ?? false
+            let numbers = wanted ? await host.serialNumbers(of: inventory.devices.map(\.address)) : [:]
+            return .init(snapshot: inventory.snapshot(serialNumbers: numbers))
         }
     }
 

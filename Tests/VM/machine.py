@@ -21,6 +21,7 @@ class Machine:
         self.topology = topology
         self.iommu = iommu
         self.is_full = is_full
+        self._initramfs = initramfs
         self.qemu = QEMU(kernel.image, initramfs, topology, iommu, folder)
         try:
             self.guest = Guest(self.qemu.agent)
@@ -32,6 +33,11 @@ class Machine:
         except BaseException:
             self.qemu.close()
             raise
+
+    def booted_as(self, topology: str) -> "Machine":
+        """Another machine of the same kernel: this one after somebody changed its hardware and switched it on again."""
+        return Machine(
+            self.kernel, self._initramfs, topology, self.iommu, self.is_full, self.qemu.folder / f"as-{topology}")
 
     def __enter__(self) -> "Machine":
         return self
