@@ -91,6 +91,13 @@ int clinux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid) {
     return 0;
 }
 
+int clinux_peer_groups(int fd, gid_t *groups, unsigned capacity) {
+    socklen_t length = capacity * sizeof *groups;
+    // ERANGE comes with the length that would do.
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0 && errno != ERANGE) return -errno;
+    return (int)(length / sizeof *groups);
+}
+
 int clinux_peer_pidfd(int fd) {
     int pidfd = -1;
     socklen_t length = sizeof pidfd;

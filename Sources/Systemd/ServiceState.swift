@@ -2,7 +2,7 @@
 
 /// One assignment of a notification.
 public enum ServiceState: Sendable, Equatable {
-    /// Start-up is over. Once a life.
+    /// Start-up is over, or a reload is.
     case ready
     /// One line for `systemctl status`. Line breaks become spaces, and what is beyond 1 KiB is cut.
     case status(String)
@@ -10,6 +10,8 @@ public enum ServiceState: Sendable, Equatable {
     case stopping
     /// What made the daemon fail, an errno.
     case errno(Int32)
+    /// The configuration is read anew, until the next `ready`; the moment, in microseconds of CLOCK_MONOTONIC.
+    case reloading(microseconds: UInt64)
 
     /// The text of several assignments, in their order.
     static func text(of states: [ServiceState]) -> String {
@@ -22,6 +24,7 @@ public enum ServiceState: Sendable, Equatable {
         case .status(let line): "STATUS=\(oneLine(line))"
         case .stopping: "STOPPING=1"
         case .errno(let code): "ERRNO=\(code)"
+        case .reloading(let microseconds): "RELOADING=1\nMONOTONIC_USEC=\(microseconds)"
         }
     }
 }

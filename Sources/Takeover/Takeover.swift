@@ -22,7 +22,8 @@ public final class Takeover {
 
     let host: any Host
     let journal: any ClaimJournal
-    let timing: TakeoverTiming
+    /// How long things may take from now on.
+    public var timing: TakeoverTiming
     /// Makes the bits of a claim's identity.
     public var randomBits: @LoopActor () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     /// What is known of the host now.

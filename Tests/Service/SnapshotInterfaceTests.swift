@@ -50,8 +50,11 @@ struct SnapshotInterfaceTests {
     }
 
     /// What a daemon on a host replies to TakeSnapshot.
-    @LoopActor private func snapshot(of host: any Host, serialNumbers: Bool?) async throws -> Manager.Snapshot {
+    @LoopActor private func snapshot(
+        of host: any Host, serialNumbers: Bool?, administrators: Set<UInt32>? = nil
+    ) async throws -> Manager.Snapshot {
         let service = try await GroupService(.init(version: "test", isSimulated: true), host: host, policy: .auto)
+        if let administrators { service.administrators = administrators }
         let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
         service.register(on: server)
         let folder = TemporaryFolder()
@@ -87,6 +90,19 @@ struct SnapshotInterfaceTests {
             #expect(!text.lowercased().contains(secret.lowercased()), "\(secret)")
         }
         #expect(text.contains("intel_iommu=on"))
+    }
+
+    @Test("serial numbers are for administrators, all the rest for everybody")
+    @LoopActor func access() async throws {
+        let host = LinuxHost(root: machine().root)
+        _ = try await snapshot(of: host, serialNumbers: false, administrators: [])
+        do {
+            _ = try await snapshot(of: host, serialNumbers: true, administrators: [])
+            Issue.record("anybody gets serial numbers")
+        } catch let error as ClientError {
+            guard case .accessDenied(let reason)? = error.failure(as: Manager.Failure.self) else { throw error }
+            #expect(reason.contains("only root may"))
+        }
     }
 
     @Test("serial numbers that were asked for are those of the devices, and go on through a replay")

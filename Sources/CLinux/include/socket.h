@@ -40,6 +40,10 @@ int clinux_refuse_descriptors(int fd);
 /// SO_PEERCRED: who connected; 0, or -errno.
 int clinux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
 
+/// SO_PEERGROUPS: the supplementary groups that the peer had when it connected, stored where all have room. How many
+/// there are, or -errno.
+int clinux_peer_groups(int fd, gid_t *groups, unsigned capacity);
+
 /// SO_PEERPIDFD (Linux 6.5): a pidfd of the process that connected, or -errno.
 int clinux_peer_pidfd(int fd);
 
