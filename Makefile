@@ -4,7 +4,7 @@
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm vm-kernel build lint bench generate deps python install deb
+.PHONY: help run test test-vm vm-kernel build lint bench fuzz generate deps python install deb
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -64,6 +64,10 @@ lint:  ## Check the formatting of all Swift files
 
 bench:  ## Run the benchmarks
 	@exec Benchmarks/run.sh
+
+# FUZZ_SECONDS for each (60), FUZZ_TARGET for one of them.
+fuzz: deps  ## Run the fuzzers of all that reads foreign input
+	@exec Tests/Fuzz/run.sh
 
 # The IDL is the contract; what is generated from it is committed, and a test checks that it is current.
 generate:  ## Generate the Swift types of the API from its IDL

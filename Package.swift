@@ -136,3 +136,17 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers are for `make fuzz` alone, which builds every room anew for them: libFuzzer brings a main of its own.
+if Context.environment["VFIOGROUPD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "vfiogroupd-fuzz",
+            dependencies: [
+                "TestSupport", "Config", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
+                "Varlink",
+            ],
+            path: "Tests/Fuzz/Sources",
+            swiftSettings: house + [.unsafeFlags(["-parse-as-library"])]
+        ))
+}
