@@ -129,6 +129,24 @@ let package = Package(
             path: "Tests/Daemon",
             swiftSettings: house
         ),
+        // What lies in systemd and config beside the programs.
+        .testTarget(
+            name: "PackagingTests", dependencies: ["TestSupport", "vfiogroupd", "vfiogroupctl"],
+            path: "Tests/Packaging", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers are for `make fuzz` alone, which builds every room anew for them: libFuzzer brings a main of its own.
+if Context.environment["VFIOGROUPD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "vfiogroupd-fuzz",
+            dependencies: [
+                "TestSupport", "Config", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
+                "Varlink",
+            ],
+            path: "Tests/Fuzz/Sources",
+            swiftSettings: house + [.unsafeFlags(["-parse-as-library"])]
+        ))
+}

@@ -16,9 +16,24 @@ extension GroupService {
         server.add(Manager.interface)
         server.answer(Manager.GetStatus.self) { [self] _ in Answer(status) }
         server.handle(Manager.Reload.self) { [self] (call) async throws(ErrorReply) in try reload(call) }
-        server.answer(Manager.TakeSnapshot.self) { [self] _ in
-            Answer(.init(snapshot: snapshot.inventory.snapshot))
+        server.handle(Manager.TakeSnapshot.self) { [self] (call) async throws(ErrorReply) in
+            try await takeSnapshot(call)
         }
+    }
+
+    private func takeSnapshot(
+        _ call: Call<Manager.TakeSnapshot>
+    ) async throws(ErrorReply) -> Manager.TakeSnapshot.Reply {
+        let inventory = snapshot.inventory
+        guard call.parameters.serialNumbers == true else { return .init(snapshot: inventory.snapshot()) }
+        // The kernel shows that part of a configuration space to nobody else either.
+        guard isAdministrator(call.peer) else {
+            throw ErrorReply(
+                Manager.Failure.accessDenied(
+                    reason: "uid \(call.peer.uid) may not read serial numbers: only root may"))
+        }
+        let numbers = await host.serialNumbers(of: inventory.devices.map(\.address))
+        return .init(snapshot: inventory.snapshot(serialNumbers: numbers))
     }
 
     private var status: Manager.GetStatus.Reply {

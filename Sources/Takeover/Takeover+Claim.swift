@@ -37,6 +37,7 @@ extension Takeover {
         changed()
         let ids = records.map(\.id)
         try await take(ids, for: claim, progress, adopting: request.isReservation)
+        accept(request.force)
         let handover: Handover?
         do throws(TakeoverError) {
             handover =
@@ -66,6 +67,7 @@ extension Takeover {
         for id in ids { claim.work[id] = GroupWork() }
         changed()
         try await take(ids, for: claim, progress)
+        accept(force)
         var handover: Handover?
         let access = claim.record.access
         if claim.handedOver != nil, access == .bound || access == .container {
@@ -104,9 +106,7 @@ extension Takeover {
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
             let uses = await host.uses(of: records.flatMap(\.group.members))
-            let others = records.flatMap(\.group.members).compactMap { device in
-                replaced[device].map { DeviceUse(device, $0) }
-            }
+            let others = replacements(in: records)
             let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
             // Others ran meanwhile: only who finds the groups still free has them.

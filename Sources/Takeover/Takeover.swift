@@ -35,9 +35,11 @@ public final class Takeover {
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
 
-    /// The devices that are not the ones that sat in their places in the last boot, each as the use that speaks against
-    /// taking it.
-    public var replaced: [DeviceAddress: DeviceUse.Kind] = [:]
+    /// Which devices are meant by their places: others are claimed only by force, and are the ones that are meant from
+    /// then on.
+    public var knownDevices = KnownDevices()
+    /// Called when other devices are meant than before.
+    public var onAccept: (@LoopActor () -> Void)?
 
     var claims: [String: ActiveClaim] = [:]
     var quarantines: [GroupID: String] = [:]
@@ -73,7 +75,7 @@ public final class Takeover {
         claims = [:]
         let last = snapshot()
         snapshot = { last }
-        (onChange, onReport, refresh) = (nil, nil, nil)
+        (onChange, onReport, onAccept, refresh) = (nil, nil, nil, nil)
     }
 
     /// Which groups are in whose hands.

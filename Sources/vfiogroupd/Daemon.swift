@@ -139,7 +139,10 @@ extension Daemon {
     /// The machine that was captured in a snapshot or a folder.
     private func machine(at path: String) async throws(HostError) -> SimulatedHost {
         if let machine = try SimulatedHost(snapshotFile: path) { return machine }
-        return SimulatedHost(name: path, inventory: try await LinuxHost(root: path).readInventory())
+        let tree = LinuxHost(root: path)
+        let inventory = try await tree.readInventory()
+        let numbers = await tree.serialNumbers(of: inventory.devices.map(\.address))
+        return SimulatedHost(name: path, inventory: inventory, serialNumbers: numbers)
     }
 
     /// The parameters of a ListGroups reply as one JSON object on stdout.

@@ -271,7 +271,8 @@ public enum Claims {
           access: ?Access,
           # For 'unbound': members to leave bound to the daemon.
           leaveOut: ?[]DeviceAddress,
-          # Members to take though the host uses them. Each is named; nothing else is forced.
+          # Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+          # accepted from then on. Each is named; nothing else is forced.
           force: ?[]DeviceAddress,
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
           waitSeconds: ?int
@@ -1179,7 +1180,8 @@ public enum Claims {
             public var access: Claims.Access?
             /// For 'unbound': members to leave bound to the daemon.
             public var leaveOut: [Claims.DeviceAddress]?
-            /// Members to take though the host uses them. Each is named; nothing else is forced.
+            /// Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+            /// accepted from then on. Each is named; nothing else is forced.
             public var force: [Claims.DeviceAddress]?
             /// How many seconds to wait for a group that another claim has; 0 unless told otherwise.
             public var waitSeconds: Int?

@@ -258,7 +258,9 @@ public enum Manager {
           # Its BARs and ROM, where PE numbers depend on them.
           resources: ?[]Resource,
           # The node of the device tree that owns its DMA window, in a partition.
-          windowNode: ?string
+          windowNode: ?string,
+          # Its serial number (Device Serial Number), if those were asked for: eight bytes, "00-1b-21-ff-ff-3a-c5-10".
+          serialNumber: ?string
         )
 
         # A device of a snapshot.
@@ -315,7 +317,8 @@ public enum Manager {
           reservedRegions: []ReservedRegion
         )
 
-        # A whole host, to be looked at elsewhere. It has no serial numbers.
+        # A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
+        # devices only if they were asked for.
         type Snapshot (
           # The version of this form: 1.
           version: int,
@@ -465,7 +468,10 @@ public enum Manager {
         )
 
         # Takes the whole inventory down, in the form that 'vfiogroupd --simulate' replays.
-        method TakeSnapshot() -> (
+        method TakeSnapshot(
+          # Whether the serial numbers of devices are read for it and put into it, for root alone; absent is no.
+          serialNumbers: ?bool
+        ) -> (
           # The host at this moment.
           snapshot: Snapshot
         )
@@ -1109,8 +1115,10 @@ public enum Manager {
         public var resources: [Manager.Resource]?
         /// The node of the device tree that owns its DMA window, in a partition.
         public var windowNode: String?
+        /// Its serial number (Device Serial Number), if those were asked for: eight bytes, "00-1b-21-ff-ff-3a-c5-10".
+        public var serialNumber: String?
 
-        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, invalidBusNumberCheck: Bool? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil) {
+        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, invalidBusNumberCheck: Bool? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil, serialNumber: String? = nil) {
             self.hostBridge = hostBridge
             self.parent = parent
             self.bridge = bridge
@@ -1132,6 +1140,7 @@ public enum Manager {
             self.partitionableEndpoint = partitionableEndpoint
             self.resources = resources
             self.windowNode = windowNode
+            self.serialNumber = serialNumber
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1157,6 +1166,7 @@ public enum Manager {
             self.partitionableEndpoint = try fields.optional("partitionableEndpoint")
             self.resources = try fields.optional("resources")
             self.windowNode = try fields.optional("windowNode")
+            self.serialNumber = try fields.optional("serialNumber")
             try fields.finish()
         }
 
@@ -1183,6 +1193,7 @@ public enum Manager {
                 writer.field("partitionableEndpoint", self.partitionableEndpoint)
                 writer.field("resources", self.resources)
                 writer.field("windowNode", self.windowNode)
+                writer.field("serialNumber", self.serialNumber)
             }
         }
     }
@@ -1350,7 +1361,8 @@ public enum Manager {
         }
     }
 
-    /// A whole host, to be looked at elsewhere. It has no serial numbers.
+    /// A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
+    /// devices only if they were asked for.
     public struct Snapshot: VarlinkValue {
         /// The version of this form: 1.
         public var version: Int
@@ -1770,14 +1782,23 @@ public enum Manager {
 
         /// What a caller of `TakeSnapshot` passes.
         public struct Parameters: VarlinkValue {
-            public init() {}
+            /// Whether the serial numbers of devices are read for it and put into it, for root alone; absent is no.
+            public var serialNumbers: Bool?
+
+            public init(serialNumbers: Bool? = nil) {
+                self.serialNumbers = serialNumbers
+            }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
-                _ = try EmptyStructure(reading: value, mode)
+                var fields = try FieldReader(value, mode)
+                self.serialNumbers = try fields.optional("serialNumbers")
+                try fields.finish()
             }
 
             public func write(to writer: inout JSONWriter) {
-                EmptyStructure().write(to: &writer)
+                writer.object { writer in
+                    writer.field("serialNumbers", self.serialNumbers)
+                }
             }
         }
 

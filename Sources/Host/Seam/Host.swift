@@ -40,6 +40,9 @@ public protocol Host: AnyObject, Sendable {
     /// the device lock); empty where it has none, nil where that cannot be read.
     func resetMethods(of device: DeviceAddress) -> [String]?
 
+    /// The serial numbers of those devices that have one (Device Serial Number), read now.
+    func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
+
     // MARK: Changing
 
     /// Makes a worker for a call; nothing is done before its `go`.
@@ -72,6 +75,8 @@ extension Host {
     public var now: MonotonicTime { .now }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
+
+    public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
 
     public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
         try await EventLoop.main.sleep(until: deadline)
