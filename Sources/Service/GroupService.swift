@@ -1,6 +1,6 @@
 // The daemon's side of the API: the registry, kept current from its host, and who watches it.
 
-import EventLoop
+public import EventLoop
 import GroupAPI
 import Grouping
 import Host
@@ -72,18 +72,20 @@ public final class GroupService {
         if let takeover { registerClaims(of: takeover, on: server) }
     }
 
-    /// Takes up the claims of a journal, and lets more be made.
+    /// Takes up the claims of a journal, and lets more be made. What `left` holds came back from the store.
     public func beginTakeover(
-        journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
+        journal: any ClaimJournal, store: (any DescriptorStore)? = nil, left: [StoredDescriptor] = [],
+        timing: TakeoverTiming = TakeoverTiming(),
         onReport: @escaping @LoopActor (String) -> Void
     ) throws(JournalError) {
-        let takeover = Takeover(host, journal: journal, timing: timing, snapshot: { [unowned self] in snapshot })
+        let takeover = Takeover(
+            host, journal: journal, store: store, timing: timing, snapshot: { [unowned self] in snapshot })
         takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
         takeover.onReport = onReport
         self.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
-        try takeover.recover()
+        try takeover.recover(left)
     }
 
     private func claimsChanged(_ notices: [Takeover.Notice]) {

@@ -10,10 +10,22 @@ public enum ServiceState: Sendable, Equatable {
     case stopping
     /// What made the daemon fail, an errno.
     case errno(Int32)
+    /// The daemon is not stuck.
+    case watchdog
+    /// The start or the end at hand may take so much longer from now on.
+    case extendTimeout(Duration)
 
     /// The text of several assignments, in their order.
     static func text(of states: [ServiceState]) -> String {
         states.map(\.assignment).joined(separator: "\n")
+    }
+
+    /// What it is about, where only the latest of its kind matters.
+    var subject: String? {
+        switch self {
+        case .status, .watchdog, .extendTimeout: assignment.split(separator: "=").first.map(String.init)
+        case .ready, .stopping, .errno: nil
+        }
     }
 
     private var assignment: String {
@@ -22,6 +34,8 @@ public enum ServiceState: Sendable, Equatable {
         case .status(let line): "STATUS=\(oneLine(line))"
         case .stopping: "STOPPING=1"
         case .errno(let code): "ERRNO=\(code)"
+        case .watchdog: "WATCHDOG=1"
+        case .extendTimeout(let duration): "EXTEND_TIMEOUT_USEC=\(Int64(duration / .microseconds(1)))"
         }
     }
 }
