@@ -216,6 +216,7 @@ final class MortalStore: DescriptorStore {
         var isDone = false
         life.affect(
             {
+                doDrops()
                 store.keep(descriptor, as: name)
                 isDone = true
             }, failing: {})
