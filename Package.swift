@@ -59,7 +59,7 @@ let package = Package(
         room(
             "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"]),
-        room("Systemd", ["CLinux", "CSystemd"]),
+        room("Systemd", ["CLinux", "CSystemd", "EventLoop"]),
         room("Config", ["PCI", "Grouping"]),
         room(
             "Service",
@@ -107,7 +107,7 @@ let package = Package(
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
         tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
-        tests("Systemd"),
+        tests("Systemd", ["CLinux", "EventLoop"]),
         tests("Config", ["PCI"]),
         tests(
             "Service",

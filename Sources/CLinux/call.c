@@ -63,6 +63,8 @@ static int make(const struct clinux_call *call, struct clinux_result *result) {
     case CLINUX_CALL_BIND_IOMMUFD: return clinux_call_bind_iommufd(call);
     case CLINUX_CALL_ATTACH: return clinux_call_attach(call);
     case CLINUX_CALL_DETACH: return clinux_call_detach(call);
+    case CLINUX_CALL_IS_BOUND: return clinux_call_is_bound(call, result);
+    case CLINUX_CALL_HAS_CONTAINER: return clinux_call_has_container(call, result);
     case CLINUX_CALL_ALLOCATE_IOAS: return clinux_call_allocate_ioas(call, result);
     case CLINUX_CALL_IOAS_RANGES: return clinux_call_ioas_ranges(call, result);
     case CLINUX_CALL_CLOSE: return call->files[0] < 0 || close(call->files[0]) == 0 ? 0 : errno;

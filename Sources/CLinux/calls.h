@@ -23,6 +23,8 @@ int clinux_call_container_ranges(const struct clinux_call *call, struct clinux_r
 int clinux_call_bind_iommufd(const struct clinux_call *call);
 int clinux_call_attach(const struct clinux_call *call);
 int clinux_call_detach(const struct clinux_call *call);
+int clinux_call_is_bound(const struct clinux_call *call, struct clinux_result *result);
+int clinux_call_has_container(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_allocate_ioas(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_ioas_ranges(const struct clinux_call *call, struct clinux_result *result);
 

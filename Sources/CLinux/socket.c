@@ -23,6 +23,11 @@ int clinux_unix_socket(void) {
     return fd < 0 ? -errno : fd;
 }
 
+int clinux_unix_datagram_socket(void) {
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 socklen_t clinux_unix_address(const char *path, struct sockaddr_un *address) {
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof address->sun_path) return 0;

@@ -36,7 +36,7 @@ extension GroupService {
     private func saveAccepted() {
         guard let memory, let accepted = takeover?.knownDevices.accepted else { return }
         do throws(FileFailure) { try memory.save(accepted: accepted, inBoot: host.bootID) } catch {
-            onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
+            takeover?.onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
         }
     }
 

@@ -1,7 +1,7 @@
 // The daemon's side of the API: the registry, kept current from its host, and who watches it.
 
 import Config
-import EventLoop
+public import EventLoop
 import Glibc
 import GroupAPI
 import Grouping
@@ -94,19 +94,19 @@ public final class GroupService {
         if let takeover { registerClaims(of: takeover, on: server) }
     }
 
-    /// Takes up the claims of a journal, and lets more be made.
+    /// Takes up the claims of a journal, and lets more be made. What `left` holds came back from the store.
     public func beginTakeover(
-        journal: any ClaimJournal, timing: TakeoverTiming? = nil,
-        onReport: @escaping @LoopActor (String) -> Void
+        journal: any ClaimJournal, store: (any DescriptorStore)? = nil, left: [StoredDescriptor] = [],
+        timing: TakeoverTiming? = nil, onReport: @escaping @LoopActor (String) -> Void
     ) throws(JournalError) {
-        let takeover = Takeover(host, journal: journal, snapshot: { [unowned self] in snapshot })
+        let takeover = Takeover(host, journal: journal, store: store, snapshot: { [unowned self] in snapshot })
         takeover.timing.take(configuration.timing)
         if let timing { takeover.timing = timing }
         takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
         takeover.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
-        try takeover.recover()
+        try takeover.recover(left)
     }
 
     /// Ends all work for claims, and leaves them on record for the next daemon.

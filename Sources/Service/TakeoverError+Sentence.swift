@@ -24,6 +24,9 @@ extension TakeoverError {
         case .wrongState(let subject, let state, let reason): "\(subject) is \(state): \(reason)"
         case .tooManyGroups(let limit, let reason): "one claim can have \(limit) groups: \(reason)"
         case .journal(let error): "it cannot be put on record: \(error)"
+        case .storeIsFull(let capacity, let used, let demand):
+            "the service manager keeps \(capacity) descriptors for the daemon, \(used) of them are spoken for, and "
+                + "\(demand) more are needed"
         case .badRequest(let parameter): "\(parameter) makes no sense"
         case .stopped: "the daemon ends"
         }

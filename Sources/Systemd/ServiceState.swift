@@ -12,10 +12,22 @@ public enum ServiceState: Sendable, Equatable {
     case errno(Int32)
     /// The configuration is read anew, until the next `ready`; the moment, in microseconds of CLOCK_MONOTONIC.
     case reloading(microseconds: UInt64)
+    /// The daemon is not stuck.
+    case watchdog
+    /// The start or the end at hand may take so much longer from now on.
+    case extendTimeout(Duration)
 
     /// The text of several assignments, in their order.
     static func text(of states: [ServiceState]) -> String {
         states.map(\.assignment).joined(separator: "\n")
+    }
+
+    /// What it is about, where only the latest of its kind matters.
+    var subject: String? {
+        switch self {
+        case .status, .watchdog, .extendTimeout: assignment.split(separator: "=").first.map(String.init)
+        case .ready, .stopping, .errno, .reloading: nil
+        }
     }
 
     private var assignment: String {
@@ -25,6 +37,8 @@ public enum ServiceState: Sendable, Equatable {
         case .stopping: "STOPPING=1"
         case .errno(let code): "ERRNO=\(code)"
         case .reloading(let microseconds): "RELOADING=1\nMONOTONIC_USEC=\(microseconds)"
+        case .watchdog: "WATCHDOG=1"
+        case .extendTimeout(let duration): "EXTEND_TIMEOUT_USEC=\(Int64(duration / .microseconds(1)))"
         }
     }
 }

@@ -31,7 +31,7 @@ extension ActiveClaim {
             switch access {
             case .bound:
                 for member in heldMembers(of: id) {
-                    try await bindCdev(of: member, context)
+                    try await bindCdev(of: member, keeps: false, context)
                     if let cdev = space.cdevs[member] { handover.devices.append((member, cdev)) }
                 }
             case .unbound:
@@ -63,10 +63,8 @@ extension ActiveClaim {
         _ id: GroupID, leaveOut: [DeviceAddress], _ context: StepContext, into handover: inout Handover
     ) async throws(StepFailure) {
         let members = heldMembers(of: id)
-        for member in members where !leaveOut.contains(member) {
-            guard let cdev = space.cdevs.removeValue(forKey: member) else { continue }
-            try await close(cdev, about: member, context)
-        }
+        let bound = members.filter { !leaveOut.contains($0) && space.cdevs[$0] != nil }
+        try await closeEverywhere(bound.map { .cdev($0) }, context)
         for number in ownableGroups(of: id) where !owns(number) {
             beginUnowned(id, cause: "from the hand-over of unbound cdevs until their consumer binds them")
         }

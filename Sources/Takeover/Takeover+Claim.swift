@@ -33,6 +33,7 @@ extension Takeover {
                 access: request.access == .container ? .container : .hold,
                 groups: records.map(ClaimedGroup.init(taking:))),
             of: self)
+        try checkStore(for: claim.record.storeDemand + request.leaveOut.count)
         claims[claim.id] = claim
         changed()
         let ids = records.map(\.id)
@@ -62,8 +63,10 @@ extension Takeover {
         try checkHeld(claim)
         let records = try await choose(selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
         try checkHeld(claim)
+        let added = records.map(ClaimedGroup.init(taking:))
+        try checkStore(for: added.storeDemand)
         let ids = records.map(\.id)
-        claim.record.groups += records.map(ClaimedGroup.init(taking:))
+        claim.record.groups += added
         for id in ids { claim.work[id] = GroupWork() }
         changed()
         try await take(ids, for: claim, progress)

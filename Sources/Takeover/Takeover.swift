@@ -1,7 +1,7 @@
 // The only room that changes the host. It owns the claims, their journal and their work; what it did comes back through
 // the host as an event, like anything else that happens there.
 
-import EventLoop
+public import EventLoop
 import Glibc
 import Grouping
 import Host
@@ -24,6 +24,8 @@ public final class Takeover {
     let journal: any ClaimJournal
     /// How long things may take from now on.
     public var timing: TakeoverTiming
+    /// What outlives the daemon beside the journal; nil where nothing does.
+    let store: (any DescriptorStore)?
     /// Makes the bits of a claim's identity.
     public var randomBits: @LoopActor () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     /// What is known of the host now.
@@ -54,12 +56,13 @@ public final class Takeover {
 
     /// A takeover of a host, with an empty set of claims until `recover`.
     public init(
-        _ host: any Host, journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
-        snapshot: @escaping @LoopActor () -> Snapshot
+        _ host: any Host, journal: any ClaimJournal, store: (any DescriptorStore)? = nil,
+        timing: TakeoverTiming = TakeoverTiming(), snapshot: @escaping @LoopActor () -> Snapshot
     ) {
         self.host = host
         self.journal = journal
         self.timing = timing
+        self.store = store
         self.snapshot = snapshot
     }
 
@@ -166,6 +169,7 @@ public final class Takeover {
     func forget(_ claim: ActiveClaim, cause: String) {
         claim.ownerTask?.cancel()
         claims[claim.id] = nil
+        for item in claim.stored { claim.drop(item) }
         do throws(JournalError) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")

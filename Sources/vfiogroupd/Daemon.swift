@@ -20,6 +20,8 @@ struct Daemon {
     /// A step of the start that failed: the sentence that ends the daemon.
     struct Failure: Error {
         var message: String
+        /// For the service manager.
+        var errno = EINVAL
     }
 
     let options: Options
@@ -33,12 +35,16 @@ struct Daemon {
         do throws(Failure) {
             if let code = answerFromConfiguration() { return code }
             let signals = try catchSignals()
+            let passed = try takePassed()
             let configuration = try readConfiguration()
+            // A large machine takes a while to be read, and a crowded one to be let go of.
+            let starting = manager.extendTimeout()
+            defer { starting?.cancel() }
             let service = try await buildRegistry(configuration)
             if options.mode == .printGroups { return printGroups(service) }
             service.apply(configuration)
             service.onMessage = { [log] message in log.log(message) }
-            try takeUpClaims(service)
+            try takeUpClaims(service, passed.stored)
             rememberBoot(service, configuration)
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
@@ -47,14 +53,18 @@ struct Daemon {
             watchIncidents(server)
             offerReload(of: service)
             keepReservations(service)
-            let links = try listen(server, configuration)
+            let links = try listen(server, on: passed.sockets, configuration)
             keepTree(of: service, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
             announce(service)
+            starting?.cancel()
+            let watchdog = manager.feedWatchdog()
             let following = follow(service)
             await untilStopped(signals, service)
             tell(.stopping, .status("stopping"))
+            let stopping = manager.extendTimeout()
+            defer { for task in [watchdog, stopping] { task?.cancel() } }
             following.cancel()
             // Claims outlast the daemon: the next one finds them on record.
             service.stopClaiming()
@@ -66,7 +76,7 @@ struct Daemon {
             return 0
         } catch {
             log.error("\(error.message)")
-            tell(.errno(EINVAL), .status(error.message))
+            tell(.errno(error.errno), .status(error.message))
             return 1
         }
     }
@@ -108,16 +118,20 @@ extension Daemon {
     }
 
     /// Finds the claims again that are on record, and finishes or undoes what was half done.
-    private func takeUpClaims(_ service: GroupService) throws(Failure) {
+    private func takeUpClaims(_ service: GroupService, _ left: [StoredDescriptor]) throws(Failure) {
         // Every claim has a descriptor or two open for as long as it lives.
         clinux_raise_descriptor_limit()
         do throws(JournalError) {
             let journal: any ClaimJournal =
                 options.simulate != nil
                 ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: service.host.bootID)
-            try service.beginTakeover(journal: journal) { [log] message in log.warning("\(message)") }
+            // What a simulation has open is nothing to another process.
+            let store = options.simulate == nil ? manager.store() : nil
+            try service.beginTakeover(journal: journal, store: store, left: left) { [log] message in
+                log.warning("\(message)")
+            }
         } catch {
-            throw Failure(message: "the claims on record cannot be read: \(error)")
+            throw Failure(message: "the claims on record cannot be read: \(error)", errno: error.errno)
         }
         for problem in service.takeover?.problems ?? [] { log.warning("\(problem)") }
         let claims = service.takeover?.views.map(\.claim.id) ?? []

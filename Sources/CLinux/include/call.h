@@ -32,6 +32,10 @@ enum clinux_call_kind {
     CLINUX_CALL_ATTACH,
     /// VFIO_DEVICE_DETACH_IOMMUFD_PT of the cdev `files[0]`.
     CLINUX_CALL_DETACH,
+    /// VFIO_DEVICE_GET_INFO of the cdev `files[0]`; answers the number 1 when it is bound, 0 when it is not.
+    CLINUX_CALL_IS_BOUND,
+    /// VFIO_GROUP_GET_STATUS of the group `files[0]`; answers the number 1 when it is in a container, 0 when not.
+    CLINUX_CALL_HAS_CONTAINER,
     /// IOMMU_IOAS_ALLOC of the iommufd `files[0]`; answers a number.
     CLINUX_CALL_ALLOCATE_IOAS,
     /// IOMMU_IOAS_IOVA_RANGES of the iommufd `files[0]` and the address space `number`; answers ranges.

@@ -11,6 +11,9 @@ static const unsigned CLINUX_SCM_MAX_FD = 253;
 /// A stream socket, close-on-exec and non-blocking; a descriptor, or -errno.
 int clinux_unix_socket(void);
 
+/// A datagram socket, close-on-exec and non-blocking; a descriptor, or -errno.
+int clinux_unix_datagram_socket(void);
+
 /// The address of `path`; its length, or 0 when the path does not fit (107 bytes). A leading '@' is the abstract
 /// name space.
 socklen_t clinux_unix_address(const char *path, struct sockaddr_un *address);

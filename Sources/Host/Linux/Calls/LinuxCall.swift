@@ -61,6 +61,8 @@ struct LinuxCall {
         case .allocateIOAS(let iommufd):
             self.init(kind: CLINUX_CALL_ALLOCATE_IOAS, yield: .number, files: [iommufd])
         case .attach(let cdev, let ioas): self.init(kind: CLINUX_CALL_ATTACH, files: [cdev], number: ioas)
+        case .isBound(let cdev): self.init(kind: CLINUX_CALL_IS_BOUND, yield: .number, files: [cdev])
+        case .hasContainer(let group): self.init(kind: CLINUX_CALL_HAS_CONTAINER, yield: .number, files: [group])
         case .detach(let cdev): self.init(kind: CLINUX_CALL_DETACH, files: [cdev])
         case .containerRanges(let container):
             self.init(kind: CLINUX_CALL_CONTAINER_RANGES, yield: .ranges, files: [container])
