@@ -41,11 +41,11 @@ VM_KERNEL ?=
 VM_FULL   ?=
 VM_ONLY   ?=
 VM_BUDGET ?= 7200
-test-vm: build  ## Run the tests on real kernels in emulated machines
+test-vm: deb  ## Run the tests on real kernels in emulated machines
 	@$(MAKE) --no-print-directory deps \
 		EXTRA="qemu-system-x86 busybox-static python3 gcc libc6-dev mmdebstrap genext2fs e2fsprogs"
-	exec python3 -B Tests/VM --programs $(RELEASE) --kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) \
-		--only "$(VM_ONLY)" --budget $(VM_BUDGET)
+	exec python3 -B Tests/VM --programs $(RELEASE) --package $(DEB)/vfiogroupd_*.deb \
+		--kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) --only "$(VM_ONLY)" --budget $(VM_BUDGET)
 
 vm-kernel:  ## Build a kernel with iommufd for test-vm, once
 	@$(MAKE) --no-print-directory deps EXTRA="python3 gcc libc6-dev flex bison bc libelf-dev xz-utils"
@@ -130,6 +130,7 @@ install:  ## Install what `make build` built, below DESTDIR and PREFIX
 	for product in $(PRODUCTS); do install -D -m 755 $(RELEASE)/$$product $(DESTDIR)$(PREFIX)/bin/$$product; done
 	for unit in $(UNITS); do put 644 $(UNIT_FOLDER)/$$unit systemd/$$unit; done
 	put 644 $(PREFIX)/lib/systemd/system-preset/90-vfiogroupd.preset systemd/vfiogroupd.preset
+	put 644 $(PREFIX)/lib/systemd/catalog/vfiogroupd.catalog systemd/vfiogroupd.catalog
 	put 644 $(PREFIX)/lib/sysusers.d/vfiogroupd.conf systemd/vfiogroupd.sysusers
 	put 644 $(PREFIX)/lib/tmpfiles.d/vfiogroupd.conf systemd/vfiogroupd.tmpfiles
 	put 644 $(PREFIX)/lib/udev/rules.d/60-vfiogroupd.rules systemd/vfiogroupd.rules

@@ -16,7 +16,7 @@ import debian
 
 SUITE = "bookworm"
 # Beyond what is essential to every Debian: its init, and what the daemon's binaries are linked with.
-PACKAGES = ["systemd-sysv", "udev", "dbus", "kmod", "libstdc++6", "usr-is-merged"]
+PACKAGES = ["systemd-sysv", "udev", "kmod", "libstdc++6", "usr-is-merged"]
 # usr-is-merged, made true by the hook, instead of usrmerge, which would bring all of Perl.
 HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
 # Sparse: what is not used takes no place.

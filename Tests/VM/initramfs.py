@@ -19,14 +19,18 @@ HERE = pathlib.Path(__file__).parent
 BUSYBOX = pathlib.Path("/bin/busybox")
 PROGRAMS = ["vfiogroupd", "vfiogroupctl"]
 FOLDERS = ["bin", "dev", "etc", "proc", "sys", "root", "run", "tmp", "lib", "var", "var/lib"]
-# What takes time at boot and is of no use to a test: logins, timers of maintenance, file systems that nothing mounts.
-MASKED = ["getty.target", "systemd-logind.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
-          "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "systemd-tmpfiles-clean.timer",
-          "systemd-timesyncd.service", "systemd-network-generator.service", "systemd-pstore.service",
-          "systemd-random-seed.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-          "dev-hugepages.mount", "dev-mqueue.mount", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount",
-          "modprobe@configfs.service", "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service",
-          "modprobe@fuse.service", "modprobe@loop.service"]
+# What takes time at boot and is of no use to a test: logins, maintenance, file systems that nobody mounts.
+MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dev-hugepages.mount", "dev-mqueue.mount", "dpkg-db-backup.timer",
+          "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty.target", "modprobe@configfs.service",
+          "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service",
+          "modprobe@loop.service", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-tracing.mount",
+          "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-initctl.socket",
+          "systemd-journal-flush.service", "systemd-journald-audit.socket", "systemd-pstore.service",
+          "systemd-random-seed.service", "systemd-remount-fs.service", "systemd-sysctl.service", "systemd-sysusers.service",
+          "systemd-tmpfiles-clean.timer", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+          "systemd-user-sessions.service"]
+MASKED_GENERATORS = ["bless-boot", "cryptsetup", "fstab", "getty", "gpt-auto", "hibernate-resume", "integritysetup",
+                     "rc-local", "run", "system-update", "sysv", "veritysetup"]
 
 
 class Archive:
@@ -81,8 +85,9 @@ class Archive:
         self._bytes += b"\0" * (-len(self._bytes) % 4)
 
 
-def build(kernel: kernels.Kernel, programs: pathlib.Path, userspace: str) -> bytes:
-    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries."""
+def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, userspace: str) -> bytes:
+    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries, and `package` the Debian
+    package of them."""
     archive = Archive()
     for name in FOLDERS:
         archive.folder(name)
@@ -97,7 +102,7 @@ def build(kernel: kernels.Kernel, programs: pathlib.Path, userspace: str) -> byt
     archive.link("usr", ".")
     add_modules(kernel, archive)
     if userspace == "systemd":
-        add_disk(archive, programs)
+        add_disk(archive, programs, package)
     else:
         add_guest(archive, programs)
     return archive.finished()
@@ -115,17 +120,20 @@ def add_guest(archive: Archive, programs: pathlib.Path) -> None:
     add_test_programs(archive, "bin")
 
 
-def add_disk(archive: Archive, programs: pathlib.Path) -> None:
-    """Adds what is copied on to the disk: what `make install` installs, and the folder `root` with what is to be as it
-    is there on every boot."""
+def add_disk(archive: Archive, programs: pathlib.Path, package: pathlib.Path) -> None:
+    """Adds what is copied on to the disk: what `make install` installs, the package for tests to install, and the folder
+    `root` with what is to be as it is there on every boot."""
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
             ["make", "--silent", "-C", HERE.parent.parent, "install", f"RELEASE={programs.resolve()}", "PREFIX=/usr",
              f"DESTDIR={scratch}"], check=True)
         archive.tree("disk", pathlib.Path(scratch))
     archive.tree("disk", HERE / "root")
+    archive.file("disk/root/vfiogroupd.deb", package.read_bytes())
     for unit in MASKED:
         archive.link(f"disk/etc/systemd/system/{unit}", "/dev/null")
+    for generator in MASKED_GENERATORS:
+        archive.link(f"disk/etc/systemd/system-generators/systemd-{generator}-generator", "/dev/null")
     for unit in ["vfiogroupd.service", "vm-agent.service"]:
         archive.link(f"disk/etc/systemd/system/multi-user.target.wants/{unit}", f"/usr/lib/systemd/system/{unit}")
     archive.link("disk/etc/systemd/system/sockets.target.wants/vfiogroupd.socket",
