@@ -16,6 +16,11 @@ build() {
         --product vfiogroupd-fuzz
 }
 
+# The words of the interfaces and of the configuration: no chance finds a field's name letter by letter.
+dictionary() {
+    grep -ohE '[A-Za-z_]{3,}' Sources/*/*.varlink config/vfiogroupd.conf | sort -u | sed 's/.*/"&"/' >"$folder/words"
+}
+
 # seeds TARGET FOLDER: copies what the repository has for a fuzzer into a folder.
 seeds() {
     if [ -d "Tests/Fuzz/Seeds/$1" ]; then cp Tests/Fuzz/Seeds/"$1"/* "$2"; fi
@@ -43,7 +48,7 @@ fuzz() {
     mkdir -p "$corpus" "$folder/found"
     seeds "$1" "$begin"
     if FUZZ_TARGET=$1 "$fuzzer" "$corpus" "$begin" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=16384 -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$folder/found/$1-" >"$log" 2>&1
+        -max_len=16384 -dict="$folder/words" -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$folder/found/$1-" >"$log" 2>&1
     then
         echo "fuzz $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, nothing found"
     else
@@ -56,6 +61,7 @@ fuzz() {
 }
 
 build
+dictionary
 failed=0
 for target in $targets; do fuzz "$target" || failed=1; done
 exit $failed

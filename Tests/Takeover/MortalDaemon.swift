@@ -74,6 +74,7 @@ final class MortalHost: Host {
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
+    func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
     func open(_ process: ProcessIdentity) -> KernelFile? {
         let file = machine.open(process)
@@ -194,8 +195,7 @@ final class MachineStore {
     }
 }
 
-/// The store as a daemon sees it while it lives. What it is told to drop stays until it is asked to settle, or for ever if
-/// the daemon dies before it has told so.
+/// The store as a daemon sees it while it lives. What it is told to drop it drops later, also when the daemon is gone.
 @LoopActor
 final class MortalStore: DescriptorStore {
     let store: MachineStore
@@ -223,18 +223,23 @@ final class MortalStore: DescriptorStore {
         if !isDone { throw .init(reason: "it does not answer") }
     }
 
-    func drop(_ name: String) { life.affect({ drops.append(name) }, failing: { drops.append(name) }) }
+    func drop(_ name: String) {
+        let effect = { self.drops.append(name) }
+        life.affect(effect, failing: effect)
+        EventLoop.main.atEndOfTurn { self.doDrops() }
+    }
 
     func settle() async throws(DescriptorStoreError) {
         var isDone = false
         if isSilent { throw .init(reason: "it does not answer") }
         life.affect({ isDone = true }, failing: {})
+        // Whoever does not answer may still do what it was told.
         doDrops()
         if !isDone { throw .init(reason: "it does not answer") }
     }
 
-    /// Does what it was told: a manager that was told does so even when the daemon is gone.
-    func doDrops() {
+    private func doDrops() {
+        guard !isSilent else { return }
         for name in drops { store.drop(name) }
         drops = []
     }
@@ -294,7 +299,6 @@ final class MortalDaemon {
         following?.cancel()
         takeover.stop()
         host.closeFiles()
-        store.doDrops()
     }
 
     /// Ends it as systemd does, or as a kill does: nothing is undone.

@@ -53,7 +53,6 @@ struct StoreTests {
             #expect(machine.store.names.count == 3, "nothing is kept twice")
         }
         #expect(try await machine.release(daemon, id).get().isOver)
-        daemon.store.doDrops()
         #expect(machine.store.names == [])
         #expect(try await machine.bindings() == before)
         #expect(!isOwned(machine))
@@ -68,7 +67,6 @@ struct StoreTests {
             let copies = try await launch(machine, daemon, id, access)
             let root = access == .container ? [] : ["\(id).iommufd"]
             await machine.settle(daemon, within: .seconds(1))
-            daemon.store.doDrops()
             #expect(Set(machine.store.names) == Set(["\(id).owner"] + root))
             daemon = try await restart(daemon, machine, owned: access != .unbound)
             #expect(try daemon.takeover.view(of: id).claim.access == access)
@@ -150,6 +148,7 @@ struct StoreTests {
         await machine.settle(daemon, within: .seconds(1))
         let cdev = "\(id).cdev-pci-0000%3a02%3a00.0"
         machine.store.drop(cdev)
+        machine.host.collectClosedFiles()
         var ends: [Int32] = [-1, -1]
         try #require(pipe(&ends) == 0)
         for (end, name) in zip(ends, [cdev, "claim-0.owner"]) {
@@ -163,7 +162,6 @@ struct StoreTests {
                 "the stored descriptor claim-0.owner is of no claim on record, and is closed",
             ])
         await machine.settle(daemon, within: .seconds(1))
-        daemon.store.doDrops()
         #expect(!machine.store.names.contains("claim-0.owner"))
         // Regained, and told so.
         #expect(isOwned(machine), "\(daemon.reports)")
@@ -209,7 +207,6 @@ struct StoreTests {
         daemon.store.isSilent = false
         await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
         #expect(try await machine.bindings() == before)
-        daemon.store.doDrops()
         #expect(machine.store.names == [])
     }
 
@@ -233,7 +230,6 @@ struct StoreTests {
             let running = daemon
             await machine.settle(daemon) { running.takeover.claimCount == 0 }
             #expect(try await machine.bindings() == before)
-            daemon.store.doDrops()
             #expect(machine.store.names == [])
             #expect(daemon.takeover.problems == [])
         }
