@@ -74,10 +74,11 @@ def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Mach
     said = vm.guest.check("setpriv --reuid 65534 --regid 65534 --clear-groups vfiogroupctl list")
     assert all(group["id"] in said for group in before), said
     vm.daemon.start()
+    # It listens when it has the groups, and that is when systemd hears of it.
     lines = journal(vm, "--unit vfiogroupd.service")
-    served = max(number for number, line in enumerate(lines) if line.startswith("serving "))
+    listening = max(number for number, line in enumerate(lines) if line.startswith("listening on the service manager"))
     started = max(number for number, line in enumerate(lines) if line.startswith("Started "))
-    assert served < started, lines
+    assert listening < started and any(line.startswith("serving ") for line in lines[started:]), lines
 
 
 @test(PLACES, FURTHER, userspace="systemd")
