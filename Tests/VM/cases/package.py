@@ -50,7 +50,8 @@ def configure(vm: Machine, text: str) -> None:
     vm.guest.write(LOCAL, text)
 
 
-@test(PLACES, FURTHER, userspace="systemd")
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="systemd")
 def the_package_brings_the_daemon_up(vm: Machine) -> None:
     from_package(vm)
     assert vm.guest.check(f"systemctl is-enabled {' '.join(UNITS)}").split() == ["enabled"] * 3
@@ -64,7 +65,8 @@ def the_package_brings_the_daemon_up(vm: Machine) -> None:
     assert "groups" in vm.daemon.property("StatusText")  # type: ignore[attr-defined]
 
 
-@test(PLACES, FURTHER, userspace="systemd")
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="systemd")
 def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Machine) -> None:
     from_package(vm)
     before = vm.daemon.groups()
@@ -99,7 +101,8 @@ def in_its_sandbox_the_daemon_loads_modules_takes_and_gives_back(vm: Machine) ->
         until(lambda: not release.is_running() and vm.daemon.claims() == [], "the release")
 
 
-@test(PLACES, FURTHER, userspace="systemd")
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="systemd")
 def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -122,7 +125,8 @@ def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm:
         until(lambda: vm.daemon.claims() == [], "the end of the claim")
 
 
-@test(PLACES, FURTHER, userspace="systemd")
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="systemd")
 def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -161,7 +165,7 @@ def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> Non
     assert vm.daemon.claims() == [] and vm.sysfs.find(E1000E).driver == "e1000e"
 
 
-@test({"hotplug": ("intel",)}, {}, interface="legacy", userspace="systemd")
+@test({}, {"hotplug": ("intel",)}, interface="legacy", userspace="systemd")
 def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine) -> None:
     from_package(vm)
     port = next(f for f in vm.sysfs.functions().values() if f.identity == "pci0000-00_09.0")
@@ -177,7 +181,8 @@ def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine
     vm.qemu.unplug("late")
 
 
-@test(NONE, userspace="systemd")
+@test(NONE, interface="legacy", userspace="systemd")
+@test({}, NONE, interface="iommufd", userspace="systemd")
 def without_an_iommu_the_package_serves_the_inventory_and_says_why_nothing_can_be_claimed(vm: Machine) -> None:
     from_package(vm)
     assert "no IOMMU isolates any device" in vm.daemon.property("StatusText")  # type: ignore[attr-defined]
