@@ -56,18 +56,30 @@ extension ActiveClaim {
     ///
     /// - Parameter keeps: whether it outlasts the daemon; one that is handed over in a moment does not.
     func bindCdev(of member: DeviceAddress, keeps: Bool = true, _ context: StepContext) async throws(StepFailure) {
-        guard space.cdevs[member] == nil, case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
-        let cdev = try await open(.cdev(member), about: member, context)
-        if keeps { await keep(cdev, as: .node(.cdev(member))) }
-        do throws(StepFailure) {
-            try await refusing(context) { () async throws(StepFailure) in
-                try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+        guard case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
+        let cdev: KernelFile
+        if let bound = space.cdevs[member] {
+            guard space.detached.contains(member) else { return }
+            cdev = bound
+        } else {
+            if let open = space.barriers[member] {
+                cdev = open
+            } else {
+                cdev = try await open(.cdev(member), about: member, context)
             }
-        } catch {
-            await dropNow(.node(.cdev(member)))
-            throw error
+            if keeps { await keep(cdev, as: .node(.cdev(member))) }
+            do throws(StepFailure) {
+                try await refusing(context) { () async throws(StepFailure) in
+                    try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+                }
+            } catch {
+                await dropNow(.node(.cdev(member)))
+                throw error
+            }
+            space.barriers[member] = nil
+            space.cdevs[member] = cdev
+            space.detached.insert(member)
         }
-        space.cdevs[member] = cdev
         try await attach(cdev, of: member, iommufd, ioas, context)
     }
 
@@ -76,6 +88,7 @@ extension ActiveClaim {
         _ cdev: KernelFile, of member: DeviceAddress, _ iommufd: KernelFile, _ ioas: UInt32, _ context: StepContext
     ) async throws(StepFailure) {
         try await call(.attach(cdev: cdev, ioas: ioas), about: member, context)
+        space.detached.remove(member)
         try await readRanges(.ioasRanges(iommufd: iommufd, ioas: ioas), context)
     }
 
@@ -116,7 +129,7 @@ extension ActiveClaim {
     }
 
     /// Opens a node, which may come later than what announces it.
-    private func open(
+    func open(
         _ node: VFIONode, about member: DeviceAddress?, _ context: StepContext
     ) async throws(StepFailure) -> KernelFile {
         let deadline = host.now + takeover.timing.nodePatience
@@ -163,6 +176,12 @@ extension ActiveClaim {
 
     /// Lets go of all that the daemon has open of a group's devices.
     func disown(_ context: StepContext) async throws(StepFailure) {
+        try await closeBarriers(context)
+        try await letGo(context)
+    }
+
+    /// Lets go of what keeps a group owned.
+    func letGo(_ context: StepContext) async throws(StepFailure) {
         let members = Set(self[context.group]?.members.map(\.address) ?? [])
         let numbers = Set(self[context.group]?.kernelGroups ?? []).union(ownableGroups(of: context.group))
         try await closeEverywhere(

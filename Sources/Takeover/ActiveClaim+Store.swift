@@ -84,7 +84,12 @@ extension ActiveClaim {
                 beginUnowned(group, cause: Self.betweenDaemons)
                 try await call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
             }
-            try await attach(cdev, of: member, iommufd, ioas, context)
+            if handedOver != nil, record.leftOut.contains(member) {
+                // Its kernel group is in the address space of the consumer's choice.
+                space.detached.insert(member)
+            } else {
+                try await attach(cdev, of: member, iommufd, ioas, context)
+            }
         }
         for number in ownableGroups(of: group) {
             guard let file = space.groups[number], case .container(let container, _) = space.root else { continue }

@@ -53,7 +53,9 @@ extension Takeover {
             do throws(StepFailure) {
                 try await claim.awaitWorker(of: group, context)
                 try await claim.confirm(group, context)
-                if claim.handedOver == nil {
+                if claim.handedOver != nil {
+                    try await claim.raiseBarriersAgain(group)
+                } else {
                     if !claim.ownableGroups(of: group).allSatisfy(claim.owns) {
                         claim.beginUnowned(group, cause: ActiveClaim.betweenDaemons)
                     }
