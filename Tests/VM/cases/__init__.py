@@ -4,8 +4,8 @@
 # (see ownership).
 from cases import (
     blocked_unbinds, boots, claims, consumers, crashes, drivers, groups, ownership, preflight, restart, systemd,
-    virtual_functions, hotplug, package)
+    virtual_functions, windows, hotplug, package)
 
 __all__ = [
     "blocked_unbinds", "boots", "claims", "consumers", "crashes", "drivers", "groups", "hotplug", "ownership", "package",
-    "preflight", "restart", "systemd", "virtual_functions"]
+    "preflight", "restart", "systemd", "virtual_functions", "windows"]
