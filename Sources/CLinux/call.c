@@ -54,7 +54,8 @@ static int make(const struct clinux_call *call, struct clinux_result *result) {
     case CLINUX_CALL_WRITE: return clinux_call_write(call);
     case CLINUX_CALL_MODPROBE: return clinux_call_modprobe(call);
     case CLINUX_CALL_OPEN_NODE:
-    case CLINUX_CALL_OPEN_LOADING_NODE: return clinux_call_open_node(call, result);
+    case CLINUX_CALL_OPEN_LOADING_NODE:
+    case CLINUX_CALL_SET_PERMISSIONS: return clinux_call_node(call, result);
     case CLINUX_CALL_SET_CONTAINER: return clinux_call_set_container(call);
     case CLINUX_CALL_SET_IOMMU: return clinux_call_set_iommu(call);
     case CLINUX_CALL_GET_DEVICE: return clinux_call_get_device(call, result);

@@ -1,4 +1,4 @@
-// Opening a node of vfio or iommufd. A node appears some time after its device, through devtmpfs or by udev's hand, and
+// Opening a node of vfio or iommufd, or giving it to a user. A node appears some time after its device, through devtmpfs or by udev's hand, and
 // one that was left behind leads to another device; so its device number has to be the one that sysfs tells.
 #define _GNU_SOURCE
 #include "calls.h"
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,8 +89,16 @@ static int only_entry(const char *folder, char *name, size_t capacity) {
     return error;
 }
 
-/// Opens the node if it is the right one: what is opened is what was looked at, whoever renames meanwhile.
-static int open_checked(const char *node, dev_t device, int *descriptor) {
+/// In this order a user who loses the node can change nothing of it any more when the rest is set.
+static int set_permissions(const char *path, const struct clinux_call *call) {
+    if (chown(path, call->owner, call->group) < 0) return errno;
+    // Nothing to remove, or a file system without such lists.
+    if (removexattr(path, "system.posix_acl_access") < 0 && errno != ENODATA && errno != EOPNOTSUPP) return errno;
+    return chmod(path, call->mode) < 0 ? errno : 0;
+}
+
+/// Does to the node what is asked, if it is the right one: that is done to what was looked at, whoever renames meanwhile.
+static int do_checked(const char *node, dev_t device, const struct clinux_call *call, int *descriptor) {
     int found = open(node, O_PATH | O_CLOEXEC);
     if (found < 0) return errno;
     struct stat status;
@@ -98,8 +107,12 @@ static int open_checked(const char *node, dev_t device, int *descriptor) {
     if (error == 0) {
         char path[32];
         descriptor_path(path, found);
-        *descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
-        if (*descriptor < 0) error = errno;
+        if (call->kind == CLINUX_CALL_SET_PERMISSIONS) {
+            error = set_permissions(path, call);
+        } else {
+            *descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+            if (*descriptor < 0) error = errno;
+        }
     }
     close(found);
     return error;
@@ -111,7 +124,7 @@ static void load_by_opening(const char *node) {
     if (fd >= 0) close(fd);
 }
 
-int clinux_call_open_node(const struct clinux_call *call, struct clinux_result *result) {
+int clinux_call_node(const struct clinux_call *call, struct clinux_result *result) {
     uint64_t deadline = milliseconds() + call->patience;
     char node[PATH_MAX], attribute[PATH_MAX];
     char name[NAME_MAX + 1];
@@ -134,7 +147,7 @@ int clinux_call_open_node(const struct clinux_call *call, struct clinux_result *
         }
         // The attribute is there before the device can be asked for: without it there is nothing to wait for.
         if (error) return error;
-        error = open_checked(node, device, &result->descriptor);
+        error = do_checked(node, device, call, &result->descriptor);
         if (error != ENOENT && error != ENXIO) return error;
         if (milliseconds() >= deadline) return error;
         nanosleep(&(struct timespec) { .tv_nsec = 5000000 }, NULL);

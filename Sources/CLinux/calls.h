@@ -14,7 +14,7 @@ struct clinux_result {
 // Each makes a call, and returns 0 or an errno.
 int clinux_call_write(const struct clinux_call *call);
 int clinux_call_modprobe(const struct clinux_call *call);
-int clinux_call_open_node(const struct clinux_call *call, struct clinux_result *result);
+int clinux_call_node(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_set_container(const struct clinux_call *call);
 int clinux_call_set_iommu(const struct clinux_call *call);
 int clinux_call_get_device(const struct clinux_call *call, struct clinux_result *result);

@@ -84,6 +84,17 @@ extension Claims.ResetResult {
     }
 }
 
+extension Claims.HandedNode {
+    init(_ node: VFIONode, at path: String) {
+        self.init(path: path)
+        switch node {
+        case .cdev(let device): self.device = .init(device)
+        case .group(let number): kernelGroup = number
+        case .container, .iommufd: break
+        }
+    }
+}
+
 extension Claims.Unrestored {
     init(_ member: Unrestored) { self.init(address: .init(member.device), reason: member.reason) }
 }

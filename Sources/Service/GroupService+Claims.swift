@@ -19,10 +19,11 @@ extension GroupService {
         server.handle(Claims.Launch.self) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
+            let user = try user(call.parameters.user, named: call.peer)
             let granted = try await asking { () async throws(TakeoverError) in
-                try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut)
+                try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut, user: user)
             }
-            guard let handover = try await hand(granted, over: call, takeover) else { throw .clientGone }
+            guard let handover = try await handOrWithdraw(granted, over: call, takeover) else { throw .clientGone }
             return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
         }
         server.handle(Claims.Attach.self) { [self] (call) async throws(ErrorReply) in
@@ -34,7 +35,13 @@ extension GroupService {
                 try await takeover.attach(selectors, to: name, force: force, progress: stream.report)
             }
             await stream.end()
-            let handover = try await hand(granted, over: call, takeover)
+            let handover: Claims.Handover?
+            do throws(ErrorReply) { handover = try await handOrWithdraw(granted, over: call, takeover) } catch {
+                takeover.giveUp(
+                    granted.claim.claim.id, groups: granted.groups,
+                    cause: "what its owner is to have of them could not be handed over")
+                throw error
+            }
             return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
         }
         server.handle(Claims.Detach.self) { [self] (call) async throws(ErrorReply) in
@@ -98,8 +105,8 @@ extension GroupService {
             try selectors(parameters.selectors), name: parameters.name,
             lifetime: parameters.lifetime.map { .init($0) } ?? .process,
             access: parameters.access.map { .init($0) } ?? .hold,
-            leaveOut: try devices(parameters.leaveOut, "leaveOut"), force: try devices(parameters.force, "force"),
-            wait: .seconds(parameters.waitSeconds ?? 0))
+            leaveOut: try devices(parameters.leaveOut, "leaveOut"), user: try user(parameters.user, named: call.peer),
+            force: try devices(parameters.force, "force"), wait: .seconds(parameters.waitSeconds ?? 0))
         let stream = ProgressStream(call) { .init(progress: $0) }
         let granted: Takeover.Granted
         do throws(TakeoverError) {
@@ -129,6 +136,16 @@ extension GroupService {
         return .init(claim: try status(of: id, takeover), handover: handover)
     }
 
+    /// The same as `hand`; what cannot be handed over is the daemon's again.
+    private func handOrWithdraw<Method: VarlinkMethod>(
+        _ granted: Takeover.Granted, over call: Call<Method>, _ takeover: Takeover
+    ) async throws(ErrorReply) -> Claims.Handover? {
+        do throws(ErrorReply) { return try await hand(granted, over: call, takeover) } catch {
+            await takeover.withdraw(granted)
+            throw error
+        }
+    }
+
     /// Puts copies of what is handed over on their way, and lets go of the daemon's own.
     private func hand<Method: VarlinkMethod>(
         _ granted: Takeover.Granted, over call: Call<Method>, _ takeover: Takeover
@@ -146,7 +163,8 @@ extension GroupService {
         var reply = Claims.Handover(
             access: .init(handover.access), iommufd: try attach(handover.iommufd),
             ioas: handover.ioas.map { Int($0) }, container: try attach(handover.container), devices: [], groups: [],
-            leftOut: handover.leftOut.map { .init($0) })
+            leftOut: handover.leftOut.map { .init($0) }, nodes: handover.nodes.map { .init($0.node, at: $0.path) },
+            user: handover.user.map { Int($0) })
         for (device, file) in handover.devices {
             guard let index = try attach(file) else { continue }
             reply.devices.append(.init(address: .init(device), descriptor: index))
@@ -171,6 +189,17 @@ extension GroupService {
         }
         guard let process = host.process(peer.pid) else { throw .clientGone }
         return Owner(uid: peer.uid, gid: peer.gid, process: process, command: process.command)
+    }
+
+    /// Who is to open nodes: whoever root names, and others nobody but themselves.
+    private func user(_ number: Int?, named peer: Peer) throws(ErrorReply) -> UInt32? {
+        guard let number else { return nil }
+        guard let uid = UInt32(exactly: number), uid != UInt32.max else { throw .invalidParameter("user") }
+        guard peer.uid == 0 || peer.uid == geteuid() || peer.uid == uid else {
+            throw ErrorReply(
+                Claims.Failure.accessDenied(reason: "uid \(peer.uid) may not have nodes opened to uid \(uid)"))
+        }
+        return uid
     }
 
     /// The claim of that name, when the caller may change it: its owner, or an administrator.

@@ -134,7 +134,7 @@ extension ActiveClaim {
             return takeover.changed()
         }
         let isOpen = await !host.holders(of: [member]).filter { $0.device == member }.isEmpty
-        guard !isOpen, space.cdevs[member] == nil else {
+        guard !isOpen, space.cdevs[member] == nil, space.barriers[member] == nil else {
             work[group]?.problems[member] = Self.leaving
             takeover.changed()
             if work[group]?.leaving.insert(member).inserted == true {

@@ -51,13 +51,26 @@ extension ActiveClaim {
 
     /// Opens a member's cdev and binds it to the claim's iommufd.
     func bindCdev(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        guard space.cdevs[member] == nil, case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
-        let cdev = try await open(.cdev(member), about: member, context)
-        try await refusing(context) { () async throws(StepFailure) in
-            try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+        guard case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
+        let cdev: KernelFile
+        if let bound = space.cdevs[member] {
+            guard space.detached.contains(member) else { return }
+            cdev = bound
+        } else {
+            if let open = space.barriers[member] {
+                cdev = open
+            } else {
+                cdev = try await open(.cdev(member), about: member, context)
+            }
+            try await refusing(context) { () async throws(StepFailure) in
+                try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+            }
+            space.barriers[member] = nil
+            space.cdevs[member] = cdev
+            space.detached.insert(member)
         }
-        space.cdevs[member] = cdev
         try await call(.attach(cdev: cdev, ioas: ioas), about: member, context)
+        space.detached.remove(member)
         if case .ranges(let ranges) = try await call(.ioasRanges(iommufd: iommufd, ioas: ioas), about: nil, context) {
             space.ranges = ranges
         }
@@ -84,7 +97,7 @@ extension ActiveClaim {
     }
 
     /// Opens a node, which may come later than what announces it.
-    private func open(
+    func open(
         _ node: VFIONode, about member: DeviceAddress?, _ context: StepContext
     ) async throws(StepFailure) -> KernelFile {
         let deadline = host.now + takeover.timing.nodePatience
@@ -131,10 +144,22 @@ extension ActiveClaim {
 
     /// Lets go of all that the daemon has open of a group's devices.
     func disown(_ context: StepContext) async throws(StepFailure) {
+        try await closeBarriers(context)
+        try await letGo(context)
+    }
+
+    /// Closes the daemon's bound cdev of a member.
+    func closeCdev(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        space.detached.remove(member)
+        guard let cdev = space.cdevs.removeValue(forKey: member) else { return }
+        try await close(cdev, about: member, context)
+    }
+
+    /// Lets go of what keeps a group owned.
+    func letGo(_ context: StepContext) async throws(StepFailure) {
         let members = Set(self[context.group]?.members.map(\.address) ?? [])
         for member in space.cdevs.keys.filter(members.contains).sorted() {
-            guard let cdev = space.cdevs.removeValue(forKey: member) else { continue }
-            try await close(cdev, about: member, context)
+            try await closeCdev(of: member, context)
         }
         for number in Set(self[context.group]?.kernelGroups ?? []).union(ownableGroups(of: context.group)).sorted() {
             guard let group = space.groups.removeValue(forKey: number) else { continue }

@@ -34,6 +34,7 @@ extension ActiveClaim {
         case .bind(let member): try await bind(member, context)
         case .own(let number): try await own(kernelGroup: number, context)
         case .prove: try await prove(context)
+        case .takeBackNodes: try await takeBackNodes(context)
         case .awaitOwner: try await awaitOwner(context)
         case .reset(let member): try await reset(member, context)
         case .disown: try await disown(context)
@@ -146,7 +147,7 @@ extension ActiveClaim {
     /// /proc says which device that is. Such a descriptor keeps the group from being opened (drivers/vfio/group.c,
     /// vfio_device_group_open), so that having the group again is the proof.
     private func isUsedUnseen(_ context: StepContext) async throws(StepFailure) -> Bool {
-        guard record.access == .container else { return false }
+        guard record.access == .container || record.access == .path else { return false }
         for number in ownableGroups(of: context.group) {
             do throws(StepFailure) { try await own(kernelGroup: number, context) } catch {
                 switch error.cause {

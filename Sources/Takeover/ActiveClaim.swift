@@ -20,8 +20,10 @@ final class ActiveClaim {
     var space = AddressSpace()
     /// When its groups were handed over; nil while the daemon has them.
     var handedOver: MonotonicTime?
-    /// What is to be handed over is being made: who gets it may have to bind it, and nobody else may.
-    var isHandingOver = false
+    /// What its owner had, while what is to be handed over now is being made.
+    var accessBefore: Access?
+    /// Who gets what is to be handed over may have to bind it, and nobody else may.
+    var isHandingOver: Bool { accessBefore != nil }
     /// Since when nobody was seen with its devices.
     var unseenSince: MonotonicTime?
     /// The owner's process has ended.

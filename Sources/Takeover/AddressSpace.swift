@@ -16,6 +16,10 @@ struct AddressSpace: Sendable {
     var root = Root.none
     /// Bound cdevs of the daemon, each of which keeps its kernel group owned.
     var cdevs: [DeviceAddress: KernelFile] = [:]
+    /// Those of them that are attached to nothing: a consumer may attach the rest of their group as it likes.
+    var detached: Set<DeviceAddress> = []
+    /// Cdevs that are only open. They own nothing, and keep their devices from leaving (facts/ownership.md).
+    var barriers: [DeviceAddress: KernelFile] = [:]
     /// Groups in the container.
     var groups: [Int: KernelFile] = [:]
     /// What may be mapped, both ends inclusive, as the kernel said after the last group came.

@@ -74,6 +74,31 @@ public struct ClaimedGroup: Equatable, Sendable {
     public var wasHeld = false
     /// The worker that makes a call about it, if one does.
     public var worker: OutstandingWorker?
+    /// Its nodes in /dev that a user may open for the time being.
+    public var nodes: [OpenedNode] = []
+}
+
+/// A node in /dev that a user may open for the time being.
+public struct OpenedNode: Equatable, Sendable {
+    public var node: VFIONode
+    /// The user.
+    public var user: UInt32
+    /// Whose it was before, and will be again.
+    public var before: NodePermissions
+
+    init(_ node: VFIONode, user: UInt32, before: NodePermissions) {
+        self.node = node
+        self.user = user
+        self.before = before
+    }
+
+    /// What it is meanwhile: nobody else's, whoever was let in before.
+    var meanwhile: NodePermissions { NodePermissions(uid: user, gid: before.gid, mode: 0o600) }
+
+    /// Whether a node that is found so was made so for the user, if only by half.
+    func isMade(_ found: NodePermissions) -> Bool {
+        found != before && (found.uid == user || found.uid == before.uid && found.mode == meanwhile.mode)
+    }
 }
 
 /// A call that a worker was given and that may not have returned.

@@ -56,6 +56,8 @@ public struct ClaimRequest: Equatable, Sendable {
     public var lifetime: Lifetime
     public var access: Access
     public var leaveOut: [DeviceAddress]
+    /// For `path`: who may open the nodes; nil for the owner.
+    public var user: UInt32?
     /// Members to take though the host uses them.
     public var force: [DeviceAddress]
     /// How long to wait for groups that other claims have.
@@ -63,13 +65,14 @@ public struct ClaimRequest: Equatable, Sendable {
 
     public init(
         _ selectors: [GroupSelector], name: String? = nil, lifetime: Lifetime = .process, access: Access = .hold,
-        leaveOut: [DeviceAddress] = [], force: [DeviceAddress] = [], wait: Duration = .zero
+        leaveOut: [DeviceAddress] = [], user: UInt32? = nil, force: [DeviceAddress] = [], wait: Duration = .zero
     ) {
         self.selectors = selectors
         self.name = name
         self.lifetime = lifetime
         self.access = access
         self.leaveOut = leaveOut
+        self.user = user
         self.force = force
         self.wait = wait
     }

@@ -16,14 +16,19 @@ public struct Handover: Sendable {
     public var groups: [(kernelGroup: Int, file: KernelFile)] = []
     /// Members that stay bound to the daemon.
     public var leftOut: [DeviceAddress] = []
+    /// The nodes that the user may open, with their paths.
+    public var nodes: [(node: VFIONode, path: String)] = []
+    /// The user who may open them.
+    public var user: UInt32?
 }
 
 extension ActiveClaim {
     /// Makes what the owner gets of some groups.
     func prepareHandover(
-        _ access: Access, of groups: [GroupID], leaveOut: [DeviceAddress]
+        _ access: Access, of groups: [GroupID], leaveOut: [DeviceAddress], to user: UInt32
     ) async throws(StepFailure) -> Handover {
         var handover = Handover(access: access, leftOut: leaveOut)
+        if access == .path { handover.user = user }
         for id in groups {
             let context = StepContext(
                 group: id, step: .own(kernelGroup: ownableGroups(of: id).first ?? 0),
@@ -37,6 +42,7 @@ extension ActiveClaim {
             case .unbound:
                 for member in leaveOut where heldMembers(of: id).contains(member) {
                     try await bindCdev(of: member, context)
+                    try await detach(member, context)
                 }
                 try await openFresh(id, leaveOut: leaveOut, context, into: &handover)
             case .container:
@@ -44,14 +50,15 @@ extension ActiveClaim {
                     try await own(kernelGroup: number, context)
                     if let group = space.groups[number] { handover.groups.append((number, group)) }
                 }
-            case .hold, .path: break
+            case .path: try await openNodes(of: id, to: user, context, into: &handover)
+            case .hold: break
             }
         }
         switch space.root {
         case .iommufd(let iommufd, let ioas):
             handover.iommufd = iommufd
             handover.ioas = access == .bound ? ioas : nil
-        case .container(let container, _): handover.container = container
+        case .container(let container, _): handover.container = access == .container ? container : nil
         case .none: break
         }
         return handover
@@ -62,19 +69,25 @@ extension ActiveClaim {
     private func openFresh(
         _ id: GroupID, leaveOut: [DeviceAddress], _ context: StepContext, into handover: inout Handover
     ) async throws(StepFailure) {
-        let members = heldMembers(of: id)
-        for member in members where !leaveOut.contains(member) {
-            guard let cdev = space.cdevs.removeValue(forKey: member) else { continue }
-            try await close(cdev, about: member, context)
+        let members = heldMembers(of: id).filter { !leaveOut.contains($0) }
+        try await openBarriers(of: members, context)
+        for member in members {
+            try await closeCdev(of: member, context)
         }
         for number in ownableGroups(of: id) where !owns(number) {
             beginUnowned(id, cause: "from the hand-over of unbound cdevs until their consumer binds them")
         }
-        for member in members where !leaveOut.contains(member) {
-            if case .file(let cdev) = try await call(.open(.cdev(member)), about: member, context) {
-                handover.devices.append((member, cdev))
-            }
+        for member in members {
+            handover.devices.append((member, try await open(.cdev(member), about: member, context)))
         }
+    }
+
+    /// Detaches a member that is bound, which keeps its group owned: the members of a kernel group can only be attached to
+    /// one address space, and which that is shall be the consumer's choice (iommufd_hw_pagetable_attach).
+    private func detach(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        guard let cdev = space.cdevs[member], !space.detached.contains(member) else { return }
+        try await call(.detach(cdev: cdev), about: member, context)
+        space.detached.insert(member)
     }
 
     /// Puts on record that the kernel would let a host driver in.
@@ -98,12 +111,21 @@ extension ActiveClaim {
         work[group]?.unownedSince = nil
     }
 
-    /// Takes ownership of a group again, by the daemon's own files.
+    /// Takes ownership of a group again, by the daemon's own files; from then on nobody opens its nodes.
     func regain(_ group: GroupID) async throws(StepFailure) {
+        var failure: StepFailure?
         for number in ownableGroups(of: group) {
             let context = StepContext(group: group, step: .own(kernelGroup: number), deadline: nil)
-            try await own(kernelGroup: number, context)
+            do throws(StepFailure) { try await own(kernelGroup: number, context) } catch {
+                // Whoever keeps the daemon from it may be the consumer, with what it was given.
+                if error.isBusy || error.cause == .stopped { throw error }
+                failure = failure ?? error
+            }
         }
+        let context = StepContext(group: group, step: .takeBackNodes, deadline: nil)
+        try await takeBackNodes(context)
+        try await closeBarriers(context)
+        if let failure { throw failure }
         endUnowned(group)
     }
 }

@@ -59,13 +59,15 @@ extension Journal.Group {
                 .init(
                     pid: Int($0.process.pid), startTime: Int(clamping: $0.process.startTime), action: $0.action,
                     member: $0.member.map(Journal.DeviceAddress.init))
-            })
+            },
+            nodes: group.nodes.isEmpty ? nil : group.nodes.map(Journal.Node.init))
     }
 
     func group() throws(Journal.Unfit) -> ClaimedGroup {
         var group = ClaimedGroup(
             id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: goal, members: [])
         for member in members { group.members.append(try member.member()) }
+        for node in nodes ?? [] { group.nodes.append(try node.node()) }
         group.wasHeld = wasHeld
         if let worker {
             group.worker = OutstandingWorker(
@@ -123,6 +125,33 @@ extension Journal.Member {
                 powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed),
             vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult(rawValue: $0) },
             isRestored: restored)
+    }
+}
+
+extension Journal.Node {
+    init(_ opened: OpenedNode) {
+        var (device, kernelGroup): (DeviceAddress?, Int?)
+        switch opened.node {
+        case .cdev(let address): device = address
+        case .group(let number): kernelGroup = number
+        case .container, .iommufd: break
+        }
+        self.init(
+            device: device.map(Journal.DeviceAddress.init), kernelGroup: kernelGroup, user: Int(opened.user),
+            uid: Int(opened.before.uid), gid: Int(opened.before.gid), mode: Int(opened.before.mode))
+    }
+
+    func node() throws(Journal.Unfit) -> OpenedNode {
+        let node: VFIONode
+        switch (device, kernelGroup) {
+        case (let device?, nil): node = .cdev(try device.device())
+        case (nil, let number?): node = .group(number)
+        default: throw .init(reason: "a node is of neither a device nor a kernel group")
+        }
+        guard let user = UInt32(exactly: user), let uid = UInt32(exactly: uid), let gid = UInt32(exactly: gid),
+            let mode = UInt16(exactly: mode), mode <= 0o7777
+        else { throw .init(reason: "the owner or the mode of a node is none") }
+        return OpenedNode(node, user: user, before: NodePermissions(uid: uid, gid: gid, mode: mode))
     }
 }
 

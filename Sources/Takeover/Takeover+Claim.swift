@@ -10,6 +10,8 @@ extension Takeover {
     /// What a claim came to.
     public struct Granted: Sendable {
         public var claim: ClaimView
+        /// The groups that it is about.
+        public var groups: [GroupID]
         public var handover: Handover?
     }
 
@@ -21,7 +23,7 @@ extension Takeover {
         if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
             throw .badRequest(parameter: "name")
         }
-        try await check(request.access, leaveOut: request.leaveOut)
+        try await check(request.access, leaveOut: request.leaveOut, user: request.user)
         let records = try await choose(request.selectors, besides: [], force: request.force, wait: request.wait)
         let members = Set(records.flatMap(\.group.members))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
@@ -39,14 +41,15 @@ extension Takeover {
         do throws(TakeoverError) {
             handover =
                 request.access == .hold
-                ? nil : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut)
+                ? nil
+                : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut, to: request.user)
         } catch {
             await undo(ids, of: claim)
             throw error
         }
         watchOwner(of: claim)
         publish(.claimAdded, claim, cause: "claimed by \(owner.text)")
-        return Granted(claim: ClaimView(claim), handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
     /// Adds groups to a claim.
@@ -66,14 +69,14 @@ extension Takeover {
         try await take(ids, for: claim, progress)
         var handover: Handover?
         let access = claim.record.access
-        if claim.handedOver != nil, access == .bound || access == .container {
+        if claim.handedOver != nil, [.bound, .container, .path].contains(access) {
             do throws(TakeoverError) { handover = try await prepare(access, ids, of: claim, leaveOut: []) } catch {
                 await undo(ids, of: claim)
                 throw error
             }
         }
         publish(.claimChanged, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
-        return Granted(claim: ClaimView(claim), handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
     func checkHeld(_ claim: ActiveClaim) throws(TakeoverError) {

@@ -6,49 +6,57 @@ import Host
 import Registry
 
 extension Takeover {
-    /// Makes what the owner of a claim gets. When copies of it are on their way, `finishHandover` has to follow.
+    /// Makes what the owner of a claim gets. When copies of it are on their way, `finishHandover` has to follow, and
+    /// `withdraw` when they cannot be sent.
+    ///
+    /// - Parameter user: who may open the nodes of `path`; the claim's owner unless told otherwise.
     public func launch(
-        _ name: String, _ access: Access, leaveOut: [DeviceAddress] = []
+        _ name: String, _ access: Access, leaveOut: [DeviceAddress] = [], user: UInt32? = nil
     ) async throws(TakeoverError) -> Granted {
         let claim = try claim(named: name)
         try checkHeld(claim)
+        guard !claim.isHandingOver else {
+            throw .wrongState(
+                subject: claim.id, state: claim.record.access.rawValue, reason: "it is being handed over already")
+        }
         guard claim.handedOver == nil else {
             throw .wrongState(
                 subject: claim.id, state: claim.record.access.rawValue,
                 reason: "it is handed over already; end its consumer first")
         }
-        try await check(access, leaveOut: leaveOut)
+        try await check(access, leaveOut: leaveOut, user: user)
         let members = Set(claim.record.groups.flatMap(\.members).map(\.address))
         guard leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let ids = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
-        let handover = try await prepare(access, ids, of: claim, leaveOut: leaveOut)
-        return Granted(claim: ClaimView(claim), handover: handover)
+        let handover = try await prepare(access, ids, of: claim, leaveOut: leaveOut, to: user)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
     /// Whether the host can hand over so.
-    func check(_ access: Access, leaveOut: [DeviceAddress]) async throws(TakeoverError) {
+    func check(_ access: Access, leaveOut: [DeviceAddress], user: UInt32?) async throws(TakeoverError) {
         guard leaveOut.isEmpty || access == .unbound else { throw .badRequest(parameter: "leaveOut") }
+        guard user == nil || access == .path else { throw .badRequest(parameter: "user") }
         let interfaces = await host.vfioInterfaces()
         var available: [Access] = [.hold]
         if interfaces.contains(.cdev) { available += [.bound, .unbound] }
         if interfaces.contains(.legacy) { available.append(.container) }
+        if !interfaces.isEmpty { available.append(.path) }
         guard !available.contains(access) else { return }
         throw .accessNotAvailable(
             available,
-            reason: access == .path
-                ? "nodes are not opened to users yet; descriptors are handed over instead"
-                : interfaces.isEmpty
-                    ? "this kernel has neither /dev/iommu nor /dev/vfio/vfio"
-                    : "this kernel has no \(access == .container ? "/dev/vfio/vfio" : "/dev/iommu (CONFIG_IOMMUFD)")")
+            reason: interfaces.isEmpty
+                ? "this kernel has neither /dev/iommu nor /dev/vfio/vfio"
+                : "this kernel has no \(access == .container ? "/dev/vfio/vfio" : "/dev/iommu (CONFIG_IOMMUFD)")")
     }
 
     func prepare(
-        _ access: Access, _ ids: [GroupID], of claim: ActiveClaim, leaveOut: [DeviceAddress]
+        _ access: Access, _ ids: [GroupID], of claim: ActiveClaim, leaveOut: [DeviceAddress], to user: UInt32? = nil
     ) async throws(TakeoverError) -> Handover {
-        claim.isHandingOver = true
+        claim.accessBefore = claim.record.access
         do throws(StepFailure) {
             try await switchRoot(of: claim, to: access, ids)
-            let handover = try await claim.prepareHandover(access, of: ids, leaveOut: leaveOut)
+            let handover = try await claim.prepareHandover(
+                access, of: ids, leaveOut: leaveOut, to: user ?? claim.userOfNodes)
             claim.record.access = access
             claim.record.leftOut = leaveOut
             do throws(JournalError) { try claim.save() } catch {
@@ -58,17 +66,33 @@ extension Takeover {
             }
             return handover
         } catch {
-            claim.isHandingOver = false
             if isStopped { throw .stopped }
-            claim.record.access = .hold
-            for id in ids where claim[id]?.goal == .hold {
-                do throws(StepFailure) { try await claim.regain(id) } catch {
-                    report("claim \(claim.id): \(error.reason)")
-                }
-            }
+            await fallBack(claim, ids)
             if case .stopped = error.cause { throw .stopped }
             throw .failed(error, unrestored: [])
         }
+    }
+
+    /// Takes back what was made to be handed over and could not be sent.
+    public func withdraw(_ granted: Granted) async {
+        guard let claim = claims[granted.claim.claim.id], let handover = granted.handover, claim.isHandingOver else {
+            return
+        }
+        for (device, file) in handover.devices where claim.space.cdevs[device] !== file { closeAside(file) }
+        await fallBack(claim, granted.groups)
+        publish(.claimChanged, claim, cause: "what was to be handed over could not be sent; the daemon holds it again")
+    }
+
+    /// Has groups as they were before something was made to be handed over.
+    private func fallBack(_ claim: ActiveClaim, _ ids: [GroupID]) async {
+        claim.record.access = claim.accessBefore.take() ?? .hold
+        if claim.handedOver == nil { claim.record.leftOut = [] }
+        for id in ids where claim[id]?.goal == .hold {
+            do throws(StepFailure) { try await claim.regain(id) } catch {
+                report("claim \(claim.id): \(error.reason)")
+            }
+        }
+        claim.saveOrReport()
     }
 
     /// An iommufd cannot be handed over as a container, nor the reverse: the groups change over, unowned for a moment.
@@ -76,6 +100,7 @@ extension Takeover {
         let fits: Bool
         switch (claim.space.root, access) {
         case (.iommufd, .container), (.container, .bound), (.container, .unbound): fits = false
+        case (.container, .path): fits = await !host.vfioInterfaces().contains(.cdev)
         default: fits = true
         }
         claim.record.access = access
@@ -92,7 +117,7 @@ extension Takeover {
     /// Lets go of what was handed over, once copies of it are on their way: nothing of it should outlive its consumer.
     public func finishHandover(_ handover: Handover, of id: String) async {
         guard let claim = claims[id] else { return }
-        claim.isHandingOver = false
+        claim.accessBefore = nil
         claim.handedOver = host.now
         claim.unseenSince = nil
         let files = handover.devices.map(\.file) + handover.groups.map(\.file) + [handover.container].compactMap { $0 }

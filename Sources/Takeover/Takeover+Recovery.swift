@@ -45,7 +45,9 @@ extension Takeover {
             let context = StepContext(group: group, step: .own(kernelGroup: 0), deadline: nil)
             do throws(StepFailure) {
                 try await claim.awaitWorker(of: group, context)
-                if claim.handedOver == nil {
+                if claim.handedOver != nil {
+                    try await claim.raiseBarriersAgain(group)
+                } else {
                     claim.beginUnowned(group, cause: "from the end of the last daemon until this one had it again")
                     try await claim.regain(group)
                 }

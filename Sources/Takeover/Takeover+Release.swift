@@ -77,10 +77,10 @@ extension Takeover {
         giveUp(id, cause: cause)
     }
 
-    /// Sends all groups of a claim back that nobody has heard of, whatever its lifetime.
-    public func giveUp(_ id: String, cause: String) {
+    /// Sends groups of a claim back that nobody has heard of, whatever its lifetime; all of them unless told otherwise.
+    public func giveUp(_ id: String, groups: [GroupID]? = nil, cause: String) {
         guard let claim = claims[id] else { return }
-        let held = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
+        let held = claim.record.groups.filter { $0.goal == .hold && groups?.contains($0.id) ?? true }.map(\.id)
         if !held.isEmpty { begin(held, of: claim, cause: cause) }
     }
 

@@ -20,6 +20,8 @@ enum TakeoverStep: Equatable, Sendable {
     /// Look that no member is in the hands of a host driver.
     case prove
 
+    /// Have the nodes in /dev be whose they were before somebody was let open them.
+    case takeBackNodes
     /// Wait until nobody but the daemon has the group's devices open.
     case awaitOwner
     /// Reset a member, where there is a way.
@@ -39,6 +41,7 @@ enum TakeoverStep: Equatable, Sendable {
         case .bind: "bind"
         case .own: "own"
         case .prove: "prove"
+        case .takeBackNodes: "take nodes back"
         case .awaitOwner: "wait for the owner"
         case .reset: "reset"
         case .disown: "disown"
@@ -52,7 +55,7 @@ enum TakeoverStep: Equatable, Sendable {
         case .keepFromD3cold(let member), .pin(let member), .unbind(let member), .bind(let member), .reset(let member),
             .restore(let member):
             member
-        case .load, .own, .prove, .awaitOwner, .disown: nil
+        case .load, .own, .prove, .takeBackNodes, .awaitOwner, .disown: nil
         }
     }
 }
@@ -88,7 +91,7 @@ extension ClaimedGroup {
     /// What gives the group back; it is reset only where an owner may have used it.
     func stepsToRestore() -> [TakeoverStep] {
         let pending = members.filter { $0.isTouched && !$0.isRestored }
-        var steps: [TakeoverStep] = [.awaitOwner]
+        var steps: [TakeoverStep] = nodes.isEmpty ? [.awaitOwner] : [.takeBackNodes, .awaitOwner]
         if wasHeld {
             steps += pending.filter { $0.vfioDriver != nil && $0.reset == nil }.map { .reset($0.address) }
         }

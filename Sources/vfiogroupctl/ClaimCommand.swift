@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import Glibc
 import GroupAPI
 import Varlink
 
@@ -43,6 +44,15 @@ func addresses(_ typed: [String]) throws(Complaint) -> [Claims.DeviceAddress]? {
     return addresses.isEmpty ? nil : addresses
 }
 
+/// The user of this name or number.
+func uid(of typed: String) throws(Complaint) -> Int {
+    if let number = UInt32(typed) { return Int(number) }
+    guard let entry = getpwnam(typed) else {
+        throw Complaint(description: "--user: there is no user \(typed) here")
+    }
+    return Int(entry.pointee.pw_uid)
+}
+
 /// Takes groups from the host.
 struct ClaimCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
@@ -56,8 +66,8 @@ struct ClaimCommand: DaemonCommand {
             A claim is manual unless told otherwise: it stays until vfiogroupctl release. With --lifetime process or \
             connection this command is the owner, and stays until Ctrl-C.
 
-            Descriptors that are handed over would be closed when this command ends. So --access other than hold needs \
-            --lifetime process or connection, or a command after --: that inherits the descriptors, and finds their \
+            Descriptors that are handed over would be closed when this command ends. So --access other than hold and \
+            path needs --lifetime process or connection, or a command after --: that inherits the descriptors, and finds their \
             numbers as JSON (type Handover of io.vfiogroupd.Claims, with numbers for indices) in VFIOGROUPD_HANDOVER. \
             The claim then lasts as long as the command, and its exit code is this one's.
             """)
@@ -84,6 +94,10 @@ struct ClaimCommand: DaemonCommand {
             "With --access unbound: a device that stays bound to the daemon; once for each.", valueName: "address"))
     var leaveOut: [String] = []
 
+    @Option(
+        help: ArgumentHelp("With --access path: who may open the nodes, by name or number.", valueName: "user"))
+    var user: String?
+
     @Option(help: ArgumentHelp("How long to wait for what another claim has.", valueName: "seconds"))
     var wait: Int?
 
@@ -100,11 +114,12 @@ struct ClaimCommand: DaemonCommand {
         guard !selectors.isEmpty else { throw ValidationError("give at least one selector") }
         guard !command.isEmpty || words.last != "--" else { throw ValidationError("there is no command behind --") }
         guard wait.map({ $0 >= 0 }) ?? true else { throw ValidationError("--wait must be 0 or more") }
-        guard access == .hold || effectiveLifetime != .manual || !command.isEmpty else {
+        guard access == .hold || access == .path || effectiveLifetime != .manual || !command.isEmpty else {
             throw ValidationError(
                 "what --access \(access.rawValue) hands over would be gone when this command ends: add --lifetime process "
                     + "(or connection) to stay, or a command after -- that inherits it")
         }
+        guard user == nil || access == .path else { throw ValidationError("--user is for --access path") }
         guard leaveOut.isEmpty || access == .unbound else {
             throw ValidationError("--leave-out is for --access unbound")
         }
@@ -113,17 +128,18 @@ struct ClaimCommand: DaemonCommand {
     func run(on connection: Connection) async throws {
         let parameters = Claims.Claim.Parameters(
             selectors: try takeover.selectors(selectors), name: name, lifetime: effectiveLifetime, access: access,
-            leaveOut: try addresses(leaveOut), force: try takeover.forced, waitSeconds: wait)
+            leaveOut: try addresses(leaveOut), user: try user.map { (name) throws(Complaint) in try uid(of: name) },
+            force: try takeover.forced, waitSeconds: wait)
         let outcome = try await follow(
             Claims.Claim.self, parameters, on: connection, receivesDescriptors: true, selectors: selectors)
         if !command.isEmpty { return try await runCommand(outcome) }
-        if !common.json { printLine(outcome.claim.text) }
+        if !common.json { printLine(outcome.text) }
         try await stay(with: outcome, on: connection)
     }
 
     private func runCommand(_ outcome: ClaimOutcome) async throws {
         // What is printed from here on is the command's.
-        if !common.json { complain(outcome.claim.text) }
+        if !common.json { complain(outcome.text) }
         let inherited = try outcome.handover.map { (handover) throws(Complaint) in
             try InheritedHandover(handover, outcome.descriptors)
         }

@@ -79,6 +79,19 @@ extension Claims.ClaimStatus {
     }
 }
 
+extension ClaimOutcome {
+    /// The claim, and the nodes of it that its user may open.
+    var text: String {
+        guard let handover, !handover.nodes.isEmpty else { return claim.text }
+        let who = handover.user.map { "uid \($0)" } ?? "its user"
+        return claim.text + "\n\nUntil the claim is handed back, \(who) may open:\n"
+            + handover.nodes.map { node in
+                "  \(node.path)  "
+                    + (node.device?.text ?? node.kernelGroup.map { "kernel group \($0)" } ?? "")
+            }.joined(separator: "\n")
+    }
+}
+
 extension Claims.Lifetime {
     var explained: String {
         switch self {

@@ -15,8 +15,13 @@ import Testing
 /// What is done while the daemon is killed, to a group of how many members.
 enum CrashScenario: CaseIterable {
     case claim, attach, detach, release
+    /// Handed over by path; a consumer that never came, and one that is given up on.
+    case launch, regain, releaseLaunched
 
     static let sizes = [1, 3, 12]
+
+    /// Nodes are given to a user in it.
+    var isLaunched: Bool { self == .launch || self == .regain || self == .releaseLaunched }
 
     /// By cdevs and by the legacy interface; of the largest group the second only on request, because it takes a minute
     /// and meets the same code as the smaller ones.
@@ -55,6 +60,21 @@ struct CrashRun {
     private var member: DeviceAddress { CrashScenario.member(ofSize: size) }
     private var companion: DeviceAddress { CrashScenario.companion(ofSize: size) }
 
+    /// What a udev rule may have made of nodes.
+    private static let byRule = NodePermissions(uid: 0, gid: 7, mode: 0o660)
+
+    private func launch(_ daemon: MortalDaemon) async -> TakeoverError? {
+        let name = claimName
+        return await machine.running(daemon) {
+            do throws(TakeoverError) {
+                let granted = try await daemon.takeover.launch(name, .path)
+                guard let handover = granted.handover else { return nil }
+                await daemon.takeover.finishHandover(handover, of: granted.claim.claim.id)
+                return nil
+            } catch { return error }
+        }
+    }
+
     /// What has to be there before, by a daemon that nothing happens to.
     func prepare() async throws {
         guard scenario != .claim else { return }
@@ -63,8 +83,13 @@ struct CrashRun {
         case .claim: break
         case .attach: _ = try await machine.claim(daemon, companion, name: claimName).get()
         case .detach: _ = try await machine.claim(daemon, companion, member, name: claimName).get()
-        case .release: _ = try await machine.claim(daemon, member, name: claimName).get()
+        case .release, .launch: _ = try await machine.claim(daemon, member, name: claimName).get()
+        case .regain, .releaseLaunched:
+            _ = try await machine.claim(daemon, member, name: claimName).get()
+            try machine.setNodes(Self.byRule)
+            if let error = await launch(daemon) { throw error }
         }
+        if scenario == .launch { try machine.setNodes(Self.byRule) }
         daemon.kill()
         await machine.settle(daemon, within: .seconds(1))
     }
@@ -95,8 +120,10 @@ struct CrashRun {
                         return nil
                     } catch { return error }
                 }
-            case .release:
+            case .release, .releaseLaunched:
                 if case .failure(let failure) = await machine.release(daemon, claimName) { error = failure }
+            case .launch: error = await launch(daemon)
+            case .regain: await machine.settle(daemon, within: .seconds(60))
             }
         }
         let hasReplied = !life.isOver
@@ -147,6 +174,11 @@ struct CrashRun {
             }
             for number in group.group.kernelGroups where !kernel.isOwned(number) {
                 wrong.append("kernel group \(number) is claimed and not owned")
+            }
+            if scenario.isLaunched {
+                for node in kernel.nodesInDev where kernel.permissions(of: node) != Self.byRule {
+                    wrong.append("\(node) is not as it was: \(String(describing: kernel.permissions(of: node)))")
+                }
             }
         }
         // And back: what the record says is the whole truth.

@@ -74,6 +74,7 @@ final class MortalHost: Host {
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
+    func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
     func awaitEnd(of process: ProcessIdentity) async throws(LoopError) { try await machine.awaitEnd(of: process) }
 

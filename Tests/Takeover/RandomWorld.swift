@@ -148,7 +148,7 @@ final class RandomWorld {
 
     private func launch() {
         guard let id = pick(daemon.takeover.claims.keys.sorted()),
-            let access = pick([Access.bound, .unbound, .container])
+            let access = pick([Access.bound, .unbound, .container, .path])
         else { return }
         ask("launch \(access)") { [weak self] (takeover) async throws(TakeoverError) in
             let granted = try await takeover.launch(id, access)

@@ -68,6 +68,13 @@ final class TestMachine {
     var owner: Owner { Owner(uid: 1000, gid: 1000, process: client, command: "test") }
     var journal: String { folder.path + "/claims" }
 
+    /// Sets who may open the nodes that are there.
+    func setNodes(_ permissions: NodePermissions) throws {
+        try host.perform { (kernel) throws(SimulatedKernel.Refusal) in
+            for node in kernel.nodesInDev { try kernel.setPermissions(permissions, of: node) }
+        }
+    }
+
     func start(_ life: Life = Life()) async throws -> MortalDaemon {
         try await MortalDaemon(host, journal: journal, life)
     }

@@ -135,7 +135,7 @@ struct OwnedProgramTests {
                     devices: [
                         .init(address: card, descriptor: indices[1]), .init(address: sound, descriptor: indices[2]),
                     ],
-                    groups: [], leftOut: []))
+                    groups: [], leftOut: [], nodes: []))
         }
         return daemon
     }
@@ -209,7 +209,7 @@ struct OwnedProgramTests {
         daemon.on(Claims.Claim.self) { (_) async in
             .init(
                 claim: .ofCard(),
-                handover: .init(access: .bound, iommufd: 4, devices: [], groups: [], leftOut: []))
+                handover: .init(access: .bound, iommufd: 4, devices: [], groups: [], leftOut: [], nodes: []))
         }
         let outcome = try await daemon.control("claim", "01:00.0", "--", "/bin/echo", "ran")
         #expect(outcome.code == 1)

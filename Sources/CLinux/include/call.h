@@ -16,6 +16,8 @@ enum clinux_call_kind {
     CLINUX_CALL_OPEN_NODE,
     /// The same, but the attribute may appear only when the node is opened: opening loads its module.
     CLINUX_CALL_OPEN_LOADING_NODE,
+    /// Gives the node, found as for CLINUX_CALL_OPEN_NODE, to `owner`, `group` and `mode`; access control lists go.
+    CLINUX_CALL_SET_PERMISSIONS,
     /// VFIO_GROUP_SET_CONTAINER of `files[0]`, the group, and `files[1]`.
     CLINUX_CALL_SET_CONTAINER,
     /// VFIO_SET_IOMMU of the container `files[0]`.
@@ -44,8 +46,11 @@ struct clinux_call {
     /// The parent's descriptors that the worker gets copies of; -1 for none.
     int files[2];
     uint32_t number;
-    /// How long an OPEN waits for its node, in milliseconds.
+    /// How long a call waits for its node, in milliseconds.
     uint32_t patience;
+    uint32_t owner;
+    uint32_t group;
+    uint32_t mode;
     const char *path;
     const char *text;
     const char *folder;

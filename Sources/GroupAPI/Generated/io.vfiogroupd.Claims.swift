@@ -59,7 +59,8 @@ public enum Claims {
           unbound,
           # The groups' descriptors and a container that they are in.
           container,
-          # The nodes in /dev, opened to the owner's user.
+          # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
+          # is seen with a node 10 s after the reply, or from some time later, the nodes are taken back.
           path
         )
 
@@ -215,6 +216,16 @@ public enum Claims {
           descriptor: int
         )
 
+        # A node in /dev that its user may open until the groups are the daemon's again.
+        type HandedNode (
+          # Where it is.
+          path: string,
+          # The device whose cdev it is; absent for the node of a kernel group.
+          device: ?DeviceAddress,
+          # The kernel group whose node it is; absent for a cdev.
+          kernelGroup: ?int
+        )
+
         # What was handed over.
         type Handover (
           # How.
@@ -230,7 +241,12 @@ public enum Claims {
           # The kernel groups, for 'container'.
           groups: []HandedGroup,
           # Members that stay bound to the daemon, which keeps their groups owned.
-          leftOut: []DeviceAddress
+          leftOut: []DeviceAddress,
+          # The nodes, for 'path': those of kernel groups, to be used with /dev/vfio/vfio, and those of devices, to be used with
+          # the iommufd that comes along. A consumer uses one kind of the two.
+          nodes: []HandedNode,
+          # The user who may open them.
+          user: ?int
         )
 
         # How far a claim or release is.
@@ -271,6 +287,8 @@ public enum Claims {
           access: ?Access,
           # For 'unbound': members to leave bound to the daemon.
           leaveOut: ?[]DeviceAddress,
+          # For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
+          user: ?int,
           # Members to take though the host uses them. Each is named; nothing else is forced.
           force: ?[]DeviceAddress,
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
@@ -291,7 +309,9 @@ public enum Claims {
           # How.
           access: Access,
           # For 'unbound': members to leave bound to the daemon.
-          leaveOut: ?[]DeviceAddress
+          leaveOut: ?[]DeviceAddress,
+          # For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
+          user: ?int
         ) -> (
           # The claim.
           claim: ClaimStatus,
@@ -611,7 +631,8 @@ public enum Claims {
         case unbound
         /// The groups' descriptors and a container that they are in.
         case container
-        /// The nodes in /dev, opened to the owner's user.
+        /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
+        /// is seen with a node 10 s after the reply, or from some time later, the nodes are taken back.
         case path
     }
 
@@ -1019,6 +1040,38 @@ public enum Claims {
         }
     }
 
+    /// A node in /dev that its user may open until the groups are the daemon's again.
+    public struct HandedNode: VarlinkValue {
+        /// Where it is.
+        public var path: String
+        /// The device whose cdev it is; absent for the node of a kernel group.
+        public var device: Claims.DeviceAddress?
+        /// The kernel group whose node it is; absent for a cdev.
+        public var kernelGroup: Int?
+
+        public init(path: String, device: Claims.DeviceAddress? = nil, kernelGroup: Int? = nil) {
+            self.path = path
+            self.device = device
+            self.kernelGroup = kernelGroup
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.path = try fields.required("path")
+            self.device = try fields.optional("device")
+            self.kernelGroup = try fields.optional("kernelGroup")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("path", self.path)
+                writer.field("device", self.device)
+                writer.field("kernelGroup", self.kernelGroup)
+            }
+        }
+    }
+
     /// What was handed over.
     public struct Handover: VarlinkValue {
         /// How.
@@ -1035,8 +1088,13 @@ public enum Claims {
         public var groups: [Claims.HandedGroup]
         /// Members that stay bound to the daemon, which keeps their groups owned.
         public var leftOut: [Claims.DeviceAddress]
+        /// The nodes, for 'path': those of kernel groups, to be used with /dev/vfio/vfio, and those of devices, to be used with
+        /// the iommufd that comes along. A consumer uses one kind of the two.
+        public var nodes: [Claims.HandedNode]
+        /// The user who may open them.
+        public var user: Int?
 
-        public init(access: Claims.Access, iommufd: Int? = nil, ioas: Int? = nil, container: Int? = nil, devices: [Claims.HandedDevice], groups: [Claims.HandedGroup], leftOut: [Claims.DeviceAddress]) {
+        public init(access: Claims.Access, iommufd: Int? = nil, ioas: Int? = nil, container: Int? = nil, devices: [Claims.HandedDevice], groups: [Claims.HandedGroup], leftOut: [Claims.DeviceAddress], nodes: [Claims.HandedNode], user: Int? = nil) {
             self.access = access
             self.iommufd = iommufd
             self.ioas = ioas
@@ -1044,6 +1102,8 @@ public enum Claims {
             self.devices = devices
             self.groups = groups
             self.leftOut = leftOut
+            self.nodes = nodes
+            self.user = user
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1055,6 +1115,8 @@ public enum Claims {
             self.devices = try fields.required("devices")
             self.groups = try fields.required("groups")
             self.leftOut = try fields.required("leftOut")
+            self.nodes = try fields.required("nodes")
+            self.user = try fields.optional("user")
             try fields.finish()
         }
 
@@ -1067,6 +1129,8 @@ public enum Claims {
                 writer.field("devices", self.devices)
                 writer.field("groups", self.groups)
                 writer.field("leftOut", self.leftOut)
+                writer.field("nodes", self.nodes)
+                writer.field("user", self.user)
             }
         }
     }
@@ -1171,17 +1235,20 @@ public enum Claims {
             public var access: Claims.Access?
             /// For 'unbound': members to leave bound to the daemon.
             public var leaveOut: [Claims.DeviceAddress]?
+            /// For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
+            public var user: Int?
             /// Members to take though the host uses them. Each is named; nothing else is forced.
             public var force: [Claims.DeviceAddress]?
             /// How many seconds to wait for a group that another claim has; 0 unless told otherwise.
             public var waitSeconds: Int?
 
-            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil) {
+            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil) {
                 self.selectors = selectors
                 self.name = name
                 self.lifetime = lifetime
                 self.access = access
                 self.leaveOut = leaveOut
+                self.user = user
                 self.force = force
                 self.waitSeconds = waitSeconds
             }
@@ -1193,6 +1260,7 @@ public enum Claims {
                 self.lifetime = try fields.optional("lifetime")
                 self.access = try fields.optional("access")
                 self.leaveOut = try fields.optional("leaveOut")
+                self.user = try fields.optional("user")
                 self.force = try fields.optional("force")
                 self.waitSeconds = try fields.optional("waitSeconds")
                 try fields.finish()
@@ -1205,6 +1273,7 @@ public enum Claims {
                     writer.field("lifetime", self.lifetime)
                     writer.field("access", self.access)
                     writer.field("leaveOut", self.leaveOut)
+                    writer.field("user", self.user)
                     writer.field("force", self.force)
                     writer.field("waitSeconds", self.waitSeconds)
                 }
@@ -1257,11 +1326,14 @@ public enum Claims {
             public var access: Claims.Access
             /// For 'unbound': members to leave bound to the daemon.
             public var leaveOut: [Claims.DeviceAddress]?
+            /// For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
+            public var user: Int?
 
-            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil) {
+            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil) {
                 self.claim = claim
                 self.access = access
                 self.leaveOut = leaveOut
+                self.user = user
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1269,6 +1341,7 @@ public enum Claims {
                 self.claim = try fields.required("claim")
                 self.access = try fields.required("access")
                 self.leaveOut = try fields.optional("leaveOut")
+                self.user = try fields.optional("user")
                 try fields.finish()
             }
 
@@ -1277,6 +1350,7 @@ public enum Claims {
                     writer.field("claim", self.claim)
                     writer.field("access", self.access)
                     writer.field("leaveOut", self.leaveOut)
+                    writer.field("user", self.user)
                 }
             }
         }

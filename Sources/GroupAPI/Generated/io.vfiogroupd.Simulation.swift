@@ -43,6 +43,8 @@ public enum Simulation {
           setPowerControl,
           # Writing to 'd3cold_allowed'.
           setD3coldAllowed,
+          # Setting the owner and mode of a node in /dev.
+          setPermissions,
           # The probe function of whatever driver is tried, which 'drivers_probe' hides. It can only fail.
           probe,
           # Opening /dev/vfio/N.
@@ -298,6 +300,8 @@ public enum Simulation {
         case setPowerControl
         /// Writing to 'd3cold_allowed'.
         case setD3coldAllowed
+        /// Setting the owner and mode of a node in /dev.
+        case setPermissions
         /// The probe function of whatever driver is tried, which 'drivers_probe' hides. It can only fail.
         case probe
         /// Opening /dev/vfio/N.

@@ -36,6 +36,9 @@ public protocol Host: AnyObject, Sendable {
     /// The ways to hand devices over that the kernel offers now; more may come when a module is loaded.
     func vfioInterfaces() async -> VFIOInterfaces
 
+    /// A node as it is now; nil where it is not there yet, or leads to something else.
+    func nodeStatus(of node: VFIONode) -> NodeStatus?
+
     /// The kernel's ways to reset a device, in the order in which it tries them (`reset_method`, which does not wait for
     /// the device lock); empty where it has none, nil where that cannot be read.
     func resetMethods(of device: DeviceAddress) -> [String]?
@@ -70,6 +73,8 @@ public protocol Host: AnyObject, Sendable {
 
 extension Host {
     public var now: MonotonicTime { .now }
+
+    public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
 

@@ -18,6 +18,8 @@ public enum KernelCall: Sendable {
     case setD3coldAllowed(DeviceAddress, Bool)
     /// Opens a node, having checked that its st_rdev is the one that sysfs shows. Yields a file.
     case open(VFIONode)
+    /// Sets who may open a node, found as for `open`. An access control list that it has is lost.
+    case setPermissions(VFIONode, NodePermissions)
     /// VFIO_GROUP_SET_CONTAINER: the group is owned from here on.
     case setContainer(group: KernelFile, container: KernelFile)
     /// VFIO_SET_IOMMU, type 1 (on POWER sPAPR TCE).

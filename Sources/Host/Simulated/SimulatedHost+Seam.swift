@@ -28,6 +28,19 @@ extension SimulatedHost {
         kernel.configuration.hasIOMMUFD ? [.cdev, .legacy] : [.legacy]
     }
 
+    public func nodeStatus(of node: VFIONode) -> NodeStatus? {
+        let kernel = kernel
+        switch node {
+        case .container: return NodeStatus(path: "/dev/vfio/vfio", permissions: .init(uid: 0, gid: 0, mode: 0o666))
+        case .iommufd: return NodeStatus(path: "/dev/iommu", permissions: .init(uid: 0, gid: 0, mode: 0o660))
+        case .group, .cdev:
+            guard let place = kernel.place(of: node), let permissions = kernel.permissions(of: place),
+                kernel.sysfsDeviceNumber(of: place) == kernel.deviceNumber(of: place)
+            else { return nil }
+            return NodeStatus(path: place.path, permissions: permissions)
+        }
+    }
+
     public func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
         SimulatedWorker(try standIns.take(), call, on: self)
     }
@@ -98,6 +111,11 @@ extension SimulatedHost {
             case .setPowerControl(let device, let control): return write(.powerControl(device, control))
             case .setD3coldAllowed(let device, let isAllowed): return write(.d3coldAllowed(device, isAllowed))
             case .open(let node): return .done(.file(try open(node)))
+            case .setPermissions(let node, let permissions):
+                try perform { (kernel) throws(Refusal) in
+                    guard let place = kernel.place(of: node) else { throw .failed(.enoent) }
+                    try kernel.setPermissions(permissions, of: place)
+                }
             case .getDevice(let device, let group):
                 let group = try file(group)
                 return .done(

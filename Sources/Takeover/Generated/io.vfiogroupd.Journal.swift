@@ -98,6 +98,17 @@ public enum Journal {
           member: ?DeviceAddress
         )
 
+        # A node in /dev that a user may open for the time being: the cdev of a device, or the node of a kernel group.
+        type Node (
+          device: ?DeviceAddress,
+          kernelGroup: ?int,
+          user: int,
+          # Whose it was before, and with which mode.
+          uid: int,
+          gid: int,
+          mode: int
+        )
+
         type Group (
           id: string,
           goal: Goal,
@@ -105,7 +116,9 @@ public enum Journal {
           kernelGroups: []int,
           # It was its owner's before it was sent back.
           wasHeld: bool,
-          worker: ?Worker
+          worker: ?Worker,
+          # Those of the group that are not as they were before.
+          nodes: ?[]Node
         )
 
         type Owner (
@@ -354,6 +367,48 @@ public enum Journal {
         }
     }
 
+    /// A node in /dev that a user may open for the time being: the cdev of a device, or the node of a kernel group.
+    public struct Node: VarlinkValue {
+        public var device: Journal.DeviceAddress?
+        public var kernelGroup: Int?
+        public var user: Int
+        /// Whose it was before, and with which mode.
+        public var uid: Int
+        public var gid: Int
+        public var mode: Int
+
+        public init(device: Journal.DeviceAddress? = nil, kernelGroup: Int? = nil, user: Int, uid: Int, gid: Int, mode: Int) {
+            self.device = device
+            self.kernelGroup = kernelGroup
+            self.user = user
+            self.uid = uid
+            self.gid = gid
+            self.mode = mode
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.device = try fields.optional("device")
+            self.kernelGroup = try fields.optional("kernelGroup")
+            self.user = try fields.required("user")
+            self.uid = try fields.required("uid")
+            self.gid = try fields.required("gid")
+            self.mode = try fields.required("mode")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("device", self.device)
+                writer.field("kernelGroup", self.kernelGroup)
+                writer.field("user", self.user)
+                writer.field("uid", self.uid)
+                writer.field("gid", self.gid)
+                writer.field("mode", self.mode)
+            }
+        }
+    }
+
     public struct Group: VarlinkValue {
         public var id: String
         public var goal: Journal.Goal
@@ -362,14 +417,17 @@ public enum Journal {
         /// It was its owner's before it was sent back.
         public var wasHeld: Bool
         public var worker: Journal.Worker?
+        /// Those of the group that are not as they were before.
+        public var nodes: [Journal.Node]?
 
-        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil) {
+        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil, nodes: [Journal.Node]? = nil) {
             self.id = id
             self.goal = goal
             self.members = members
             self.kernelGroups = kernelGroups
             self.wasHeld = wasHeld
             self.worker = worker
+            self.nodes = nodes
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -380,6 +438,7 @@ public enum Journal {
             self.kernelGroups = try fields.required("kernelGroups")
             self.wasHeld = try fields.required("wasHeld")
             self.worker = try fields.optional("worker")
+            self.nodes = try fields.optional("nodes")
             try fields.finish()
         }
 
@@ -391,6 +450,7 @@ public enum Journal {
                 writer.field("kernelGroups", self.kernelGroups)
                 writer.field("wasHeld", self.wasHeld)
                 writer.field("worker", self.worker)
+                writer.field("nodes", self.nodes)
             }
         }
     }

@@ -77,6 +77,31 @@ struct NodeTests {
         #expect(try await host(patience: .seconds(60)).make(.open(.container)).errno == ENOENT)
     }
 
+    @Test("a node is given to a user and back, and its number must be right")
+    @LoopActor func permissions() async throws {
+        sysfs.folder.write("sys/class/vfio/7/dev", "1:5\n")
+        sysfs.folder.write("dev/vfio/there", "")
+        let path = sysfs.root + "/dev/vfio/7"
+        guard mknod(path, S_IFCHR | 0o660, 1 << 8 | 5) == 0 else {
+            print("skipped: a node cannot be made here (\(String(cString: strerror(errno))))")
+            return
+        }
+        chmod(path, 0o660)
+        let host = host()
+        let before = NodePermissions(uid: geteuid(), gid: getegid(), mode: 0o660)
+        #expect(host.nodeStatus(of: .group(7)) == NodeStatus(path: path, permissions: before))
+        let users = NodePermissions(uid: 65_534, gid: getegid(), mode: 0o600)
+        #expect(try await host.make(.setPermissions(.group(7), users)).errno == nil)
+        #expect(host.nodeStatus(of: .group(7))?.permissions == users)
+        #expect(try await host.make(.setPermissions(.group(7), before)).errno == nil)
+        #expect(host.nodeStatus(of: .group(7))?.permissions == before)
+        // It leads to another device now.
+        sysfs.folder.write("sys/class/vfio/7/dev", "1:3\n")
+        #expect(host.nodeStatus(of: .group(7)) == nil)
+        #expect(try await host.make(.setPermissions(.group(7), users)).errno == ENXIO)
+        #expect(try await host.make(.setPermissions(.group(8), users)).errno == ENOENT)
+    }
+
     @Test("an ioctl reaches the file, and its error comes back")
     @LoopActor func ioctls() async throws {
         let zero = KernelFile(owning: open("/dev/zero", O_RDWR | O_CLOEXEC))

@@ -20,6 +20,7 @@ struct LinuxCall {
     /// The daemon's files that the worker gets copies of.
     var files: [KernelFile] = []
     var number: UInt32 = 0
+    var permissions = NodePermissions(uid: 0, gid: 0, mode: 0)
     /// How long the worker waits for a node whose device is there already.
     var patience: Duration = .zero
     /// Whether the daemon lets go of the files when the call is made.
@@ -52,7 +53,10 @@ struct LinuxCall {
             try self.init(writing: control.rawValue, to: "power/control", of: device, on: host)
         case .setD3coldAllowed(let device, let isAllowed):
             try self.init(writing: isAllowed ? "1" : "0", to: "d3cold_allowed", of: device, on: host)
-        case .open(let node): try self.init(opening: node, on: host)
+        case .open(let node): try self.init(CLINUX_CALL_OPEN_NODE, yield: .file, node: node, on: host)
+        case .setPermissions(let node, let permissions):
+            try self.init(CLINUX_CALL_SET_PERMISSIONS, node: node, on: host)
+            self.permissions = permissions
         case .setContainer(let group, let container):
             self.init(kind: CLINUX_CALL_SET_CONTAINER, files: [group, container])
         case .setIOMMU(let container): self.init(kind: CLINUX_CALL_SET_IOMMU, files: [container])
@@ -93,20 +97,21 @@ struct LinuxCall {
             kind: CLINUX_CALL_WRITE, path: host.folder(of: try Self.checked(device)) + "/" + attribute, text: text)
     }
 
-    private init(opening node: VFIONode, on host: LinuxHost) throws(HostError) {
-        self.init(kind: CLINUX_CALL_OPEN_NODE, yield: .file)
+    private init(
+        _ kind: clinux_call_kind, yield: Yield = .nothing, node: VFIONode, on host: LinuxHost
+    ) throws(HostError) {
+        // A static node of kmod may be there before its module is.
+        let loads = kind == CLINUX_CALL_OPEN_NODE && (node == .container || node == .iommufd)
+        self.init(kind: loads ? CLINUX_CALL_OPEN_LOADING_NODE : kind, yield: yield)
         patience = host.nodePatience
         switch node {
         case .group(let number):
             path = host.joined("dev/vfio/\(number)")
             text = host.joined("sys/class/vfio/\(number)/dev")
         case .container:
-            // A static node of kmod may be there before its module is.
-            kind = CLINUX_CALL_OPEN_LOADING_NODE
             path = host.joined("dev/vfio/vfio")
             text = host.joined("sys/class/misc/vfio/dev")
         case .iommufd:
-            kind = CLINUX_CALL_OPEN_LOADING_NODE
             path = host.joined("dev/iommu")
             text = host.joined("sys/class/misc/iommu/dev")
         case .cdev(let device):
@@ -137,8 +142,8 @@ struct LinuxCall {
                 Self.withText(folder) { folder in
                     var call = clinux_call(
                         kind: kind, files: (numbers[0], numbers[1]), number: number,
-                        patience: UInt32(clamping: Int64(patience / .milliseconds(1))), path: path, text: text,
-                        folder: folder)
+                        patience: UInt32(clamping: Int64(patience / .milliseconds(1))), owner: permissions.uid,
+                        group: permissions.gid, mode: UInt32(permissions.mode), path: path, text: text, folder: folder)
                     return clinux_start_call(&call, &socket)
                 }
             }

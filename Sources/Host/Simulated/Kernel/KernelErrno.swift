@@ -2,7 +2,7 @@
 
 /// An error number by the name that the kernel gives it.
 public enum KernelErrno: String, Error, CaseIterable, Sendable {
-    case eperm, enoent, eio, enxio, ebadf, enomem, ebusy, enodev, einval, enotty, erange, etimedout
+    case eperm, enoent, eio, enxio, ebadf, enomem, eacces, ebusy, enodev, einval, enotty, erange, etimedout
 
     /// The number on Linux, everywhere but on MIPS, SPARC, Alpha and PA-RISC.
     public var number: Int32 {
@@ -13,6 +13,7 @@ public enum KernelErrno: String, Error, CaseIterable, Sendable {
         case .enxio: 6
         case .ebadf: 9
         case .enomem: 12
+        case .eacces: 13
         case .ebusy: 16
         case .enodev: 19
         case .einval: 22

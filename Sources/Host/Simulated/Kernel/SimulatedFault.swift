@@ -5,7 +5,7 @@ public struct SimulatedFault: Equatable, Sendable {
     /// The call. Those that concern a group go wrong when the device is a member.
     public enum Step: String, CaseIterable, Sendable {
         case readDriverOverride, writeDriverOverride, bind, unbind, driversProbe, remove, setNumVFs, reset
-        case setPowerControl, setD3coldAllowed
+        case setPowerControl, setD3coldAllowed, setPermissions
         /// The probe function of whatever driver is tried: unlike a failed write, drivers_probe hides this one. It can only fail;
         /// a probe that never returns is a `bind` or `driversProbe` that does not.
         case probe

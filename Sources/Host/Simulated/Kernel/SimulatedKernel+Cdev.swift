@@ -9,10 +9,11 @@ extension SimulatedKernel {
         return open(.iommufd)
     }
 
-    /// Opens /dev/vfio/devices/vfioN: ENOENT before the node is there, ENXIO where it is stale.
-    public mutating func openCdev(_ number: Int) throws(Refusal) -> File {
+    /// Opens /dev/vfio/devices/vfioN as a user: ENOENT before the node is there, ENXIO where it is stale.
+    public mutating func openCdev(_ number: Int, as uid: UInt32 = 0) throws(Refusal) -> File {
         guard let node = nodes[.cdev(number)] else { throw .failed(.enoent) }
-        guard sysfsDeviceNumber(of: .cdev(number)) == node,
+        try checkAccess(to: node, by: uid)
+        guard sysfsDeviceNumber(of: .cdev(number)) == node.number,
             let address = devices.first(where: { $0.value.vfio?.number == number })?.key
         else { throw .failed(.enxio) }
         try meetFault(.openCdev, [address])

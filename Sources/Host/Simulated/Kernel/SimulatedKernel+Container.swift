@@ -13,14 +13,15 @@ extension SimulatedKernel {
         public static let containerSet = GroupStatus(rawValue: 2)
     }
 
-    /// Opens /dev/vfio/N: ENOENT before the node is there, ENXIO where it is stale.
-    public mutating func openGroup(_ number: Int) throws(Refusal) -> File {
+    /// Opens /dev/vfio/N as a user: ENOENT before the node is there, ENXIO where it is stale.
+    public mutating func openGroup(_ number: Int, as uid: UInt32 = 0) throws(Refusal) -> File {
         guard let node = nodes[.group(number)] else { throw .failed(.enoent) }
-        guard let group = groups[number], group.vfio == node else { throw .failed(.enxio) }
+        try checkAccess(to: node, by: uid)
+        guard let group = groups[number], group.vfio == node.number else { throw .failed(.enxio) }
         try meetFault(.openGroup, members(ofGroup: number))
         if group.opener != nil { throw .failed(.ebusy) }
         if case .iommufd = group.owner { throw .failed(.ebusy) }
-        let file = open(.group(number, node))
+        let file = open(.group(number, node.number))
         groups[number]?.opener = file
         return file
     }

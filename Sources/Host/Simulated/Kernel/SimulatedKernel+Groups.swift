@@ -21,7 +21,7 @@ extension SimulatedKernel {
     public var nodesInDev: Set<Node> { Set(nodes.keys) }
 
     /// The device number of a node; nil without one.
-    public func deviceNumber(of node: Node) -> DeviceNumber? { nodes[node] }
+    public func deviceNumber(of node: Node) -> DeviceNumber? { nodes[node]?.number }
 
     /// The device number that sysfs shows for what the node should lead to.
     public func sysfsDeviceNumber(of node: Node) -> DeviceNumber? {
@@ -34,10 +34,14 @@ extension SimulatedKernel {
 
     /// Lets devtmpfs and udev catch up: /dev then has what sysfs announces.
     public mutating func settle() {
+        let before = nodes
         nodes = [:]
-        for (number, group) in groups { nodes[.group(number)] = group.vfio }
+        func make(_ node: Node, _ number: DeviceNumber) {
+            nodes[node] = before[node].flatMap { $0.number == number ? $0 : nil } ?? NodeInDev(number: number)
+        }
+        for (number, group) in groups { if let made = group.vfio { make(.group(number), made) } }
         guard configuration.hasIOMMUFD else { return }
-        for case let vfio? in devices.values.map(\.vfio) { nodes[.cdev(vfio.number)] = vfio.deviceNumber }
+        for case let vfio? in devices.values.map(\.vfio) { make(.cdev(vfio.number), vfio.deviceNumber) }
     }
 
     /// N of the device's vfio-dev/vfioN.

@@ -30,7 +30,9 @@
 // 17. Unbinding the last device makes /dev/vfio/N go; GROUP_GET_STATUS of an old descriptor is ENODEV [lab].
 // 18. Two groups may share a container [lab].
 // 19. IOVA ranges leave out the reserved regions and what lies above the aperture; mapping there is EINVAL [lab].
-// 20. Nodes in /dev come and go later than their uevents: with `settle` [law 10].
+// 20. Nodes in /dev come and go later than their uevents: with `settle` [law 10]. They are root's with mode 0600, and
+//     somebody else's open of one is EACCES, until somebody changes that; a node that comes again is root's [lab: node
+//     modes].
 //
 // cdevs
 // 21. A cdev opens twice, binds once: a second BIND is EINVAL, with any iommufd [lab, own].
@@ -85,7 +87,7 @@ public struct SimulatedKernel: Sendable {
     var removed: [DeviceAddress: SimulatedDevice] = [:]
 
     var files: [File: OpenFile] = [:]
-    var nodes: [Node: DeviceNumber] = [:]
+    var nodes: [Node: NodeInDev] = [:]
     var pending: [PendingCall] = []
     /// The locks of all pending calls.
     var heldLocks: Set<Lock> = []
