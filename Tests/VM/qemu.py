@@ -91,7 +91,10 @@ class QEMU:
 
     def reset(self) -> None:
         """Starts the machine anew, disks and devices as they are."""
+        # What decides is the action at the time of the request: a panic later still ends QEMU.
+        self._monitor.execute("set-action", reboot="reset")
         self._monitor.execute("system_reset")
+        self._monitor.execute("set-action", reboot="shutdown")
 
     def ending(self) -> str | None:
         """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
