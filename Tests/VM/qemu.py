@@ -91,7 +91,10 @@ class QEMU:
 
     def reset(self) -> None:
         """Starts the machine anew, disks and devices as they are."""
+        # What the guest does by itself, as after a panic, still ends it.
+        self._monitor.execute("set-action", reboot="reset")
         self._monitor.execute("system_reset")
+        self._monitor.execute("set-action", reboot="shutdown")
 
     def ending(self) -> str | None:
         """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
@@ -117,7 +120,8 @@ def root(disk: pathlib.Path | None) -> list[str]:
     """The words for a disk with a userspace: all machines may have the same file, since their writes go elsewhere."""
     if disk is None:
         return []
-    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}", "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
+    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}",
+            "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
 
 
 class Monitor:

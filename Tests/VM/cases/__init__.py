@@ -3,9 +3,9 @@
 # The order is that of the tests in a machine. What unplugs devices comes last: Debian's 6.1 may panic over the next claim
 # (see ownership).
 from cases import (
-    blocked_unbinds, claims, consumers, crashes, drivers, groups, ownership, preflight, restart, systemd,
+    blocked_unbinds, claims, consumers, crashes, drivers, groups, launchers, ownership, preflight, restart, systemd,
     virtual_functions, hotplug)
 
 __all__ = [
-    "blocked_unbinds", "claims", "consumers", "crashes", "drivers", "groups", "hotplug", "ownership", "preflight",
-    "restart", "systemd", "virtual_functions"]
+    "blocked_unbinds", "claims", "consumers", "crashes", "drivers", "groups", "hotplug", "launchers",
+    "ownership", "preflight", "restart", "systemd", "virtual_functions"]
