@@ -95,6 +95,8 @@ extension ErrorReply {
         case .journal(let error):
             self.init(
                 Claims.Failure.notRecorded(reason: error.description, remedy: "make room in the state directory"))
+        case .storeIsFull:
+            self.init(Claims.Failure.notRecorded(reason: error.sentence, remedy: error.remedy ?? ""))
         case .badRequest(let parameter): self = .invalidParameter(parameter)
         case .stopped: self = .clientGone
         }

@@ -133,7 +133,7 @@ extension ActiveClaim {
         guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
             return takeover.changed()
         }
-        let isOpen = await !host.holders(of: [member]).filter { $0.device == member }.isEmpty
+        let isOpen = await !takeover.holders(of: [member]).filter { $0.device == member }.isEmpty
         guard !isOpen, space.cdevs[member] == nil, space.barriers[member] == nil else {
             work[group]?.problems[member] = Self.leaving
             takeover.changed()
@@ -164,9 +164,8 @@ extension ActiveClaim {
             guard let wanted = other.vfioDriver else { continue }
             if try await binding(of: other.address, context)?.driver == wanted { return }
         }
-        guard let file = space.groups.removeValue(forKey: number) else { return }
         beginUnowned(group, cause: "from the loss of its last vfio driver until it was bound to one again")
-        try await close(file, about: nil, context)
+        try await closeEverywhere([.group(number)], context)
         space.groupsWereClosed()
     }
 

@@ -73,9 +73,12 @@ class Report:
 class Images:
     """What the machines of a kernel are booted with, made when the first of them needs it."""
 
-    def __init__(self, kernel: kernels.Kernel, programs: pathlib.Path, folder: pathlib.Path) -> None:
+    def __init__(
+        self, kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, folder: pathlib.Path
+    ) -> None:
         self._kernel = kernel
         self._programs = programs
+        self._package = package
         self._folder = folder
         self._made: dict[str, tuple[pathlib.Path, pathlib.Path | None]] = {}
 
@@ -83,7 +86,7 @@ class Images:
         """The initramfs, and the disk where there is one."""
         if userspace not in self._made:
             made = self._folder / f"{userspace}.cpio"
-            made.write_bytes(initramfs.build(self._kernel, self._programs, userspace))
+            made.write_bytes(initramfs.build(self._kernel, self._programs, self._package, userspace))
             self._made[userspace] = made, disk.image() if userspace == "systemd" else None
         return self._made[userspace]
 
@@ -140,7 +143,7 @@ def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: path
             print(f"VM virtio-iommu: SKIPPED {left_out} tests on {kernel.name} (the kernel of Debian's package has "
                   "no virtio-iommu driver)")
     with tempfile.TemporaryDirectory(prefix="vfiogroupd-vm-") as scratch:
-        images = Images(kernel, options.programs, pathlib.Path(scratch))
+        images = Images(kernel, options.programs, options.package, pathlib.Path(scratch))
         for boot in boots:
             run_boot(boot, images, folder, report)
 
@@ -148,6 +151,7 @@ def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: path
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 Tests/VM", description="Tests of the daemon on real kernels.")
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="the folder of the release binaries")
+    parser.add_argument("--package", type=pathlib.Path, required=True, help="the Debian package of them")
     parser.add_argument("--kernel", default="", help="a kernel with iommufd and all drivers built in (VM_KERNEL)")
     parser.add_argument("--full", action="store_true", help="all places, and Debian's backported kernel (VM_FULL=1)")
     parser.add_argument("--only", default="", help="only tests with this in their name")

@@ -85,8 +85,9 @@ class Archive:
         self._bytes += b"\0" * (-len(self._bytes) % 4)
 
 
-def build(kernel: kernels.Kernel, programs: pathlib.Path, userspace: str) -> bytes:
-    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries."""
+def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, userspace: str) -> bytes:
+    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries, and `package` the Debian
+    package of them."""
     archive = Archive()
     for name in FOLDERS:
         archive.folder(name)
@@ -101,7 +102,7 @@ def build(kernel: kernels.Kernel, programs: pathlib.Path, userspace: str) -> byt
     archive.link("usr", ".")
     add_modules(kernel, archive)
     if userspace == "systemd":
-        add_disk(archive, programs)
+        add_disk(archive, programs, package)
     else:
         add_guest(archive, programs)
     return archive.finished()
@@ -119,15 +120,16 @@ def add_guest(archive: Archive, programs: pathlib.Path) -> None:
     add_test_programs(archive, "bin")
 
 
-def add_disk(archive: Archive, programs: pathlib.Path) -> None:
-    """Adds what is copied on to the disk: what `make install` installs, and the folder `root` with what is to be as it
-    is there on every boot."""
+def add_disk(archive: Archive, programs: pathlib.Path, package: pathlib.Path) -> None:
+    """Adds what is copied on to the disk: what `make install` installs, the package for tests to install, and the folder
+    `root` with what is to be as it is there on every boot."""
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
             ["make", "--silent", "-C", HERE.parent.parent, "install", f"RELEASE={programs.resolve()}", "PREFIX=/usr",
              f"DESTDIR={scratch}"], check=True)
         archive.tree("disk", pathlib.Path(scratch))
     archive.tree("disk", HERE / "root")
+    archive.file("disk/root/vfiogroupd.deb", package.read_bytes())
     for unit in MASKED:
         archive.link(f"disk/etc/systemd/system/{unit}", "/dev/null")
     for generator in MASKED_GENERATORS:

@@ -1,5 +1,6 @@
 """A booted machine as a test gets it: the guest, its kernel's sysfs, the daemon in it, and the hands on its slots."""
 
+import dataclasses
 import pathlib
 from types import TracebackType
 
@@ -18,6 +19,7 @@ class Machine:
     ) -> None:
         self.kernel = place.kernel
         self.is_full = is_full
+        self._boot = (place, initramfs, disk)
         self.qemu = QEMU(place, initramfs, disk, folder)
         try:
             self.guest = Guest(self.qemu.agent)
@@ -29,6 +31,13 @@ class Machine:
         except BaseException:
             self.qemu.close()
             raise
+
+    def booted_as(self, topology: str) -> "Machine":
+        """Another machine of the same kernel: this one after somebody changed its hardware and switched it on again."""
+        place, initramfs, disk = self._boot
+        return Machine(
+            dataclasses.replace(place, topology=topology), initramfs, disk, self.is_full,
+            self.qemu.folder / f"as-{topology}")
 
     def __enter__(self) -> "Machine":
         return self

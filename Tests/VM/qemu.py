@@ -91,7 +91,7 @@ class QEMU:
 
     def reset(self) -> None:
         """Starts the machine anew, disks and devices as they are."""
-        # What the guest does by itself, as after a panic, still ends it.
+        # What decides is the action at the time of the request: a panic later still ends QEMU.
         self._monitor.execute("set-action", reboot="reset")
         self._monitor.execute("system_reset")
         self._monitor.execute("set-action", reboot="shutdown")

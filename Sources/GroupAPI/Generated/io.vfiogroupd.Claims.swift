@@ -289,7 +289,8 @@ public enum Claims {
           leaveOut: ?[]DeviceAddress,
           # For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
           user: ?int,
-          # Members to take though the host uses them. Each is named; nothing else is forced.
+          # Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+          # accepted from then on. Each is named; nothing else is forced.
           force: ?[]DeviceAddress,
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
           waitSeconds: ?int
@@ -492,7 +493,15 @@ public enum Claims {
 
         # The caller may not do that.
         error AccessDenied (
-          # Why.
+          # Why, and what would allow it.
+          reason: string
+        )
+
+        # The daemon's limit: there are as many claims as there may be.
+        error TooManyClaims (
+          # How many there may be.
+          limit: int,
+          # Of whom, and what would help.
           reason: string
         )
 
@@ -1237,7 +1246,8 @@ public enum Claims {
             public var leaveOut: [Claims.DeviceAddress]?
             /// For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
             public var user: Int?
-            /// Members to take though the host uses them. Each is named; nothing else is forced.
+            /// Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+            /// accepted from then on. Each is named; nothing else is forced.
             public var force: [Claims.DeviceAddress]?
             /// How many seconds to wait for a group that another claim has; 0 unless told otherwise.
             public var waitSeconds: Int?
@@ -1835,6 +1845,8 @@ public enum Claims {
         case accessNotAvailable(available: [Claims.Access], reason: String)
         /// The caller may not do that.
         case accessDenied(reason: String)
+        /// The daemon's limit: there are as many claims as there may be.
+        case tooManyClaims(limit: Int, reason: String)
         /// There is no such claim.
         case noSuchClaim(claim: String)
         /// The claim or group is not in a state in which that can be done.
@@ -1855,6 +1867,7 @@ public enum Claims {
             case .takeoverFailed: "io.vfiogroupd.Claims.TakeoverFailed"
             case .accessNotAvailable: "io.vfiogroupd.Claims.AccessNotAvailable"
             case .accessDenied: "io.vfiogroupd.Claims.AccessDenied"
+            case .tooManyClaims: "io.vfiogroupd.Claims.TooManyClaims"
             case .noSuchClaim: "io.vfiogroupd.Claims.NoSuchClaim"
             case .wrongState: "io.vfiogroupd.Claims.WrongState"
             case .notRecorded: "io.vfiogroupd.Claims.NotRecorded"
@@ -1917,6 +1930,11 @@ public enum Claims {
                 writer.object { writer in
                     writer.field("reason", value0)
                 }
+            case .tooManyClaims(let value0, let value1):
+                writer.object { writer in
+                    writer.field("limit", value0)
+                    writer.field("reason", value1)
+                }
             case .noSuchClaim(let value0):
                 writer.object { writer in
                     writer.field("claim", value0)
@@ -1952,6 +1970,7 @@ public enum Claims {
             case "io.vfiogroupd.Claims.TakeoverFailed": self = .takeoverFailed(group: try fields.required("group"), member: try fields.optional("member"), action: try fields.required("action"), errnoName: try fields.optional("errnoName"), reason: try fields.required("reason"), remedy: try fields.required("remedy"), unrestored: try fields.required("unrestored"))
             case "io.vfiogroupd.Claims.AccessNotAvailable": self = .accessNotAvailable(available: try fields.required("available"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
+            case "io.vfiogroupd.Claims.TooManyClaims": self = .tooManyClaims(limit: try fields.required("limit"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.NoSuchClaim": self = .noSuchClaim(claim: try fields.required("claim"))
             case "io.vfiogroupd.Claims.WrongState": self = .wrongState(subject: try fields.required("subject"), state: try fields.required("state"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.NotRecorded": self = .notRecorded(reason: try fields.required("reason"), remedy: try fields.required("remedy"))

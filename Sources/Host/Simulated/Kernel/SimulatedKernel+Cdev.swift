@@ -64,6 +64,12 @@ extension SimulatedKernel {
         guard case .bound = try cdev(file).state else { throw .failed(.einval) }
     }
 
+    /// Whether a cdev is bound, which its GET_INFO tells.
+    public func isBound(_ file: File) throws(Refusal) -> Bool {
+        guard case .bound = try cdev(file).state else { return false }
+        return true
+    }
+
     /// What ends with the last copy of a bound cdev.
     mutating func disown(_ address: DeviceAddress, _ iommufd: File) {
         guard let number = devices[address]?.device.kernelGroup else { return }
