@@ -1,8 +1,8 @@
 """Runs the shipped daemon on real kernels in emulated machines: `make test-vm`.
 
 Boots one machine for each kernel, topology and IOMMU that a test names, and runs in it, one after the other, all tests
-that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM, nor root where users
-may have namespaces, in which the disk of the systemd guests is made (see disk.py).
+that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM; root is needed once, to
+make the disk of the guests that run systemd (see disk.py).
 
 To add a test, write a function into a file of `cases` (a new file is named in cases/__init__.py):
 
