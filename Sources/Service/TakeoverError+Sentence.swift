@@ -26,7 +26,7 @@ extension TakeoverError {
         case .journal(let error): "it cannot be put on record: \(error)"
         case .storeIsFull(let capacity, let used, let demand):
             "the service manager keeps \(capacity) descriptors for the daemon, \(used) of them are spoken for, and "
-                + "\(demand) more are needed"
+                + "\(demand) more are needed, without which the claim could be lost with the daemon"
         case .badRequest(let parameter): "\(parameter) makes no sense"
         case .stopped: "the daemon ends"
         }
@@ -37,6 +37,7 @@ extension TakeoverError {
         switch self {
         case .inUse: "end the uses, or name the devices in Force= of its section, and vfiogroupctl reload"
         case .failed(let failure, _): failure.remedy + ", and vfiogroupctl reload"
+        case .storeIsFull: "release other claims, or raise FileDescriptorStoreMax= and FDSTORE= in vfiogroupd.service"
         default: nil
         }
     }

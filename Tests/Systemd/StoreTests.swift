@@ -9,7 +9,9 @@ import Testing
 
 /// Does something on the event loop, which runs in the background.
 @LoopActor
-private func run<Value: Sendable>(_ body: @LoopActor () async throws -> Value) async throws -> Value { try await body() }
+private func run<Value: Sendable>(_ body: @LoopActor () async throws -> Value) async throws -> Value {
+    try await body()
+}
 
 @discardableResult
 func onLoop<Value: Sendable>(_ body: @LoopActor () async throws -> Value) async throws -> Value {
@@ -54,7 +56,9 @@ struct StoreTests {
         #expect(receive(socket)?.text == "FDSTOREREMOVE=1\nFDNAME=claim-1.owner")
     }
 
-    @Test("takes no name that systemd would not take", arguments: ["", "a:b", "\u{e9}", String(repeating: "x", count: 256)])
+    @Test(
+        "takes no name that systemd would not take",
+        arguments: ["", "a:b", "\u{e9}", String(repeating: "x", count: 256)])
     @LoopActor func names(_ name: String) async throws {
         let socket = try LocalSocket(SOCK_DGRAM)
         let store = store(of: socket)

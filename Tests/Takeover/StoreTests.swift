@@ -33,7 +33,8 @@ struct StoreTests {
         return next
     }
 
-    @Test("keeps a claim owned without a moment's break, by cdevs and by the legacy interface", arguments: [true, false])
+    @Test(
+        "keeps a claim owned without a moment's break, by cdevs and by the legacy interface", arguments: [true, false])
     @LoopActor func neverUnowned(hasIOMMUFD: Bool) async throws {
         let machine = try TestMachine(hasIOMMUFD: hasIOMMUFD)
         let before = try await machine.bindings()

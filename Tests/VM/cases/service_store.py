@@ -169,7 +169,7 @@ def a_stuck_service_is_ended_by_the_watchdog_and_its_claims_stay_owned(vm: Machi
 
 
 @test(SMALL, userspace="systemd")
-def a_stop_does_not_wait_for_an_unbind_that_blocks(vm: Machine) -> None:
+def a_stop_of_the_service_does_not_wait_for_an_unbind_that_blocks(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E)
     with unchanged(vm):
         vm.daemon.claim(f"{card.address} --name held --lifetime manual")
