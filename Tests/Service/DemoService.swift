@@ -3,6 +3,7 @@
 import Config
 import EventLoop
 import GroupAPI
+import Grouping
 import Host
 import JSON
 import Registry
@@ -44,7 +45,7 @@ final class DemoService {
         try server.listen(path: folder.path + "/socket")
     }
 
-    static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
+    nonisolated static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
         .init(
             configuration: try Configuration(reading: [ConfigurationText(file: "f", bytes: Array(text.utf8))]),
             files: ["f"])
