@@ -31,7 +31,6 @@ final class DemoService {
         _ text: String = "", on machine: SimulatedHost? = nil, journal: any ClaimJournal = JournalInMemory(),
         record: String? = nil, bootID: String = "boot"
     ) async throws {
-        try EventLoop.main.runInBackground()
         let host = try machine ?? SimulatedHost.demo()
         self.machine = host
         let service = try await GroupService(.init(version: "1", isSimulated: true), host: host, policy: .auto)

@@ -16,6 +16,8 @@ import Varlink
 
 @Suite("Reservations", .timeLimit(.minutes(10)))
 struct ReservationTests {
+    init() throws { try EventLoop.main.runInBackground() }
+
     private static let card = PCIAddress(domain: 0, bus: 1, device: 0, function: 0)
     private static let gaming = "[Reservation gaming]\nDevice=01:00.0\n"
 
