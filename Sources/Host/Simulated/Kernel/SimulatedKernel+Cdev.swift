@@ -37,6 +37,7 @@ extension SimulatedKernel {
         guard state == .opened, !isBound(address) else { throw .failed(.einval) }
         guard let group = groups[number], group.opener == nil else { throw .failed(.ebusy) }
         guard group.owner == nil || group.owner == .iommufd(iommufd), isViable(number) else { throw .failed(.eperm) }
+        if let interrupts, !interrupts.isOn, interrupts.iommufdAllows != true { throw .failed(.eperm) }
         groups[number]?.owner = .iommufd(iommufd)
         files[file]?.kind = .cdev(address, .bound(to: iommufd, isAttached: false))
         files[iommufd]?.references += 1

@@ -90,6 +90,7 @@ extension SimulatedKernel {
         let groups = groups(in: container)
         try meetFault(.setIOMMU, groups.flatMap(members))
         guard !groups.isEmpty, !hasIOMMU else { throw .failed(.einval) }
+        if let interrupts, !interrupts.isOn, interrupts.type1Allows != true { throw .failed(.eperm) }
         files[container]?.kind = .container(hasIOMMU: true)
     }
 
