@@ -4,7 +4,7 @@
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm vm-kernel build lint bench generate deps python install
+.PHONY: help run test test-vm vm-kernel build lint bench fuzz generate deps python install deb
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -41,10 +41,11 @@ VM_KERNEL ?=
 VM_FULL   ?=
 VM_ONLY   ?=
 VM_BUDGET ?= 7200
-test-vm: build  ## Run the tests on real kernels in emulated machines
-	@$(MAKE) --no-print-directory deps EXTRA="qemu-system-x86 busybox-static python3 gcc libc6-dev"
-	exec python3 -B Tests/VM --programs $(RELEASE) --kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) \
-		--only "$(VM_ONLY)" --budget $(VM_BUDGET)
+test-vm: deb  ## Run the tests on real kernels in emulated machines
+	@$(MAKE) --no-print-directory deps \
+		EXTRA="qemu-system-x86 busybox-static python3 gcc libc6-dev mmdebstrap genext2fs e2fsprogs"
+	exec python3 -B Tests/VM --programs $(RELEASE) --package $(DEB)/vfiogroupd_*.deb \
+		--kernel "$(VM_KERNEL)" $(if $(VM_FULL),--full) --only "$(VM_ONLY)" --budget $(VM_BUDGET)
 
 vm-kernel:  ## Build a kernel with iommufd for test-vm, once
 	@$(MAKE) --no-print-directory deps EXTRA="python3 gcc libc6-dev flex bison bc libelf-dev xz-utils"
@@ -63,6 +64,10 @@ lint:  ## Check the formatting of all Swift files
 
 bench:  ## Run the benchmarks
 	@exec Benchmarks/run.sh
+
+# FUZZ_SECONDS for each (60), FUZZ_TARGET for one of them.
+fuzz: deps  ## Run the fuzzers of all that reads foreign input
+	@exec Tests/Fuzz/run.sh
 
 # The IDL is the contract; what is generated from it is committed, and a test checks that it is current.
 generate:  ## Generate the Swift types of the API from its IDL
@@ -108,14 +113,55 @@ $(VARLINK):
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --retries 1 --timeout 15 varlink==31.0.0
 	touch $@
 
+# Where initramfs-tools looks: below /usr/share for packages, in /etc for what an administrator installs. dracut has one
+# place only, and so has each shell. debian/rules says what is different in a package.
+INITRAMFS       ?= $(if $(filter /usr,$(PREFIX)),/usr/share,/etc)/initramfs-tools
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+UNIT_FOLDER     ?= $(PREFIX)/lib/systemd/system
+UNITS           := vfiogroupd.service vfiogroupd.socket vfiogroupd-reserve.service
 install:  ## Install what `make build` built, below DESTDIR and PREFIX
 	@test -x $(RELEASE)/vfiogroupd || { echo "make install: run make build first" >&2; exit 1; }
-	units=$(DESTDIR)$(PREFIX)/lib/systemd/system
-	settings=$(DESTDIR)/etc/vfiogroupd
-	install -d $(DESTDIR)$(PREFIX)/bin $$units $$settings
-	for product in $(PRODUCTS); do install -m 755 $(RELEASE)/$$product $(DESTDIR)$(PREFIX)/bin/; done
-	install -m 644 systemd/vfiogroupd.socket $$units/
-	sed 's|/usr/bin/|$(PREFIX)/bin/|' systemd/vfiogroupd.service >$$units/vfiogroupd.service
-	chmod 644 $$units/vfiogroupd.service
+	# put MODE FOLDER/NAME FILE: installs a file, with the paths that are written in it below PREFIX.
+	put() {
+		install -D -m "$$1" /dev/null "$(DESTDIR)$$2"
+		sed 's|/usr/bin/vfiogroup|$(PREFIX)/bin/vfiogroup|g; s|/usr/lib/vfiogroupd/vfiogroupd-|$(PREFIX)/lib/vfiogroupd/vfiogroupd-|g' \
+			"$$3" >"$(DESTDIR)$$2"
+	}
+	for product in $(PRODUCTS); do install -D -m 755 $(RELEASE)/$$product $(DESTDIR)$(PREFIX)/bin/$$product; done
+	for unit in $(UNITS); do put 644 $(UNIT_FOLDER)/$$unit systemd/$$unit; done
+	put 644 $(PREFIX)/lib/systemd/system-preset/90-vfiogroupd.preset systemd/vfiogroupd.preset
+	put 644 $(PREFIX)/lib/systemd/catalog/vfiogroupd.catalog systemd/vfiogroupd.catalog
+	put 644 $(PREFIX)/lib/sysusers.d/vfiogroupd.conf systemd/vfiogroupd.sysusers
+	put 644 $(PREFIX)/lib/tmpfiles.d/vfiogroupd.conf systemd/vfiogroupd.tmpfiles
+	put 644 $(PREFIX)/lib/udev/rules.d/60-vfiogroupd.rules systemd/vfiogroupd.rules
+	put 755 $(PREFIX)/lib/vfiogroupd/vfiogroupd-reserve systemd/vfiogroupd-reserve
+	put 755 $(INITRAMFS)/hooks/vfiogroupd systemd/initramfs-tools/hook
+	put 755 $(INITRAMFS)/scripts/init-top/early-vfiogroupd systemd/initramfs-tools/early-vfiogroupd
+	put 755 /usr/lib/dracut/modules.d/60vfiogroupd/module-setup.sh systemd/dracut/module-setup.sh
+	put 755 /usr/lib/dracut/modules.d/60vfiogroupd/reserve.sh systemd/dracut/reserve.sh
+	for page in Documentation/*.[1-8]; do put 644 $(PREFIX)/share/man/man$${page##*.}/$${page##*/} $$page; done
+	for shell in bash zsh fish; do
+		case $$shell in
+			bash) file=$(PREFIX)/share/bash-completion/completions/vfiogroupctl ;;
+			zsh) file=$(ZSH_COMPLETIONS)/_vfiogroupctl ;;
+			fish) file=$(PREFIX)/share/fish/vendor_completions.d/vfiogroupctl.fish ;;
+		esac
+		install -D -m 644 /dev/null $(DESTDIR)$$file
+		$(RELEASE)/vfiogroupctl --generate-completion-script $$shell >$(DESTDIR)$$file
+	done
+	install -d $(DESTDIR)/etc/vfiogroupd/vfiogroupd.conf.d
 	# What an administrator changed stays.
-	test -e $$settings/vfiogroupd.conf || install -m 644 config/vfiogroupd.conf $$settings/
+	test -e $(DESTDIR)/etc/vfiogroupd/vfiogroupd.conf || put 644 /etc/vfiogroupd/vfiogroupd.conf config/vfiogroupd.conf
+
+# Built beside the sources, in a folder that has nothing but the package: debian/rules installs what `make build` built.
+DEB := .build/deb
+deb: build  ## Build a Debian package into .build/deb
+	@$(MAKE) --no-print-directory deps EXTRA="dpkg-dev debhelper"
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/source
+	cp -R systemd/debian $(DEB)/source/debian
+	cd $(DEB)/source
+	SOURCES="$(CURDIR)" dpkg-buildpackage --build=binary --no-sign
+	cd ..
+	rm -rf source
+	stat --format '%n: %s bytes' *.deb

@@ -59,12 +59,13 @@ let package = Package(
         room(
             "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"]),
-        room("Systemd", ["CLinux", "CSystemd"]),
-        room("Config"),
+        room("Systemd", ["CLinux", "CSystemd", "EventLoop"]),
+        room("Config", ["PCI", "Grouping"]),
         room(
             "Service",
             [
                 "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover",
+                "Systemd", "Config",
             ]),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
@@ -102,17 +103,17 @@ let package = Package(
             exclude: ["Support/org.example.test.varlink"]
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
-        tests("Host", ["TestSupport", "CLinux", "EventLoop", "GroupAPI", "JSON", "PCI"]),
+        tests("Host", ["TestSupport", "CLinux", "EventLoop", "GroupAPI", "JSON", "PCI", "Varlink"]),
         tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
         tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
         tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
-        tests("Systemd"),
-        tests("Config"),
+        tests("Systemd", ["CLinux", "EventLoop"]),
+        tests("Config", ["PCI"]),
         tests(
             "Service",
             [
-                "TestSupport", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
-                "Varlink",
+                "TestSupport", "Config", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry",
+                "Systemd", "Takeover", "Varlink",
             ]),
         tests(
             "vfiogroupctl",
@@ -128,6 +129,24 @@ let package = Package(
             path: "Tests/Daemon",
             swiftSettings: house
         ),
+        // What lies in systemd and config beside the programs.
+        .testTarget(
+            name: "PackagingTests", dependencies: ["TestSupport", "vfiogroupd", "vfiogroupctl"],
+            path: "Tests/Packaging", swiftSettings: house),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers are for `make fuzz` alone, which builds every room anew for them: libFuzzer brings a main of its own.
+if Context.environment["VFIOGROUPD_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "vfiogroupd-fuzz",
+            dependencies: [
+                "TestSupport", "Config", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
+                "Varlink",
+            ],
+            path: "Tests/Fuzz/Sources",
+            swiftSettings: house + [.unsafeFlags(["-parse-as-library"])]
+        ))
+}

@@ -53,6 +53,7 @@ static int make(const struct clinux_call *call, struct clinux_result *result) {
     switch (call->kind) {
     case CLINUX_CALL_WRITE: return clinux_call_write(call);
     case CLINUX_CALL_MODPROBE: return clinux_call_modprobe(call);
+    case CLINUX_CALL_START_MODPROBE: return clinux_call_start_modprobe(call);
     case CLINUX_CALL_OPEN_NODE:
     case CLINUX_CALL_OPEN_LOADING_NODE:
     case CLINUX_CALL_SET_PERMISSIONS: return clinux_call_node(call, result);
@@ -63,6 +64,8 @@ static int make(const struct clinux_call *call, struct clinux_result *result) {
     case CLINUX_CALL_BIND_IOMMUFD: return clinux_call_bind_iommufd(call);
     case CLINUX_CALL_ATTACH: return clinux_call_attach(call);
     case CLINUX_CALL_DETACH: return clinux_call_detach(call);
+    case CLINUX_CALL_IS_BOUND: return clinux_call_is_bound(call, result);
+    case CLINUX_CALL_HAS_CONTAINER: return clinux_call_has_container(call, result);
     case CLINUX_CALL_ALLOCATE_IOAS: return clinux_call_allocate_ioas(call, result);
     case CLINUX_CALL_IOAS_RANGES: return clinux_call_ioas_ranges(call, result);
     case CLINUX_CALL_CLOSE: return call->files[0] < 0 || close(call->files[0]) == 0 ? 0 : errno;
@@ -81,8 +84,9 @@ _Static_assert(offsetof(struct clinux_result, ranges) == sizeof(struct clinux_an
 static void work(const struct clinux_call *call, int socket) {
     prctl(PR_SET_NAME, "vfiogroupd-call");
     setsid();
-    // modprobe says on stderr why it could not.
-    int keep[] = { socket, call->files[0], call->files[1], call->kind == CLINUX_CALL_MODPROBE ? 2 : -1 };
+    // A program says on stderr why it could not.
+    int is_program = call->kind == CLINUX_CALL_MODPROBE || call->kind == CLINUX_CALL_START_MODPROBE;
+    int keep[] = { socket, call->files[0], call->files[1], is_program ? 2 : -1 };
     keep_only(keep, sizeof keep / sizeof keep[0]);
     reset_signals();
     char go;

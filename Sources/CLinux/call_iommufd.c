@@ -24,6 +24,13 @@ int clinux_call_detach(const struct clinux_call *call) {
     return ioctl(call->files[0], CLINUX_VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach) < 0 ? errno : 0;
 }
 
+int clinux_call_is_bound(const struct clinux_call *call, struct clinux_result *result) {
+    struct clinux_vfio_device_info info = { .argsz = sizeof info };
+    result->answer.number = ioctl(call->files[0], CLINUX_VFIO_DEVICE_GET_INFO, &info) == 0;
+    // Before BIND a cdev answers nothing but EINVAL (drivers/vfio/vfio_main.c, vfio_device_fops_unl_ioctl).
+    return result->answer.number || errno == EINVAL ? 0 : errno;
+}
+
 int clinux_call_allocate_ioas(const struct clinux_call *call, struct clinux_result *result) {
     struct clinux_iommu_ioas_alloc allocation = { .size = sizeof allocation };
     if (ioctl(call->files[0], CLINUX_IOMMU_IOAS_ALLOC, &allocation) < 0) return errno;

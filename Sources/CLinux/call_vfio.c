@@ -11,6 +11,9 @@
 #include <linux/vfio.h>
 _Static_assert(CLINUX_VFIO_CHECK_EXTENSION == VFIO_CHECK_EXTENSION, "VFIO_CHECK_EXTENSION");
 _Static_assert(CLINUX_VFIO_SET_IOMMU == VFIO_SET_IOMMU, "VFIO_SET_IOMMU");
+_Static_assert(CLINUX_VFIO_GROUP_GET_STATUS == VFIO_GROUP_GET_STATUS, "VFIO_GROUP_GET_STATUS");
+_Static_assert(CLINUX_VFIO_GROUP_FLAGS_CONTAINER_SET == VFIO_GROUP_FLAGS_CONTAINER_SET, "CONTAINER_SET");
+_Static_assert(CLINUX_VFIO_DEVICE_GET_INFO == VFIO_DEVICE_GET_INFO, "VFIO_DEVICE_GET_INFO");
 _Static_assert(CLINUX_VFIO_GROUP_SET_CONTAINER == VFIO_GROUP_SET_CONTAINER, "VFIO_GROUP_SET_CONTAINER");
 _Static_assert(CLINUX_VFIO_GROUP_GET_DEVICE_FD == VFIO_GROUP_GET_DEVICE_FD, "VFIO_GROUP_GET_DEVICE_FD");
 _Static_assert(CLINUX_VFIO_IOMMU_GET_INFO == VFIO_IOMMU_GET_INFO, "VFIO_IOMMU_GET_INFO");
@@ -21,6 +24,13 @@ _Static_assert(sizeof(struct clinux_vfio_spapr_tce_info) == sizeof(struct vfio_i
 int clinux_call_set_container(const struct clinux_call *call) {
     int container = call->files[1];
     return ioctl(call->files[0], CLINUX_VFIO_GROUP_SET_CONTAINER, &container) < 0 ? errno : 0;
+}
+
+int clinux_call_has_container(const struct clinux_call *call, struct clinux_result *result) {
+    struct clinux_vfio_group_status status = { .argsz = sizeof status };
+    if (ioctl(call->files[0], CLINUX_VFIO_GROUP_GET_STATUS, &status) < 0) return errno;
+    result->answer.number = (status.flags & CLINUX_VFIO_GROUP_FLAGS_CONTAINER_SET) != 0;
+    return 0;
 }
 
 static int offers(int container, int type) { return ioctl(container, CLINUX_VFIO_CHECK_EXTENSION, type) > 0; }

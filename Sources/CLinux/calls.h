@@ -14,6 +14,7 @@ struct clinux_result {
 // Each makes a call, and returns 0 or an errno.
 int clinux_call_write(const struct clinux_call *call);
 int clinux_call_modprobe(const struct clinux_call *call);
+int clinux_call_start_modprobe(const struct clinux_call *call);
 int clinux_call_node(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_set_container(const struct clinux_call *call);
 int clinux_call_set_iommu(const struct clinux_call *call);
@@ -22,6 +23,8 @@ int clinux_call_container_ranges(const struct clinux_call *call, struct clinux_r
 int clinux_call_bind_iommufd(const struct clinux_call *call);
 int clinux_call_attach(const struct clinux_call *call);
 int clinux_call_detach(const struct clinux_call *call);
+int clinux_call_is_bound(const struct clinux_call *call, struct clinux_result *result);
+int clinux_call_has_container(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_allocate_ioas(const struct clinux_call *call, struct clinux_result *result);
 int clinux_call_ioas_ranges(const struct clinux_call *call, struct clinux_result *result);
 

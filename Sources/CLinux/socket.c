@@ -23,6 +23,11 @@ int clinux_unix_socket(void) {
     return fd < 0 ? -errno : fd;
 }
 
+int clinux_unix_datagram_socket(void) {
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 socklen_t clinux_unix_address(const char *path, struct sockaddr_un *address) {
     size_t length = strlen(path);
     if (length == 0 || length >= sizeof address->sun_path) return 0;
@@ -89,6 +94,13 @@ int clinux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid) {
     *uid = peer.uid;
     *gid = peer.gid;
     return 0;
+}
+
+int clinux_peer_groups(int fd, gid_t *groups, unsigned capacity) {
+    socklen_t length = capacity * sizeof *groups;
+    // ERANGE comes with the length that would do.
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &length) < 0 && errno != ERANGE) return -errno;
+    return (int)(length / sizeof *groups);
 }
 
 int clinux_peer_pidfd(int fd) {

@@ -37,7 +37,7 @@ public struct ConfigurationFiles: Sendable {
         self.main = main
     }
 
-    /// Reads and interprets the files.
+    /// Reads and interprets the files, with the names of users and groups below the same root.
     /// - Throws: `ConfigurationError` with every mistake of every file, those that cannot be read included.
     public func load() throws(ConfigurationError) -> Loaded {
         var texts: [ConfigurationText] = []
@@ -51,7 +51,7 @@ public struct ConfigurationFiles: Sendable {
             case .failed(let message): mistakes.append(Mistake(file: path, line: nil, message: message))
             }
         }
-        let interpretation = Interpretation(of: texts)
+        let interpretation = Interpretation(of: texts, Accounts(root: root))
         mistakes += interpretation.mistakes
         guard mistakes.isEmpty else { throw ConfigurationError(mistakes: mistakes) }
         return Loaded(configuration: interpretation.configuration, files: texts.map(\.file))

@@ -22,12 +22,16 @@ public enum BackendPolicy: Equatable, Sendable {
     case auto
     /// The same for every host bridge.
     case forced(BackendName)
+    /// Another one for some host bridges.
+    indirect case byHostBridge([HostBridgeID: BackendPolicy], otherwise: BackendPolicy)
 
     /// The choice for a host bridge, whose devices these are. The kernel's groups count for the machine, not for the host bridge: with
     /// virtio-iommu a device has no group before its driver probes it, and a host bridge must not change its backend,
     /// and with it the identity of its groups, when the first driver does.
     public func choice(for hostBridge: HostBridge, devices: [Device], in inventory: Inventory) -> BackendChoice {
         switch self {
+        case .byHostBridge(let policies, let otherwise):
+            (policies[hostBridge.id] ?? otherwise).choice(for: hostBridge, devices: devices, in: inventory)
         case .forced(let backend):
             BackendChoice(backend: backend, reason: "forced by the administrator")
         case .auto where PartitionableEndpointBackend.applies(to: hostBridge, devices, in: inventory):

@@ -23,17 +23,9 @@ public struct BootComparison: Equatable, Sendable {
         public var cause: String?
     }
 
-    /// Another device than the one that was in its place.
-    public struct Replacement: Equatable, Sendable {
-        public var before: String
-        public var now: String
-    }
-
     /// The release of the kernel then.
     public var kernel: String?
     public var changes: [Change] = []
-    /// By the address of the device that is there now.
-    public var replacements: [String: Replacement] = [:]
     /// The sentences about each group.
     public var sentences: [GroupID: [String]] = [:]
 }
@@ -41,8 +33,13 @@ public struct BootComparison: Equatable, Sendable {
 extension BootComparison {
     /// Compares two boots of one machine.
     ///
-    /// - Parameter explain: why the members of a group are together, in words; asked for groups that joined.
-    public init(of before: RememberedBoot, with now: RememberedBoot, explain: (GroupID) -> String? = { _ in nil }) {
+    /// - Parameters:
+    ///   - explain: why the members of a group are together, in words; asked for groups that joined or have more members.
+    ///   - separate: what keeps two groups apart, in words; asked for what was one group.
+    public init(
+        of before: RememberedBoot, with now: RememberedBoot, explain: (GroupID) -> String? = { _ in nil },
+        separate: (GroupID, GroupID) -> String? = { _, _ in nil }
+    ) {
         kernel = before.kernel
         let old = Places(before)
         let new = Places(now)
@@ -62,7 +59,9 @@ extension BootComparison {
                 compare(before.groups[origins[0]], with: group, shared, new)
             }
             for member in group.members where old.byPlace[member.place] == nil {
-                add(.appeared, [group.id], device: member.address, "\(member.address) was in no group, or not there")
+                add(
+                    .appeared, [group.id], device: member.address, "\(member.address) was in no group, or not there",
+                    cause: GroupID(group.id).flatMap(explain))
             }
         }
         for group in before.groups {
@@ -76,7 +75,8 @@ extension BootComparison {
                 add(
                     .split, names,
                     "what was the group \(group.id) is \(heirs.count) groups: "
-                        + names.joined(separator: ", "), cause: shared)
+                        + names.joined(separator: ", "),
+                    cause: shared ?? Self.cause(between: names, separate))
             }
             for member in group.members where new.byPlace[member.place] == nil {
                 add(
@@ -116,7 +116,6 @@ extension BootComparison {
             for member in group.members {
                 guard let earlier = old.byPlace[member.place]?.member else { continue }
                 if let before = earlier.identity, let after = member.identity, before != after {
-                    replacements[member.address] = Replacement(before: before, now: after)
                     add(
                         .replaced, [group.id], device: member.address,
                         "\(member.address) is another device: \(after), and was \(before)")
@@ -154,6 +153,11 @@ extension BootComparison {
                     + earlier.sorted().joined(separator: ", "))
         }
         return causes.isEmpty ? nil : causes.joined(separator: "; ")
+    }
+
+    private static func cause(between names: [String], _ separate: (GroupID, GroupID) -> String?) -> String? {
+        guard let first = GroupID(names[0]), let second = GroupID(names[1]) else { return nil }
+        return separate(first, second)
     }
 
     private static func list(_ members: [RememberedBoot.Member]) -> String {

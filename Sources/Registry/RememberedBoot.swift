@@ -65,12 +65,17 @@ extension RememberedBoot {
                     id: record.id.text, backend: record.group.backend.rawValue, kernelGroups: record.group.kernelGroups,
                     members: record.members.map { member in
                         Member(
-                            place: TopologyPath(member.device, in: inventory)?.description
-                                ?? "\(member.device.address.bus)_\(member.device.address.name)",
-                            address: member.device.address.description,
+                            place: member.device.place(in: inventory), address: member.device.address.description,
                             identity: member.device.pci?.identification.summary)
                     })
             })
+    }
+}
+
+extension Device {
+    /// Where it sits: the identity that a group of it alone would have.
+    func place(in inventory: Inventory) -> String {
+        TopologyPath(self, in: inventory)?.description ?? "\(address.bus)_\(address.name)"
     }
 }
 

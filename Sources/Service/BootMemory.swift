@@ -1,5 +1,6 @@
 // The memory of boots, in the state directory: groups.json is this boot's, groups-before.json the one's before. The first
-// start of a boot makes the one the other; later starts find both.
+// start of a boot makes the one the other; later starts find both. accepted.json has the devices that were accepted in this
+// boot in the place of others.
 
 import CLinux
 import EventLoop
@@ -21,6 +22,7 @@ public struct BootMemory: Sendable {
 
     private var current: String { path + "/groups.json" }
     private var previous: String { path + "/groups-before.json" }
+    private var acceptances: String { path + "/accepted.json" }
 
     /// Takes up what was kept, and returns the boot before this one; nil where none is known. A file that cannot be used
     /// counts as none, and is told.
@@ -36,25 +38,66 @@ public struct BootMemory: Sendable {
     func save(_ boot: RememberedBoot) throws(FileFailure) {
         var writer = JSONWriter()
         boot.write(to: &writer)
-        let new = current + ".new"
-        try writeFile(writer.bytes, to: new, mode: 0o600, lasting: true)
-        guard rename(new, current) == 0 else { throw FileFailure(path: current, call: "rename", errno: errno) }
+        try replace(current, with: writer.bytes, lasting: true)
+    }
+
+    private func replace(_ file: String, with bytes: [UInt8], lasting: Bool) throws(FileFailure) {
+        let new = file + ".new"
+        try writeFile(bytes, to: new, mode: 0o600, lasting: lasting)
+        guard rename(new, file) == 0 else { throw FileFailure(path: file, call: "rename", errno: errno) }
+    }
+
+    /// The identities of the devices that were accepted in a boot in the place of others, by place.
+    func accepted(inBoot bootID: String, onProblem: (String) -> Void) throws(FileFailure) -> [String: String] {
+        guard let value = try readValue(acceptances, onProblem) else { return [:] }
+        guard value["version"] == .int(Self.version), let boot = value["bootId"]?.text,
+            case .object(let devices)? = value["devices"]
+        else {
+            onProblem("\(acceptances) is not of the form that this daemon writes, and is passed over")
+            return [:]
+        }
+        guard boot == bootID else { return [:] }
+        return Dictionary(
+            devices.members.compactMap { member in member.value.text.map { (member.key, $0) } },
+            uniquingKeysWith: { $1 })
+    }
+
+    /// Puts on record what was accepted in a boot. It is of use in that boot alone, so that nobody waits for the disk.
+    func save(accepted: [String: String], inBoot bootID: String) throws(FileFailure) {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.key("version")
+            writer.value(Self.version)
+            writer.key("bootId")
+            writer.value(bootID)
+            writer.key("devices")
+            writer.object { writer in
+                for (place, identity) in accepted.sorted(by: { $0.key < $1.key }) {
+                    writer.key(place)
+                    writer.value(identity)
+                }
+            }
+        }
+        try replace(acceptances, with: writer.bytes, lasting: false)
     }
 
     private func read(_ file: String, _ onProblem: (String) -> Void) throws(FileFailure) -> RememberedBoot? {
-        guard let bytes = try readFile(file, limit: Self.limit) else { return nil }
-        let value: JSONValue
-        do throws(JSONSyntaxError) {
-            value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient)
-        } catch {
-            onProblem("\(file) is no JSON (\(error.reason) at byte \(error.offset)), and is passed over")
-            return nil
-        }
+        guard let value = try readValue(file, onProblem) else { return nil }
         guard let boot = RememberedBoot(reading: value) else {
             onProblem("\(file) is not of the form that this daemon writes, and is passed over")
             return nil
         }
         return boot
+    }
+
+    private func readValue(_ file: String, _ onProblem: (String) -> Void) throws(FileFailure) -> JSONValue? {
+        guard let bytes = try readFile(file, limit: Self.limit) else { return nil }
+        do throws(JSONSyntaxError) {
+            return try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient)
+        } catch {
+            onProblem("\(file) is no JSON (\(error.reason) at byte \(error.offset)), and is passed over")
+            return nil
+        }
     }
 }
 

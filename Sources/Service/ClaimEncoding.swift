@@ -90,7 +90,8 @@ extension Claims.Needs {
             memlock: needs.memlock.map { Int(clamping: $0) }, sharedAddressSpace: needs.sharesAddressSpace,
             resets: needs.resets.map {
                 .init(
-                    name: $0.name, devices: $0.devices.map { .init($0) }, unclaimed: $0.unclaimed.map { .init($0) })
+                    kind: $0.kind == .bus ? .bus : .slot, name: $0.name, devices: $0.devices.map { .init($0) },
+                    unclaimed: $0.unclaimed.map { .init($0) })
             })
     }
 }

@@ -95,6 +95,13 @@ extension ErrorReply {
         case .journal(let error):
             self.init(
                 Claims.Failure.notRecorded(reason: error.description, remedy: "make room in the state directory"))
+        case .storeIsFull(let capacity, let used, let demand):
+            self.init(
+                Claims.Failure.notRecorded(
+                    reason: "the service manager keeps \(capacity) descriptors for the daemon, \(used) of them are "
+                        + "spoken for, and \(demand) more are needed, so that the claim could be lost with the daemon",
+                    remedy: "release other claims, or raise FileDescriptorStoreMax= and FDSTORE= in "
+                        + "vfiogroupd.service"))
         case .badRequest(let parameter): self = .invalidParameter(parameter)
         case .stopped: self = .clientGone
         }

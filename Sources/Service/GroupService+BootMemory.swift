@@ -18,18 +18,10 @@ extension GroupService {
         self.memory = memory
         let now = RememberedBoot(snapshot, bootID: host.bootID)
         if let before = try memory.previousBoot(than: host.bootID, onProblem: onProblem) {
-            let snapshot = snapshot
-            let comparison = BootComparison(of: before, with: now) { id in
-                guard let group = snapshot.group(id)?.group else { return nil }
-                return explainers.explainer(of: snapshot).explain(group).edges.first?.sentence
-            }
-            lastBoot = comparison
-            var replaced: [DeviceAddress: DeviceUse.Kind] = [:]
-            for device in snapshot.inventory.devices where !comparison.replacements.isEmpty {
-                guard let replacement = comparison.replacements[device.address.description] else { continue }
-                replaced[device.address] = .replaced(before: replacement.before, now: replacement.now)
-            }
-            takeover?.replaced = replaced
+            lastBoot = BootComparison(of: before, with: now, explain: reason, separate: separation)
+            takeover?.knownDevices = KnownDevices(
+                lastBoot: before, accepted: try memory.accepted(inBoot: host.bootID, onProblem: onProblem))
+            takeover?.onAccept = { [unowned self] in saveAccepted() }
         }
         try memory.save(now)
         return lastBoot
@@ -40,6 +32,32 @@ extension GroupService {
         guard let memory, snapshot.generation > 1 else { return }
         try memory.save(RememberedBoot(snapshot, bootID: host.bootID))
     }
+
+    private func saveAccepted() {
+        guard let memory, let accepted = takeover?.knownDevices.accepted else { return }
+        do throws(FileFailure) { try memory.save(accepted: accepted, inBoot: host.bootID) } catch {
+            takeover?.onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
+        }
+    }
+
+    /// Why the members of a group are together, in words.
+    private func reason(_ id: GroupID) -> String? {
+        guard let group = snapshot.group(id)?.group else { return nil }
+        return explainers.explainer(of: snapshot).explain(group).edges.first?.sentence.withoutFullStop
+    }
+
+    /// What keeps two groups apart, in words.
+    private func separation(_ first: GroupID, _ second: GroupID) -> String? {
+        guard let a = snapshot.group(first)?.group, let b = snapshot.group(second)?.group else { return nil }
+        let explanation = explainers.explainer(of: snapshot).explain(
+            a.members[0], in: a, apartFrom: b.members[0], in: b, reasons: [])
+        return explanation.findings.first?.sentence.withoutFullStop
+    }
+}
+
+extension String {
+    /// For a sentence in brackets.
+    fileprivate var withoutFullStop: String { hasSuffix(".") ? String(dropLast()) : self }
 }
 
 extension Manager.LastBoot {

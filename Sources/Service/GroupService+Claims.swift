@@ -13,10 +13,10 @@ import Varlink
 extension GroupService {
     func registerClaims(of takeover: Takeover, on server: VarlinkServer) {
         server.add(Claims.interface)
-        server.handle(Claims.Claim.self) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Claim.self, on: server) { [self] (call) async throws(ErrorReply) in
             try await claim(call, takeover)
         }
-        server.handle(Claims.Launch.self) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Launch.self, on: server) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
             let user = try user(call.parameters.user, named: call.peer)
@@ -27,10 +27,13 @@ extension GroupService {
             guard let handover = try await handOrWithdraw(granted, over: call, takeover) else { throw .clientGone }
             let id = granted.claim.claim.id
             return .init(
-                claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover))
+                claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover)
+            )
         }
-        server.handle(Claims.Attach.self) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Attach.self, on: server) { [self] (call) async throws(ErrorReply) in
+            try requireRightToClaim(call.caller)
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            try requireRightToForce(call.parameters.force, call.peer)
             let selectors = try selectors(call.parameters.selectors)
             let force = try devices(call.parameters.force, "force")
             let stream = ProgressStream(call) { .init(progress: $0) }
@@ -47,7 +50,7 @@ extension GroupService {
             }
             return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
         }
-        server.handle(Claims.Detach.self) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Detach.self, on: server) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             let stream = ProgressStream(call) { .init(progress: $0) }
             let view = try await asking { () async throws(TakeoverError) in
@@ -56,7 +59,7 @@ extension GroupService {
             await stream.end()
             return .init(claim: .init(view))
         }
-        server.handle(Claims.Release.self) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Release.self, on: server) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             let stream = ProgressStream(call) { .init(progress: $0) }
             let view = try await asking { () async throws(TakeoverError) in
@@ -65,8 +68,9 @@ extension GroupService {
             await stream.end()
             return .init(claim: .init(view))
         }
-        server.handle(Claims.Adopt.self) { [self] (call) async throws(ErrorReply) in
-            let owner = try owner(call.peer)
+        handle(Claims.Adopt.self, on: server) { [self] (call) async throws(ErrorReply) in
+            try requireAdministrator(call.peer, to: "adopt what somebody may be using")
+            let owner = try owner(of: call)
             let parameters = call.parameters
             let view = try await asking { () async throws(TakeoverError) in
                 try await takeover.adopt(
@@ -83,27 +87,28 @@ extension GroupService {
             Answer(.init(claim: try status(of: call.parameters.claim, takeover)))
         }
         server.answer(Claims.ListClaims.self) { _ in Answer(.init(claims: takeover.views.map { .init($0) })) }
-        server.answer(Claims.Abandon.self) { [self] (call) throws(ErrorReply) in
+        handle(Claims.Abandon.self, on: server) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             do throws(TakeoverError) {
-                return Answer(.init(members: try takeover.abandon(name).map { .init($0) }))
+                return .init(members: try takeover.abandon(name).map { .init($0) })
             } catch { throw ErrorReply(error) }
         }
-        server.answer(Claims.Unquarantine.self) { [self] (call) throws(ErrorReply) in
-            _ = try owner(call.peer)
+        handle(Claims.Unquarantine.self, on: server) { [self] (call) async throws(ErrorReply) in
+            try requireAdministrator(call.peer, to: "lift a quarantine")
             do throws(TakeoverError) { try takeover.unquarantine(call.parameters.group) } catch {
                 throw ErrorReply(error)
             }
-            return Answer(.init())
+            return .init()
         }
     }
 
     private func claim(
         _ call: Call<Claims.Claim>, _ takeover: Takeover
     ) async throws(ErrorReply) -> Claims.Claim.Reply {
-        let owner = try owner(call.peer)
+        let owner = try owner(of: call)
         let parameters = call.parameters
         let guestMemory = try guestMemory(parameters.guestMemory)
+        try requireRightToForce(parameters.force, call.peer)
         guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
         let request = ClaimRequest(
             try selectors(parameters.selectors), name: parameters.name,
@@ -113,15 +118,13 @@ extension GroupService {
             force: try devices(parameters.force, "force"), wait: .seconds(parameters.waitSeconds ?? 0))
         let stream = ProgressStream(call) { .init(progress: $0) }
         let granted: Takeover.Granted
+        try requireRoomForClaim(of: owner.uid)
+        // Until the takeover has it, it may wait for others; and those that wait count, too.
+        claimsAsked.append(owner.uid)
         do throws(TakeoverError) {
+            defer { claimsAsked.firstIndex(of: owner.uid).map { _ = claimsAsked.remove(at: $0) } }
             granted = try await takeover.claim(request, for: owner, progress: stream.report)
-        } catch {
-            let refusal = ErrorReply(error)
-            if let name = refusal.name {
-                onReport?("refused a claim of \(request.selectors.map(\.text)) by \(owner.text): \(name)")
-            }
-            throw refusal
-        }
+        } catch { throw ErrorReply(error) }
         let id = granted.claim.claim.id
         await stream.end()
         guard !Task.isCancelled else {
@@ -199,24 +202,27 @@ extension GroupService {
         do throws(TakeoverError) { return .init(try takeover.view(of: name)) } catch { throw ErrorReply(error) }
     }
 
-    /// Who asks, when it may claim at all: root, or who the daemon runs as.
-    private func owner(_ peer: Peer) throws(ErrorReply) -> Owner {
-        guard peer.uid == 0 || peer.uid == geteuid() else {
-            throw ErrorReply(
-                Claims.Failure.accessDenied(reason: "uid \(peer.uid) may not claim groups; only root may"))
+    /// Who asks, when it may claim at all.
+    private func owner<Method>(of call: Call<Method>) throws(ErrorReply) -> Owner {
+        try requireRightToClaim(call.caller)
+        let peer = call.peer
+        guard let caller = call.caller.openProcess(), let process = ProcessIdentity(of: caller) else {
+            throw .clientGone
         }
-        guard let process = host.process(peer.pid) else { throw .clientGone }
         return Owner(uid: peer.uid, gid: peer.gid, process: process, command: process.command)
+    }
+
+    /// What the host uses is not for everybody to take who may claim.
+    private func requireRightToForce(_ force: [Claims.DeviceAddress]?, _ peer: Peer) throws(ErrorReply) {
+        guard let force, !force.isEmpty else { return }
+        try requireAdministrator(peer, to: "take what the host itself uses")
     }
 
     /// Who is to open nodes: whoever root names, and others nobody but themselves.
     private func user(_ number: Int?, named peer: Peer) throws(ErrorReply) -> UInt32? {
         guard let number else { return nil }
         guard let uid = UInt32(exactly: number), uid != UInt32.max else { throw .invalidParameter("user") }
-        guard peer.uid == 0 || peer.uid == geteuid() || peer.uid == uid else {
-            throw ErrorReply(
-                Claims.Failure.accessDenied(reason: "uid \(peer.uid) may not have nodes opened to uid \(uid)"))
-        }
+        if peer.uid != uid { try requireAdministrator(peer, to: "have nodes opened to uid \(uid)") }
         return uid
     }
 
@@ -226,8 +232,10 @@ extension GroupService {
     ) throws(ErrorReply) -> String {
         let claim: Claim
         do throws(TakeoverError) { claim = try takeover.view(of: name).claim } catch { throw ErrorReply(error) }
-        guard peer.uid == 0 || peer.uid == geteuid() || peer.uid == claim.owner.uid else {
-            throw ErrorReply(Claims.Failure.accessDenied(reason: "\(claim.id) belongs to uid \(claim.owner.uid)"))
+        guard isAdministrator(peer) || peer.uid == claim.owner.uid else {
+            throw ErrorReply(
+                Claims.Failure.accessDenied(
+                    reason: "\(claim.id) belongs to uid \(claim.owner.uid), and only that and root may change it"))
         }
         return claim.id
     }

@@ -1,11 +1,13 @@
 // io.vfiogroupd.Manager: the daemon itself, and the host as a whole.
 
+import Config
 import EventLoop
 import GroupAPI
 import Grouping
 import Host
 import PCI
 import Registry
+import Systemd
 import Takeover
 import Varlink
 
@@ -13,9 +15,25 @@ extension GroupService {
     func registerManager(on server: VarlinkServer) {
         server.add(Manager.interface)
         server.answer(Manager.GetStatus.self) { [self] _ in Answer(status) }
-        server.answer(Manager.TakeSnapshot.self) { [self] _ in
-            Answer(.init(snapshot: snapshot.inventory.snapshot))
+        server.handle(Manager.Reload.self) { [self] (call) async throws(ErrorReply) in try reload(call) }
+        server.handle(Manager.TakeSnapshot.self) { [self] (call) async throws(ErrorReply) in
+            try await takeSnapshot(call)
         }
+    }
+
+    private func takeSnapshot(
+        _ call: Call<Manager.TakeSnapshot>
+    ) async throws(ErrorReply) -> Manager.TakeSnapshot.Reply {
+        let inventory = snapshot.inventory
+        guard call.parameters.serialNumbers == true else { return .init(snapshot: inventory.snapshot()) }
+        // The kernel shows that part of a configuration space to nobody else either.
+        guard isAdministrator(call.peer) else {
+            throw ErrorReply(
+                Manager.Failure.accessDenied(
+                    reason: "uid \(call.peer.uid) may not read serial numbers: only root may"))
+        }
+        let numbers = await host.serialNumbers(of: inventory.devices.map(\.address))
+        return .init(snapshot: inventory.snapshot(serialNumbers: numbers))
     }
 
     private var status: Manager.GetStatus.Reply {
@@ -42,7 +60,62 @@ extension GroupService {
                 .init(
                     device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
                     message: $0.message)
-            }, lastBoot: lastBoot.map { .init($0) })
+            }, lastBoot: lastBoot.map { .init($0) }, reservations: reservations?.all.map { .init($0, $1, $2) } ?? [])
+    }
+
+    private func reload(_ call: Call<Manager.Reload>) throws(ErrorReply) -> Manager.Reload.Reply {
+        guard isAdministrator(call.peer) else {
+            let failure = Manager.Failure.accessDenied(reason: "uid \(call.peer.uid) may not reload: only root may")
+            let client = Client(call.caller)
+            tell(
+                JournalMessage(
+                    .requestRefused, "refused a reload to \(client.text): only root may",
+                    client.fields + [.init(.errorName, failure.name)]))
+            throw ErrorReply(failure)
+        }
+        guard let reload else {
+            let note = "this is a simulation without --config=FILE, which reads no configuration"
+            return .init(files: [], nextStart: [], notes: [note])
+        }
+        do throws(ConfigurationError) {
+            let outcome = try reload(call.parameters.reserveAgain ?? false)
+            return .init(files: outcome.files, nextStart: outcome.nextStart, notes: outcome.notes)
+        } catch {
+            throw ErrorReply(
+                Manager.Failure.badConfiguration(
+                    mistakes: error.mistakes.map { .init(file: $0.file, line: $0.line, message: $0.message) }))
+        }
+    }
+}
+
+extension Manager.Reservation {
+    init(_ reservation: Reservation, _ state: Reservations.State, _ race: Reservations.LostRace?) {
+        self.init(name: reservation.name, state: .pending)
+        switch reservation.subject {
+        case .group(let id): group = id
+        case .device(let address): device = .init(bus: "pci", name: address.description)
+        }
+        switch state {
+        case .pending: reason = "its group is being taken, or waited for"
+        case .claimed(let claim):
+            self.state = .claimed
+            self.claim = claim
+            reason = race?.reason
+            remedy = race?.remedy
+        case .absent(let reason):
+            self.state = .absent
+            self.reason = reason
+        case .mismatched(let reason):
+            self.state = .mismatched
+            self.reason = reason
+        case .failed(let reason, let remedy):
+            self.state = .failed
+            self.reason = reason
+            self.remedy = remedy
+        case .released:
+            self.state = .released
+            remedy = "vfiogroupctl reload --reserve-again takes it again"
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 // The daemon's side of the API: the registry, kept current from its host, and who watches it.
 
-import EventLoop
+import Config
+public import EventLoop
+import Glibc
 import GroupAPI
 import Grouping
 import Host
 import JSON
 import Registry
+import Systemd
 import Takeover
 import Varlink
 
@@ -37,8 +40,25 @@ public final class GroupService {
     private var lastReading = 0
     /// The claims; nil where nothing can be claimed.
     public private(set) var takeover: Takeover?
-    /// Called with what an administrator should find in the log.
-    var onReport: (@LoopActor (String) -> Void)?
+    /// What the operator says; `apply` and `reconfigure` change it.
+    var configuration = Configuration()
+    /// What was said at the start: what counts from the next start on is told by the difference.
+    var configurationOfStart = Configuration()
+    /// What is kept for the administrator; nil before `keepReservations`.
+    var reservations: Reservations?
+    /// Whose limits and guard follow the configuration.
+    weak var server: VarlinkServer?
+    /// Root, and who the daemon runs as: they may do everything.
+    var administrators: Set<UInt32> = [0, UInt32(geteuid())]
+    /// Owners of claims that are asked for and not made yet.
+    var claimsAsked: [UInt32] = []
+    /// Called with what an administrator should find in the journal.
+    public var onMessage: (@LoopActor (JournalMessage) -> Void)?
+    /// Called when what is going on with claims may have changed, though no event tells of it.
+    public var onActivity: (@LoopActor () -> Void)?
+    /// Reads the configuration anew and takes it over; whether released reservations are taken again. nil where there is
+    /// nothing to read.
+    public var reload: (@LoopActor (_ reserveAgain: Bool) throws(ConfigurationError) -> Reconfiguration)?
 
     /// The tree of folders that shows the groups; nil where none is kept.
     public internal(set) var tree: GroupTree?
@@ -67,24 +87,36 @@ public final class GroupService {
 
     /// Has `server` answer the interfaces.
     public func register(on server: VarlinkServer) {
+        self.server = server
+        limitServer()
         registerGroups(on: server)
         registerManager(on: server)
         if let takeover { registerClaims(of: takeover, on: server) }
     }
 
-    /// Takes up the claims of a journal, and lets more be made.
+    /// Takes up the claims of a journal, and lets more be made. What `left` holds came back from the store.
     public func beginTakeover(
-        journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
-        onReport: @escaping @LoopActor (String) -> Void
+        journal: any ClaimJournal, store: (any DescriptorStore)? = nil, left: [StoredDescriptor] = [],
+        timing: TakeoverTiming? = nil, onReport: @escaping @LoopActor (String) -> Void
     ) throws(JournalError) {
-        let takeover = Takeover(host, journal: journal, timing: timing, snapshot: { [unowned self] in snapshot })
+        let takeover = Takeover(host, journal: journal, store: store, snapshot: { [unowned self] in snapshot })
+        takeover.timing.take(configuration.timing)
+        if let timing { takeover.timing = timing }
         takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
         takeover.onReport = onReport
-        self.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
-        try takeover.recover()
+        try takeover.recover(left)
     }
+
+    /// Ends all work for claims, and leaves them on record for the next daemon.
+    public func stopClaiming() {
+        reservations?.stop()
+        takeover?.stop()
+    }
+
+    /// How many reservations do not have their group, and are meant to.
+    public var reservationsMissing: Int { reservations?.missing ?? 0 }
 
     private func claimsChanged(_ notices: [Takeover.Notice]) {
         let before = snapshot
@@ -95,6 +127,8 @@ public final class GroupService {
                 cause: $0.cause)
         }
         publish(events, since: before)
+        reservations?.lookAgain()
+        onActivity?()
     }
 
     /// Reads the host again whenever it may have changed, until the task is cancelled or the host cannot be read.
@@ -134,6 +168,8 @@ public final class GroupService {
         let before = snapshot
         publish(registry.update(inventory), since: before)
         takeover?.hostChanged()
+        reservations?.lookAgain()
+        onActivity?()
     }
 
     private func publish(_ events: [RegistryEvent], since before: Snapshot) {

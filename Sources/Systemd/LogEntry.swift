@@ -24,8 +24,28 @@ struct LogEntry {
     let level: LogLevel
     let message: String
     /// Names as the journal allows them; others are left out, as journald itself would.
-    let fields: KeyValuePairs<String, String>
+    let fields: [(name: String, value: String)]
     let identifier: String
+
+    init(level: LogLevel, message: String, fields: KeyValuePairs<String, String>, identifier: String) {
+        self.init(
+            level: level, message: message, fields: fields.map { (name: $0.key, value: $0.value) },
+            identifier: identifier)
+    }
+
+    init(level: LogLevel, message: String, fields: [(name: String, value: String)], identifier: String) {
+        self.level = level
+        self.message = message
+        self.fields = fields
+        self.identifier = identifier
+    }
+
+    init(_ message: JournalMessage, identifier: String) {
+        self.init(
+            level: message.kind.level, message: message.text,
+            fields: [("MESSAGE_ID", message.kind.id)] + message.fields.map { ($0.name.rawValue, $0.value) },
+            identifier: identifier)
+    }
 
     /// The journal's native protocol, https://systemd.io/JOURNAL_NATIVE_PROTOCOL.
     var datagram: [UInt8] {

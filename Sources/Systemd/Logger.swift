@@ -45,7 +45,25 @@ public struct Logger: Sendable {
         _ level: LogLevel, _ message: @autoclosure () -> String, fields: KeyValuePairs<String, String> = [:]
     ) {
         guard level >= threshold else { return }
-        let entry = LogEntry(level: level, message: message(), fields: fields, identifier: identifier)
+        say(LogEntry(level: level, message: message(), fields: fields, identifier: identifier))
+    }
+
+    /// Says something of a kind, at the level of that.
+    public func log(_ message: JournalMessage) {
+        guard message.kind.level >= threshold else { return }
+        say(LogEntry(message, identifier: identifier))
+    }
+
+    /// Says something of no kind that is found by fields of kinds.
+    public func log(_ level: LogLevel, _ text: String, _ fields: [JournalMessage.Field]) {
+        guard level >= threshold else { return }
+        say(
+            LogEntry(
+                level: level, message: text, fields: fields.map { ($0.name.rawValue, $0.value) },
+                identifier: identifier))
+    }
+
+    private func say(_ entry: LogEntry) {
         switch sink {
         case .lines(let descriptor):
             writeWithoutWaiting(entry.line, to: descriptor)

@@ -2,7 +2,7 @@
 
 /// One assignment of a notification.
 public enum ServiceState: Sendable, Equatable {
-    /// Start-up is over. Once a life.
+    /// Start-up is over, or a reload is.
     case ready
     /// One line for `systemctl status`. Line breaks become spaces, and what is beyond 1 KiB is cut.
     case status(String)
@@ -10,10 +10,24 @@ public enum ServiceState: Sendable, Equatable {
     case stopping
     /// What made the daemon fail, an errno.
     case errno(Int32)
+    /// The configuration is read anew, until the next `ready`; the moment, in microseconds of CLOCK_MONOTONIC.
+    case reloading(microseconds: UInt64)
+    /// The daemon is not stuck.
+    case watchdog
+    /// The start or the end at hand may take so much longer from now on.
+    case extendTimeout(Duration)
 
     /// The text of several assignments, in their order.
     static func text(of states: [ServiceState]) -> String {
         states.map(\.assignment).joined(separator: "\n")
+    }
+
+    /// What it is about, where only the latest of its kind matters.
+    var subject: String? {
+        switch self {
+        case .status, .watchdog, .extendTimeout: assignment.split(separator: "=").first.map(String.init)
+        case .ready, .stopping, .errno, .reloading: nil
+        }
     }
 
     private var assignment: String {
@@ -22,6 +36,9 @@ public enum ServiceState: Sendable, Equatable {
         case .status(let line): "STATUS=\(oneLine(line))"
         case .stopping: "STOPPING=1"
         case .errno(let code): "ERRNO=\(code)"
+        case .reloading(let microseconds): "RELOADING=1\nMONOTONIC_USEC=\(microseconds)"
+        case .watchdog: "WATCHDOG=1"
+        case .extendTimeout(let duration): "EXTEND_TIMEOUT_USEC=\(Int64(duration / .microseconds(1)))"
         }
     }
 }

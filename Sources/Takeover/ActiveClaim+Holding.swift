@@ -23,7 +23,8 @@ extension ActiveClaim {
         }
         let snapshot = takeover.snapshot()
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
-        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isOwned($0, of: id) }) {
+        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isOwned($0, of: id) })
+        {
             beginUnowned(id, cause: Self.lastDriverLost)
         }
         var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
@@ -137,7 +138,7 @@ extension ActiveClaim {
         guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
             return takeover.changed()
         }
-        let isOpen = await !host.holders(of: [member]).filter { $0.device == member }.isEmpty
+        let isOpen = await !takeover.holders(of: [member]).filter { $0.device == member }.isEmpty
         guard !isOpen, space.cdevs[member] == nil, space.barriers[member] == nil else {
             work[group]?.problems[member] = Self.leaving
             takeover.changed()
@@ -168,9 +169,8 @@ extension ActiveClaim {
             guard let wanted = other.vfioDriver else { continue }
             if try await binding(of: other.address, context)?.driver == wanted { return }
         }
-        guard let file = space.groups.removeValue(forKey: number) else { return }
         beginUnowned(group, cause: Self.lastDriverLost)
-        try await close(file, about: nil, context)
+        try await closeEverywhere([.group(number)], context)
         space.groupsWereClosed()
     }
 

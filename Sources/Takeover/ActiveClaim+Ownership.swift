@@ -50,25 +50,32 @@ extension ActiveClaim {
             try await bindCdev(of: member, context)
         case .container(let container, let hasIOMMU):
             let group = try await open(.group(number), about: nil, context)
-            try await refusing(context) { () async throws(StepFailure) in
-                try await self.call(.setContainer(group: group, container: container), about: nil, context)
+            try await put(number, on: context)
+            await keep(group, as: .node(.group(number)))
+            do throws(StepFailure) {
+                try await refusing(context) { () async throws(StepFailure) in
+                    try await self.call(.setContainer(group: group, container: container), about: nil, context)
+                }
+            } catch {
+                await dropNow(.node(.group(number)))
+                throw error
             }
             space.groups[number] = group
             if !hasIOMMU {
                 try await refusing(context) { () async throws(StepFailure) in
                     try await self.call(.setIOMMU(container: container), about: nil, context)
                 }
-                space.root = .container(container, hasIOMMU: true)
             }
-            if case .ranges(let ranges) = try await call(.containerRanges(container), about: nil, context) {
-                space.ranges = ranges
-            }
+            space.root = .container(container, hasIOMMU: true)
+            try await readRanges(.containerRanges(container), context)
         case .none: break
         }
     }
 
     /// Opens a member's cdev and binds it to the claim's iommufd.
-    func bindCdev(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+    ///
+    /// - Parameter keeps: whether it outlasts the daemon; one that is handed over in a moment does not.
+    func bindCdev(of member: DeviceAddress, keeps: Bool = true, _ context: StepContext) async throws(StepFailure) {
         guard case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
         let cdev: KernelFile
         if let bound = space.cdevs[member] {
@@ -80,18 +87,40 @@ extension ActiveClaim {
             } else {
                 cdev = try await open(.cdev(member), about: member, context)
             }
-            try await refusing(context) { () async throws(StepFailure) in
-                try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+            if keeps { await keep(cdev, as: .node(.cdev(member))) }
+            do throws(StepFailure) {
+                try await refusing(context) { () async throws(StepFailure) in
+                    try await self.call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
+                }
+            } catch {
+                await dropNow(.node(.cdev(member)))
+                throw error
             }
             space.barriers[member] = nil
             space.cdevs[member] = cdev
             space.detached.insert(member)
         }
+        try await attach(cdev, of: member, iommufd, ioas, context)
+    }
+
+    /// Attaches a bound cdev to the claim's address space, which one that is attached to it already stays.
+    func attach(
+        _ cdev: KernelFile, of member: DeviceAddress, _ iommufd: KernelFile, _ ioas: UInt32, _ context: StepContext
+    ) async throws(StepFailure) {
         try await call(.attach(cdev: cdev, ioas: ioas), about: member, context)
         space.detached.remove(member)
-        if case .ranges(let ranges) = try await call(.ioasRanges(iommufd: iommufd, ioas: ioas), about: nil, context) {
-            space.ranges = ranges
-        }
+        try await readRanges(.ioasRanges(iommufd: iommufd, ioas: ioas), context)
+    }
+
+    func readRanges(_ call: KernelCall, _ context: StepContext) async throws(StepFailure) {
+        if case .ranges(let ranges) = try await self.call(call, about: nil, context) { space.ranges = ranges }
+    }
+
+    /// Puts a kernel group on record that its group did not have when it was claimed: what is kept has to be found again.
+    private func put(_ number: Int, on context: StepContext) async throws(StepFailure) {
+        guard let group = self[context.group], !group.kernelGroups.contains(number) else { return }
+        update(context.group) { $0.kernelGroups.append(number) }
+        try save(for: context)
     }
 
     /// The root of the claim's address space, opened when it is first needed.
@@ -103,9 +132,14 @@ extension ActiveClaim {
             guard case .number(let ioas) = try await call(.allocateIOAS(iommufd: iommufd), about: nil, context) else {
                 throw context.failure(.reason("the iommufd has no address space"), remedy: "try again")
             }
+            record.ioas = ioas
+            try save(for: context)
+            await keep(iommufd, as: .node(.iommufd))
             space.root = .iommufd(iommufd, ioas: ioas)
         } else if interfaces.contains(.legacy) {
-            space.root = .container(try await open(.container, about: nil, context), hasIOMMU: false)
+            let container = try await open(.container, about: nil, context)
+            await keep(container, as: .node(.container))
+            space.root = .container(container, hasIOMMU: false)
         } else {
             throw context.failure(
                 .reason("this kernel offers neither /dev/vfio/vfio nor /dev/iommu"),
@@ -173,23 +207,13 @@ extension ActiveClaim {
         try await letGo(context)
     }
 
-    /// Closes the daemon's bound cdev of a member.
-    func closeCdev(of member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        space.detached.remove(member)
-        guard let cdev = space.cdevs.removeValue(forKey: member) else { return }
-        try await close(cdev, about: member, context)
-    }
-
     /// Lets go of what keeps a group owned.
     func letGo(_ context: StepContext) async throws(StepFailure) {
         let members = Set(self[context.group]?.members.map(\.address) ?? [])
-        for member in space.cdevs.keys.filter(members.contains).sorted() {
-            try await closeCdev(of: member, context)
-        }
-        for number in Set(self[context.group]?.kernelGroups ?? []).union(ownableGroups(of: context.group)).sorted() {
-            guard let group = space.groups.removeValue(forKey: number) else { continue }
-            try await close(group, about: nil, context)
-        }
+        let numbers = Set(self[context.group]?.kernelGroups ?? []).union(ownableGroups(of: context.group))
+        try await closeEverywhere(
+            space.cdevs.keys.filter(members.contains).sorted().map { .cdev($0) }
+                + space.groups.keys.filter(numbers.contains).sorted().map { .group($0) }, context)
         space.groupsWereClosed()
     }
 

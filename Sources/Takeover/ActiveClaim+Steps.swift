@@ -132,7 +132,7 @@ extension ActiveClaim {
         guard handedOver != nil else { return }
         let devices = self[context.group]?.members.map(\.address) ?? []
         while true {
-            let isSeen = await !host.holders(of: devices).isEmpty
+            let isSeen = await !takeover.holders(of: devices).isEmpty
             if !isSeen {
                 let isUsed = try await isUsedUnseen(context)
                 if !isUsed { return }

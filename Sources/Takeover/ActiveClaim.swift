@@ -28,6 +28,10 @@ final class ActiveClaim {
     var unseenSince: MonotonicTime?
     /// The owner's process has ended.
     var ownerEnded = false
+    /// What of it the store of descriptors has.
+    var stored: Set<StoredItem> = []
+    /// The owner's process, as a descriptor; nil before it is watched.
+    var owner: KernelFile?
     /// Whose task waits for the owner's end.
     var ownerTask: Task<Void, Never>?
     /// The task that takes groups for it.

@@ -25,6 +25,30 @@ struct AddressSpace: Sendable {
     /// What may be mapped, both ends inclusive, as the kernel said after the last group came.
     var ranges: [ClosedRange<UInt64>] = []
 
+    /// What is open on a node.
+    subscript(node: VFIONode) -> KernelFile? {
+        switch (node, root) {
+        case (.cdev(let device), _): cdevs[device]
+        case (.group(let number), _): groups[number]
+        case (.iommufd, .iommufd(let file, _)), (.container, .container(let file, _)): file
+        case (.iommufd, _), (.container, _): nil
+        }
+    }
+
+    /// Takes out what is open on a node.
+    mutating func remove(_ node: VFIONode) -> KernelFile? {
+        defer {
+            switch node {
+            case .cdev(let device):
+                cdevs[device] = nil
+                detached.remove(device)
+            case .group(let number): groups[number] = nil
+            case .iommufd, .container: root = .none
+            }
+        }
+        return self[node]
+    }
+
     /// Takes in that groups were closed: with its last one a container loses its IOMMU, and is set up anew for the next.
     mutating func groupsWereClosed() {
         guard groups.isEmpty, case .container(let container, true) = root else { return }

@@ -54,6 +54,8 @@ public struct Claim: Equatable, Sendable {
     /// Members that stayed bound to the daemon when the others were handed over.
     public var leftOut: [DeviceAddress] = []
     public var groups: [ClaimedGroup]
+    /// The I/O address space in the claim's iommufd.
+    public var ioas: UInt32?
     public var unownedMoments: [UnownedMoment] = []
 
     /// What it is meant to become: all of it is on its way back when nothing of it is held or taken.

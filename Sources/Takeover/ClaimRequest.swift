@@ -62,6 +62,9 @@ public struct ClaimRequest: Equatable, Sendable {
     public var force: [DeviceAddress]
     /// How long to wait for groups that other claims have.
     public var wait: Duration
+    /// It was reserved, so that whoever prepared its devices did it for this claim: they may be on vfio drivers already,
+    /// and an override that keeps host drivers away is none to go back to.
+    public var isReservation = false
 
     public init(
         _ selectors: [GroupSelector], name: String? = nil, lifetime: Lifetime = .process, access: Access = .hold,

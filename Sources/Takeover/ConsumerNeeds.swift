@@ -8,6 +8,12 @@ import Registry
 public struct ConsumerNeeds: Equatable, Sendable {
     /// What a reset takes along.
     public struct ResetSet: Equatable, Sendable {
+        /// What is reset.
+        public enum Kind: Equatable, Sendable {
+            case bus, slot
+        }
+
+        public var kind: Kind
         /// The name of the bus or slot.
         public var name: String
         public var devices: [DeviceAddress]
@@ -20,7 +26,7 @@ public struct ConsumerNeeds: Equatable, Sendable {
     public var memlock: UInt64?
     /// All groups of the claim have to be in one I/O address space; members of a group always have to.
     public var sharesAddressSpace: Bool
-    /// The resets of buses and slots that reach its devices, each once.
+    /// The resets of buses and slots that reach its devices, each set of devices once.
     public var resets: [ResetSet]
 
     /// What is locked beside the guest's memory, in bytes: QEMU 10 without video memory needs no more than that and cannot
@@ -36,10 +42,11 @@ public struct ConsumerNeeds: Equatable, Sendable {
         let members = Set(claim.groups.flatMap(\.members).map(\.address))
         var resets: [ResetSet] = []
         for reach in snapshot.resetReach(of: members.sorted()) {
-            for case let scope? in [reach.bus, reach.slot] where !resets.contains(where: { $0.name == scope.name }) {
+            for case (let kind, let scope?) in [(ResetSet.Kind.bus, reach.bus), (.slot, reach.slot)]
+            where !resets.contains(where: { $0.devices == scope.devices }) {
                 resets.append(
                     ResetSet(
-                        name: scope.name, devices: scope.devices,
+                        kind: kind, name: scope.name, devices: scope.devices,
                         unclaimed: scope.devices.filter { !members.contains($0) }))
             }
         }

@@ -36,7 +36,7 @@ extension ActiveClaim {
             switch access {
             case .bound:
                 for member in heldMembers(of: id) {
-                    try await bindCdev(of: member, context)
+                    try await bindCdev(of: member, keeps: false, context)
                     if let cdev = space.cdevs[member] { handover.devices.append((member, cdev)) }
                 }
             case .unbound:
@@ -71,9 +71,7 @@ extension ActiveClaim {
     ) async throws(StepFailure) {
         let members = heldMembers(of: id).filter { !leaveOut.contains($0) }
         try await openBarriers(of: members, context)
-        for member in members {
-            try await closeCdev(of: member, context)
-        }
+        try await closeEverywhere(members.filter { space.cdevs[$0] != nil }.map { .cdev($0) }, context)
         for number in ownableGroups(of: id) where !owns(number) {
             beginUnowned(id, cause: "from the hand-over of unbound cdevs until their consumer binds them")
         }

@@ -24,6 +24,7 @@ extension Journal.Claim {
                 startTime: Int(clamping: claim.owner.process.startTime), command: claim.owner.command),
             since: claim.since, lifetime: claim.lifetime, access: claim.access,
             leftOut: claim.leftOut.map(Journal.DeviceAddress.init), groups: claim.groups.map(Journal.Group.init),
+            ioas: claim.ioas.map { Int($0) },
             unownedMoments: claim.unownedMoments.map {
                 .init(group: $0.group.text, since: $0.since, seconds: $0.seconds, cause: $0.cause)
             })
@@ -40,6 +41,7 @@ extension Journal.Claim {
             since: since, lifetime: lifetime, access: access, groups: [])
         for address in leftOut { claim.leftOut.append(try address.device()) }
         for group in groups { claim.groups.append(try group.group()) }
+        claim.ioas = try ioas.fitting()
         for moment in unownedMoments {
             claim.unownedMoments.append(
                 UnownedMoment(

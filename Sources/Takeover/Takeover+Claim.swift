@@ -24,7 +24,9 @@ extension Takeover {
             throw .badRequest(parameter: "name")
         }
         try await check(request.access, leaveOut: request.leaveOut, user: request.user)
-        let records = try await choose(request.selectors, besides: [], force: request.force, wait: request.wait)
+        let records = try await choose(
+            request.selectors, besides: [], force: request.force, wait: request.wait,
+            evenOrphaned: request.isReservation)
         let members = Set(records.flatMap(\.group.members))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
@@ -33,10 +35,12 @@ extension Takeover {
                 access: request.access == .container ? .container : .hold,
                 groups: records.map(ClaimedGroup.init(taking:))),
             of: self)
+        try checkStore(for: claim.record.storeDemand + request.leaveOut.count)
         claims[claim.id] = claim
         changed()
         let ids = records.map(\.id)
-        try await take(ids, for: claim, progress)
+        try await take(ids, for: claim, progress, adopting: request.isReservation)
+        accept(request.force)
         let handover: Handover?
         do throws(TakeoverError) {
             handover =
@@ -62,11 +66,14 @@ extension Takeover {
         try checkHeld(claim)
         let records = try await choose(selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
         try checkHeld(claim)
+        let added = records.map(ClaimedGroup.init(taking:))
+        try checkStore(for: added.storeDemand)
         let ids = records.map(\.id)
-        claim.record.groups += records.map(ClaimedGroup.init(taking:))
+        claim.record.groups += added
         for id in ids { claim.work[id] = GroupWork() }
         changed()
         try await take(ids, for: claim, progress)
+        accept(force)
         var handover: Handover?
         let access = claim.record.access
         if claim.handedOver != nil, [.bound, .container, .path].contains(access) {
@@ -89,13 +96,14 @@ extension Takeover {
 
     /// The groups, once they can be had and nothing of the host is in them.
     private func choose(
-        _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration
+        _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration,
+        evenOrphaned: Bool = false
     ) async throws(TakeoverError) -> [GroupRecord] {
         let deadline = host.now + wait
         var isFresh = false
         while true {
             let records = try Selection.groups(selectors, in: snapshot())
-            if let obstacle = obstacle(records, besides: own) {
+            if let obstacle = obstacle(records, besides: own, evenOrphaned) {
                 if case .notClaimable = obstacle, !isFresh {
                     // Nothing tells when a parameter of a module that forbade it is changed.
                     isFresh = true
@@ -103,7 +111,7 @@ extension Takeover {
                     continue
                 }
                 guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
-                try await waitForFreedom(selectors, besides: own, until: deadline)
+                try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
                 continue
             }
             if let limit = Selection.limit(records, in: snapshot().inventory), own.count + records.count > limit {
@@ -111,21 +119,21 @@ extension Takeover {
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
             let uses = await host.uses(of: records.flatMap(\.group.members))
-            let others = records.flatMap(\.group.members).compactMap { device in
-                replaced[device].map { DeviceUse(device, $0) }
-            }
+            let others = replacements(in: records)
             let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
             // Others ran meanwhile: only who finds the groups still free has them.
             if let now = try? Selection.groups(selectors, in: snapshot()), now.map(\.id) == records.map(\.id),
-                obstacle(now, besides: own) == nil
+                obstacle(now, besides: own, evenOrphaned) == nil
             {
                 return now
             }
         }
     }
 
-    private func obstacle(_ records: [GroupRecord], besides own: [GroupID]) -> TakeoverError? {
+    private func obstacle(
+        _ records: [GroupRecord], besides own: [GroupID], _ evenOrphaned: Bool
+    ) -> TakeoverError? {
         for record in records {
             if own.contains(record.id) {
                 return .wrongState(
@@ -135,13 +143,14 @@ extension Takeover {
             for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
                 return .groupBusy(record.id, state: record.state.name, claim: claim.record)
             }
+            if evenOrphaned, record.state == .orphaned { continue }
             if let obstacle = Selection.obstacle(record, claims: { claims[$0]?.record }) { return obstacle }
         }
         return nil
     }
 
     private func waitForFreedom(
-        _ selectors: [GroupSelector], besides own: [GroupID], until deadline: MonotonicTime
+        _ selectors: [GroupSelector], besides own: [GroupID], until deadline: MonotonicTime, _ evenOrphaned: Bool
     ) async throws(TakeoverError) {
         let timer = EventLoop.main.spawn { [host, condition] in
             do throws(LoopError) { try await host.sleep(until: deadline) } catch { return }
@@ -153,7 +162,7 @@ extension Takeover {
                 guard !isStopped, host.now < deadline,
                     let records = try? Selection.groups(selectors, in: snapshot())
                 else { return true }
-                return obstacle(records, besides: own) == nil
+                return obstacle(records, besides: own, evenOrphaned) == nil
             }
         } catch { throw .stopped }
         if isStopped { throw .stopped }
@@ -322,11 +331,14 @@ extension ClaimedGroup {
     /// From here on the way back leads to the host and not to where the group was found. As long as that was not so, an
     /// adoption that fails left a group alone which somebody may be using.
     fileprivate mutating func becomeAdopted() {
-        for index in members.indices where members[index].before.driver.name == members[index].vfioDriver {
-            guard members[index].vfioDriver != nil else { continue }
+        for index in members.indices {
+            guard let driver = members[index].vfioDriver else { continue }
+            let before = members[index].before
+            let wasHeld = before.driver.name == driver
+            let wasPinned = [driver, "vfio-pci", Pin.noDriver].contains(before.driverOverride)
             // What had it before is not known, and an override for vfio is none to go back to.
-            members[index].before.driver = .unknown
-            members[index].before.driverOverride = nil
+            if wasHeld || wasPinned { members[index].before.driverOverride = nil }
+            if wasHeld || wasPinned && before.driver == .none { members[index].before.driver = .unknown }
         }
     }
 }

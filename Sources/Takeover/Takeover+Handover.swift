@@ -27,6 +27,7 @@ extension Takeover {
         try await check(access, leaveOut: leaveOut, user: user)
         let members = Set(claim.record.groups.flatMap(\.members).map(\.address))
         guard leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
+        try checkStore(for: leaveOut.count)
         let ids = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
         let handover = try await prepare(access, ids, of: claim, leaveOut: leaveOut, to: user)
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
@@ -110,7 +111,9 @@ extension Takeover {
             try await claim.disown(
                 StepContext(group: id, step: .disown, deadline: host.now + timing.patience))
         }
+        for root in [VFIONode.iommufd, .container] { claim.drop(.node(root)) }
         claim.space = AddressSpace()
+        claim.record.ioas = nil
         for id in ids { try await claim.regain(id) }
     }
 
@@ -121,9 +124,12 @@ extension Takeover {
         claim.handedOver = host.now
         claim.unseenSince = nil
         let files = handover.devices.map(\.file) + handover.groups.map(\.file) + [handover.container].compactMap { $0 }
-        for (device, _) in handover.devices { claim.space.cdevs[device] = nil }
-        for (number, _) in handover.groups { claim.space.groups[number] = nil }
-        if handover.container != nil { claim.space.root = .none }
+        var nodes = handover.devices.map { VFIONode.cdev($0.device) } + handover.groups.map { .group($0.kernelGroup) }
+        if handover.container != nil { nodes.append(.container) }
+        for node in nodes {
+            claim.drop(.node(node))
+            _ = claim.space.remove(node)
+        }
         for file in files { closeAside(file) }
         publish(.claimChanged, claim, cause: "handed over as \(handover.access.rawValue)")
         watchConsumers()
@@ -131,7 +137,7 @@ extension Takeover {
 
     /// Closes a file that others have copies of. Should they be gone already it is the last close, in which vfio resets the
     /// device: so that a worker has it too.
-    private func closeAside(_ file: KernelFile) {
+    func closeAside(_ file: KernelFile) {
         do throws(HostError) { try host.prepare(.close(file)).go() } catch { file.letGo() }
     }
 
@@ -150,7 +156,7 @@ extension Takeover {
     private func lookForConsumers() async {
         let out = claims.values.filter { $0.handedOver != nil && $0.record.goal == .hold }
         let devices = out.flatMap { claim in claim.record.groups.flatMap(\.members).map(\.address) }
-        let held = Set(await host.holders(of: devices).map(\.device))
+        let held = Set(await holders(of: devices).map(\.device))
         let now = host.now
         for claim in out where claim.handedOver != nil {
             let members = claim.record.groups.flatMap(\.members).map(\.address)
@@ -160,8 +166,9 @@ extension Takeover {
             }
             let since = claim.unseenSince ?? now
             claim.unseenSince = since
+            // What a manual claim's groups are launched for need not be the process that made the claim.
             let isOver =
-                claim.ownerEnded
+                claim.ownerEnded && claim.record.lifetime != .manual
                 || now >= since + timing.unseen
                     && now >= (claim.handedOver ?? now) + timing.handOver
             if isOver { await regain(claim) }

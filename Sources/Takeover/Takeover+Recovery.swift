@@ -1,13 +1,15 @@
 // The start: every claim that is on record is found again, and what was half done is finished or undone.
 
-import EventLoop
+public import EventLoop
 import Grouping
 import Host
 import Registry
 
 extension Takeover {
     /// Takes up what is on record. To be called once, with the registry built, before anybody is served.
-    public func recover() throws(JournalError) {
+    ///
+    /// - Parameter left: what came back from the store of descriptors.
+    public func recover(_ left: [StoredDescriptor] = []) throws(JournalError) {
         let contents = try journal.load()
         problems = contents.problems
         quarantines = contents.quarantines
@@ -16,6 +18,7 @@ extension Takeover {
             claim.isRecorded = true
             claims[claim.id] = claim
         }
+        match(left)
         for claim in claims.values.sorted(by: { $0.id < $1.id }) { takeUp(claim) }
         changed()
     }
@@ -31,24 +34,31 @@ extension Takeover {
         if !back.isEmpty { claim.beginRestoring(back) }
         guard claim.record.goal == .hold else { return }
         if !claim.ownerEnded { watchOwner(of: claim) }
-        if claim.record.access != .hold {
+        if claim.record.access != .hold, !claim.hasAll {
             // Its consumer may live on; when it does not, that will be seen.
             claim.handedOver = host.now
             watchConsumers()
+        } else {
+            // What is kept was not handed over: the last daemon was killed before.
+            claim.record.access = .hold
         }
         for group in claim.record.groups where group.goal == .hold { holdAgain(group.id, of: claim) }
     }
 
-    /// The descriptors of the daemon before are closed, and with them the ownership that they were of.
+    /// What came back of a group keeps it owned. The other descriptors of the daemon before are closed, and with them the
+    /// ownership that they were of.
     private func holdAgain(_ group: GroupID, of claim: ActiveClaim) {
         claim.work[group]?.task = EventLoop.main.spawn { [self] in
             let context = StepContext(group: group, step: .own(kernelGroup: 0), deadline: nil)
             do throws(StepFailure) {
                 try await claim.awaitWorker(of: group, context)
+                try await claim.confirm(group, context)
                 if claim.handedOver != nil {
                     try await claim.raiseBarriersAgain(group)
                 } else {
-                    claim.beginUnowned(group, cause: "from the end of the last daemon until this one had it again")
+                    if !claim.ownableGroups(of: group).allSatisfy(claim.owns) {
+                        claim.beginUnowned(group, cause: ActiveClaim.betweenDaemons)
+                    }
                     try await claim.regain(group)
                 }
             } catch {
@@ -74,6 +84,7 @@ extension Takeover {
                 id: newID(), name: name, owner: owner, since: wallClock(), lifetime: lifetime, access: .hold,
                 groups: [group]),
             of: self)
+        try checkStore(for: claim.record.storeDemand)
         claims[claim.id] = claim
         changed()
         try await take([record.id], for: claim, nil, adopting: true)

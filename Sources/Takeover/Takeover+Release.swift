@@ -85,9 +85,14 @@ extension Takeover {
     }
 
     func watchOwner(of claim: ActiveClaim) {
-        let process = claim.record.owner.process
-        claim.ownerTask = EventLoop.main.spawn { [weak self, host, id = claim.id] in
-            do throws(LoopError) { try await host.awaitEnd(of: process) } catch { return }
+        let known = claim.owner
+        let process = known ?? host.open(claim.record.owner.process)
+        claim.owner = process
+        claim.ownerTask = EventLoop.main.spawn { [weak self, id = claim.id] in
+            if let process {
+                if known == nil { await self?.claims[id]?.keep(process, as: .owner) }
+                do throws(LoopError) { try await process.readable() } catch { return }
+            }
             guard let self, let claim = claims[id] else { return }
             claim.ownerEnded = true
             if claim.record.lifetime == .process { ownerIsGone(id, cause: "its owner's process has ended") }

@@ -1,7 +1,7 @@
 // The only room that changes the host. It owns the claims, their journal and their work; what it did comes back through
 // the host as an event, like anything else that happens there.
 
-import EventLoop
+public import EventLoop
 import Glibc
 import Grouping
 import Host
@@ -22,7 +22,10 @@ public final class Takeover {
 
     let host: any Host
     let journal: any ClaimJournal
-    let timing: TakeoverTiming
+    /// How long things may take from now on.
+    public var timing: TakeoverTiming
+    /// What outlives the daemon beside the journal; nil where nothing does.
+    let store: (any DescriptorStore)?
     /// Makes the bits of a claim's identity.
     public var randomBits: @LoopActor () -> UInt64 = { UInt64.random(in: 0 ... .max) }
     /// What is known of the host now.
@@ -34,9 +37,11 @@ public final class Takeover {
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
 
-    /// The devices that are not the ones that sat in their places in the last boot, each as the use that speaks against
-    /// taking it.
-    public var replaced: [DeviceAddress: DeviceUse.Kind] = [:]
+    /// Which devices are meant by their places: others are claimed only by force, and are the ones that are meant from
+    /// then on.
+    public var knownDevices = KnownDevices()
+    /// Called when other devices are meant than before.
+    public var onAccept: (@LoopActor () -> Void)?
 
     var claims: [String: ActiveClaim] = [:]
     var quarantines: [GroupID: String] = [:]
@@ -51,12 +56,13 @@ public final class Takeover {
 
     /// A takeover of a host, with an empty set of claims until `recover`.
     public init(
-        _ host: any Host, journal: any ClaimJournal, timing: TakeoverTiming = TakeoverTiming(),
-        snapshot: @escaping @LoopActor () -> Snapshot
+        _ host: any Host, journal: any ClaimJournal, store: (any DescriptorStore)? = nil,
+        timing: TakeoverTiming = TakeoverTiming(), snapshot: @escaping @LoopActor () -> Snapshot
     ) {
         self.host = host
         self.journal = journal
         self.timing = timing
+        self.store = store
         self.snapshot = snapshot
     }
 
@@ -72,7 +78,7 @@ public final class Takeover {
         claims = [:]
         let last = snapshot()
         snapshot = { last }
-        (onChange, onReport, refresh) = (nil, nil, nil)
+        (onChange, onReport, onAccept, refresh) = (nil, nil, nil, nil)
     }
 
     /// Which groups are in whose hands.
@@ -163,6 +169,7 @@ public final class Takeover {
     func forget(_ claim: ActiveClaim, cause: String) {
         claim.ownerTask?.cancel()
         claims[claim.id] = nil
+        for item in claim.stored { claim.drop(item) }
         do throws(JournalError) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")

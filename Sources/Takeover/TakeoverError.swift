@@ -73,6 +73,8 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case tooManyGroups(limit: Int, reason: String)
     /// Nothing was done: it could not be put on record.
     case journal(JournalError)
+    /// Nothing was done: its descriptors, `demand` of them, could not outlast the daemon beside those of others.
+    case storeIsFull(capacity: Int, used: Int, demand: Int)
     /// The request contradicts itself; the parameter that does.
     case badRequest(parameter: String)
     /// The daemon ends, or who asked is gone.

@@ -50,7 +50,9 @@ func bytes(of typed: String) throws(Complaint) -> Int {
     let power = typed.last.flatMap { powers[Character($0.uppercased())] }
     guard let number = Int(power == nil ? typed : String(typed.dropLast())), number >= 0,
         case let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (power ?? 0)), !overflow
-    else { throw Complaint(description: "--guest-memory: \(typed) is no size; give bytes, or a number and K, M, G or T") }
+    else {
+        throw Complaint(description: "--guest-memory: \(typed) is no size; give bytes, or a number and K, M, G or T")
+    }
     return bytes
 }
 

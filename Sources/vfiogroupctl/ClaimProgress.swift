@@ -55,7 +55,8 @@ extension DaemonCommand {
             let read = try decode(reply, as: Claims.Claim.Reply.self)
             if let progress = read.progress { line.show(progress) }
             if let claim = read.claim {
-                outcome = ClaimOutcome(claim: claim, handover: read.handover, needs: read.needs,
+                outcome = ClaimOutcome(
+                    claim: claim, handover: read.handover, needs: read.needs,
                     descriptors: stream.descriptors)
             }
         }

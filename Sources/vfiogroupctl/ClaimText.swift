@@ -102,8 +102,8 @@ extension Claims.Needs {
         for reset in resets {
             lines.append(
                 reset.unclaimed.isEmpty
-                    ? "can reset all of \(reset.name): \(reset.devices.map(\.text).joined(separator: ", "))"
-                    : "cannot reset \(reset.name), which has devices that are not claimed: "
+                    ? "can reset \(reset.kind.rawValue) \(reset.name): \(reset.devices.map(\.text).joined(separator: ", "))"
+                    : "cannot reset \(reset.kind.rawValue) \(reset.name), which has devices that are not claimed: "
                         + reset.unclaimed.map(\.text).joined(separator: ", "))
         }
         return lines.isEmpty ? nil : (["A consumer"] + lines.map { "  " + $0 }).joined(separator: "\n")

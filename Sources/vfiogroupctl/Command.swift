@@ -14,7 +14,8 @@ struct Command: ParsableCommand {
             MonitorCommand.self,
             StatusCommand.self, SnapshotCommand.self, ClaimCommand.self, ClaimsCommand.self, ReleaseCommand.self,
             AttachCommand.self,
-            DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, SimulateCommand.self,
+            DetachCommand.self, AdoptCommand.self, AbandonCommand.self, UnquarantineCommand.self, ReloadCommand.self,
+            SimulateCommand.self,
         ])
 
     /// Options may stand before the subcommand too.

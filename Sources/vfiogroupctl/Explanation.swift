@@ -8,6 +8,7 @@ import Varlink
 func explain(_ error: ClientError) -> String {
     if let failure: Groups.Failure = error.failure() { return failure.sentence }
     if let failure: Claims.Failure = error.failure() { return failure.sentence }
+    if let failure: Manager.Failure = error.failure() { return failure.sentence }
     if let failure: Simulation.Failure = error.failure() { return failure.sentence }
     guard case .reply(let name, let parameters) = error else { return "\(error)" }
     switch name {
@@ -38,6 +39,21 @@ extension Groups.Failure {
             vfiogroupctl.noSuchGroup(id ?? number.map { "that holds kernel group \($0)" } ?? "")
         case .noSuchDevice(let device): vfiogroupctl.noSuchDevice(device.bus, device.name)
         case .deviceInNoGroup(let device, let reason): "\(device.name) is in no group: \(reason)"
+        case .accessDenied(let reason): "you may not see that: \(reason)"
+        }
+    }
+}
+
+extension Manager.Failure {
+    fileprivate var sentence: String {
+        switch self {
+        case .accessDenied(let reason): "you may not do that: \(reason)"
+        case .badConfiguration(let mistakes):
+            "the configuration has mistakes, and stays what it was:\n"
+                + mistakes.map { mistake in
+                    let place = mistake.file + (mistake.line.map { ":\($0)" } ?? "")
+                    return "\(place): \(mistake.message)"
+                }.joined(separator: "\n")
         }
     }
 }
@@ -88,7 +104,8 @@ extension Claims.Failure {
         case .accessNotAvailable(let available, let reason):
             return "this host cannot hand over like that: \(reason). What it can do: --access "
                 + available.map(\.rawValue).joined(separator: ", ")
-        case .accessDenied(let reason): return "you may not do that: \(reason). Root may"
+        case .accessDenied(let reason): return "you may not do that: \(reason)"
+        case .tooManyClaims(let limit, let reason): return "there can be \(limit) claims: \(reason)"
         case .noSuchClaim(let claim): return "there is no claim \(claim); vfiogroupctl claims lists them all"
         case .wrongState(let subject, let state, let reason):
             return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"

@@ -23,11 +23,17 @@ struct ShowCommand: DaemonCommand {
             }
             return try await showUngrouped(address, on: connection)
         }
-        if common.json { return printJSON(reply) }
         let group = try decode(reply, as: Groups.GetGroup.Reply.self).group
+        let resets = try await resets(of: group, on: connection)
+        if common.json {
+            // Two replies in one object: GetGroup's, and beside its field the members of GetResets'.
+            var both = reply
+            if let members = resets?["members"] { both.members.append(.init(key: "resets", value: members)) }
+            return printJSON(both)
+        }
         show(
             group, claim: try await claim(of: group, on: connection),
-            resets: try await resets(of: group, on: connection))
+            resets: try resets.map { (reply) throws(Complaint) in try decode(reply) })
     }
 
     /// The claim that has a group; nil where nobody has.
@@ -44,13 +50,11 @@ struct ShowCommand: DaemonCommand {
 
     /// How members are reset; nil where the daemon does not say: an older one does not know the method, and the group may
     /// be gone since.
-    private func resets(of group: Groups.Group, on connection: Connection) async throws -> Groups.GetResets.Reply? {
-        let reply: JSONObject
-        do throws(ClientError) { reply = try await connection.call(Groups.GetResets.self, .init(id: group.id)) } catch {
+    private func resets(of group: Groups.Group, on connection: Connection) async throws -> JSONObject? {
+        do throws(ClientError) { return try await connection.call(Groups.GetResets.self, .init(id: group.id)) } catch {
             guard case .reply = error else { throw error }
             return nil
         }
-        return try decode(reply, as: Groups.GetResets.Reply.self)
     }
 
     private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply?) {

@@ -12,6 +12,9 @@ struct SnapshotCommand: DaemonCommand {
         discussion: """
             The file has addresses, IDs, configuration registers, groups and drivers; no serial numbers, MAC addresses \
             or names of disks, which the daemon does not even read. Replay it with vfiogroupd --simulate=FILE.
+
+            --serial-numbers puts those of PCI Express devices in (Device Serial Number; those of network cards are \
+            often made of a MAC address), to tell devices of one model apart.
             """)
 
     @ParentCommand var parent: Command
@@ -20,8 +23,11 @@ struct SnapshotCommand: DaemonCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Write to this file instead of stdout.", valueName: "file"))
     var output: String?
 
+    @Flag(help: "Read the serial numbers of devices, and put them into the file.") var serialNumbers = false
+
     func run(on connection: Connection) async throws {
-        let reply = try await connection.call(Manager.TakeSnapshot.self, .init())
+        let reply = try await connection.call(
+            Manager.TakeSnapshot.self, .init(serialNumbers: serialNumbers ? true : nil))
         // --json is as the reply came, with the name of its field around the snapshot.
         guard let snapshot = common.json ? .object(reply) : reply["snapshot"] else {
             throw Complaint(description: "the daemon's reply has no snapshot in it; is it of another version?")

@@ -26,6 +26,20 @@ struct StatusCommand: DaemonCommand {
         var table = Table("HOST BRIDGE", "BACKEND", "WHY")
         for bridge in status.hostBridges { table.add(bridge.id, bridge.backend.rawValue, bridge.reason) }
         printLine(table.text)
+        if !status.reservations.isEmpty {
+            var table = Table("RESERVATION", "OF", "STATE", "CLAIM", "WHY")
+            for reservation in status.reservations {
+                table.add(
+                    reservation.name, reservation.group ?? reservation.device?.name ?? "", reservation.state.rawValue,
+                    reservation.claim ?? "-", (reservation.reason ?? "").printable)
+            }
+            printLine("\n\(table.text)")
+            printSection(
+                "Would help",
+                status.reservations.compactMap { reservation in
+                    reservation.remedy.map { "\(reservation.name): \($0.printable)" }
+                })
+        }
         printSection("Remarks", status.remarks)
         printSection("Backend and kernel disagree", status.disagreements.map { "\($0.group): \($0.explanation)" })
         if let last = status.lastBoot {

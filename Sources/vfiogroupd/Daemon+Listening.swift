@@ -5,6 +5,7 @@ import EventLoop
 import Glibc
 import GroupAPI
 import Systemd
+import Takeover
 import Varlink
 
 /// The links to the socket that clients look interfaces up by, one an interface. systemd makes them for a socket that
@@ -34,12 +35,23 @@ struct RegistryLinks {
 }
 
 extension Daemon {
-    /// Opens the sockets; what is returned is to be removed at the end.
-    func listen(_ server: VarlinkServer, _ configuration: Configuration) throws(Failure) -> RegistryLinks {
-        let passed: [PassedDescriptor]
-        do throws(SystemdError) { passed = try manager.takeListenDescriptors() } catch {
-            throw Failure(message: error.description)
-        }
+    /// What the service manager passed: its sockets, and what an earlier daemon left in its store.
+    func takePassed() throws(Failure) -> (sockets: [PassedDescriptor], stored: [StoredDescriptor]) {
+        do throws(SystemdError) {
+            let passed = try manager.takeListenDescriptors()
+            return (
+                passed.filter { !Takeover.isStoreName($0.name) },
+                passed.filter { Takeover.isStoreName($0.name) }.map {
+                    StoredDescriptor(name: $0.name, descriptor: $0.descriptor)
+                }
+            )
+        } catch { throw Failure(message: error.description) }
+    }
+
+    /// Opens the sockets, or serves those that were passed; what is returned is to be removed at the end.
+    func listen(
+        _ server: VarlinkServer, on passed: [PassedDescriptor], _ configuration: Configuration
+    ) throws(Failure) -> RegistryLinks {
         if !passed.isEmpty {
             for descriptor in passed { try take(descriptor, server) }
             return RegistryLinks()

@@ -20,9 +20,11 @@ extension Daemon {
                 return
             }
             for change in comparison.changes.prefix(Self.mostTold) {
-                log.notice(
-                    "since the last boot: \(change.sentence)\(change.cause.map { " (\($0))" } ?? "")",
-                    fields: ["GROUP": change.groups.first ?? ""])
+                log.log(
+                    JournalMessage(
+                        .bootDifference,
+                        "since the last boot: \(change.sentence)\(change.cause.map { " (\($0))" } ?? "")",
+                        change.groups.map { .init(.group, $0) }))
             }
             if comparison.changes.count > Self.mostTold {
                 log.notice(

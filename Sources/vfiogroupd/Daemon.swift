@@ -20,6 +20,8 @@ struct Daemon {
     /// A step of the start that failed: the sentence that ends the daemon.
     struct Failure: Error {
         var message: String
+        /// For the service manager.
+        var errno = EINVAL
     }
 
     let options: Options
@@ -31,28 +33,41 @@ struct Daemon {
     /// Runs until told to stop; the process's exit code.
     func run() async -> Int32 {
         do throws(Failure) {
+            if let code = answerFromConfiguration() { return code }
             let signals = try catchSignals()
+            let passed = try takePassed()
             let configuration = try readConfiguration()
+            // A large machine takes a while to be read, and a crowded one to be let go of.
+            let starting = manager.extendTimeout()
+            defer { starting?.cancel() }
             let service = try await buildRegistry(configuration)
             if options.mode == .printGroups { return printGroups(service) }
-            try takeUpClaims(service)
+            service.apply(configuration)
+            service.onMessage = { [log] message in log.log(message) }
+            try takeUpClaims(service, passed.stored)
             rememberBoot(service, configuration)
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
             service.register(on: server)
             if let machine = service.host as? SimulatedHost { service.registerSimulation(of: machine, on: server) }
             watchIncidents(server)
-            let links = try listen(server, configuration)
+            offerReload(of: service)
+            keepReservations(service)
+            let links = try listen(server, on: passed.sockets, configuration)
             keepTree(of: service, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
             announce(service)
+            starting?.cancel()
+            let watchdog = manager.feedWatchdog()
             let following = follow(service)
-            await untilStopped(signals)
+            await untilStopped(signals, service)
             tell(.stopping, .status("stopping"))
+            let stopping = manager.extendTimeout()
+            defer { for task in [watchdog, stopping] { task?.cancel() } }
             following.cancel()
             // Claims outlast the daemon: the next one finds them on record.
-            service.takeover?.stop()
+            service.stopClaiming()
             service.endMonitors()
             await server.stop(within: .seconds(1))
             links.remove()
@@ -61,7 +76,7 @@ struct Daemon {
             return 0
         } catch {
             log.error("\(error.message)")
-            tell(.errno(EINVAL), .status(error.message))
+            tell(.errno(error.errno), .status(error.message))
             return 1
         }
     }
@@ -69,18 +84,8 @@ struct Daemon {
 
 extension Daemon {
     private func catchSignals() throws(Failure) -> Signals {
-        do throws(LoopError) { return try Signals([SIGTERM, SIGINT]) } catch {
+        do throws(LoopError) { return try Signals([SIGTERM, SIGINT, SIGHUP]) } catch {
             throw Failure(message: "signals cannot be received: \(error)")
-        }
-    }
-
-    private func readConfiguration() throws(Failure) -> Configuration {
-        // A simulation is not what the host's configuration is about.
-        if options.simulate != nil, options.configuration == nil { return Configuration() }
-        let files = options.configuration.map { ConfigurationFiles(main: .named($0)) } ?? ConfigurationFiles()
-        do throws(ConfigurationError) { return try files.load().configuration } catch {
-            for mistake in error.mistakes { log.error("\(mistake)") }
-            throw Failure(message: "the configuration has mistakes; correct them and start again")
         }
     }
 
@@ -94,7 +99,11 @@ extension Daemon {
                 }
             let service = try await GroupService(
                 .init(version: Version.text, isSimulated: options.simulate != nil), host: host,
-                policy: BackendPolicy(options.backend ?? configuration.backend))
+                policy: options.backend.map { BackendPolicy($0) } ?? BackendPolicy(configuration))
+            let bridges = Set(service.snapshot.inventory.hostBridges.map(\.id))
+            for bridge in configuration.hostBridges.keys where !bridges.contains(bridge) {
+                log.warning("[HostBridge \(bridge)]: this host has no such host bridge")
+            }
             for warning in service.snapshot.warnings { log.warning("\(warning)") }
             for disagreement in service.snapshot.disagreements {
                 log.notice(
@@ -109,19 +118,27 @@ extension Daemon {
     }
 
     /// Finds the claims again that are on record, and finishes or undoes what was half done.
-    private func takeUpClaims(_ service: GroupService) throws(Failure) {
+    private func takeUpClaims(_ service: GroupService, _ left: [StoredDescriptor]) throws(Failure) {
         // Every claim has a descriptor or two open for as long as it lives.
         clinux_raise_descriptor_limit()
         do throws(JournalError) {
             let journal: any ClaimJournal =
                 options.simulate != nil
                 ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: service.host.bootID)
-            try service.beginTakeover(journal: journal) { [log] message in log.warning("\(message)") }
+            // What a simulation has open is nothing to another process.
+            let store = options.simulate == nil ? manager.store() : nil
+            try service.beginTakeover(journal: journal, store: store, left: left) { [log] message in
+                log.warning("\(message)")
+            }
         } catch {
-            throw Failure(message: "the claims on record cannot be read: \(error)")
+            throw Failure(message: "the claims on record cannot be read: \(error)", errno: error.errno)
         }
         for problem in service.takeover?.problems ?? [] { log.warning("\(problem)") }
-        if let count = service.takeover?.claimCount, count > 0 { log.notice("found \(count) claims on record") }
+        let claims = service.takeover?.views.map(\.claim.id) ?? []
+        guard !claims.isEmpty else { return }
+        log.log(
+            JournalMessage(
+                .claimsFound, "found \(claims.count) claims on record", claims.map { .init(.claim, $0) }))
     }
 
     /// Where claims are on record: beside the socket, in a folder that goes with the boot.
@@ -136,7 +153,10 @@ extension Daemon {
     /// The machine that was captured in a snapshot or a folder.
     private func machine(at path: String) async throws(HostError) -> SimulatedHost {
         if let machine = try SimulatedHost(snapshotFile: path) { return machine }
-        return SimulatedHost(name: path, inventory: try await LinuxHost(root: path).readInventory())
+        let tree = LinuxHost(root: path)
+        let inventory = try await tree.readInventory()
+        let numbers = await tree.serialNumbers(of: inventory.devices.map(\.address))
+        return SimulatedHost(name: path, inventory: inventory, serialNumbers: numbers)
     }
 
     /// The parameters of a ListGroups reply as one JSON object on stdout.
@@ -144,16 +164,7 @@ extension Daemon {
         var writer = JSONWriter()
         service.writeAllGroups(to: &writer)
         writer.endLine()
-        while writer.count > 0 {
-            let n = write(STDOUT_FILENO, writer.buffer.baseAddress, writer.count)
-            if n < 0, errno == EINTR { continue }
-            guard n > 0 else {
-                log.error("stdout cannot be written to: \(String(cString: strerror(errno)))")
-                return 1
-            }
-            writer.removeFirst(n)
-        }
-        return 0
+        return printOut(UnsafeRawBufferPointer(start: writer.buffer.baseAddress, count: writer.count))
     }
 
     private func watchIncidents(_ server: VarlinkServer) {
@@ -169,12 +180,31 @@ extension Daemon {
         }
     }
 
+    /// Keeps what is reserved; released ones are on record beside the claims.
+    private func keepReservations(_ service: GroupService) {
+        do throws(FileFailure) {
+            let record = try ReservationRecord(path: reservationsFile, bootID: service.host.bootID)
+            service.keepReservations(record: record)
+        } catch { log.error("nothing is reserved, because what was released in this boot is not known: \(error)") }
+    }
+
+    /// nil in a simulation, whose claims end with it.
+    private var reservationsFile: String? {
+        guard options.simulate == nil else { return nil }
+        return (geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()) + "/reservations"
+    }
+
     private func announce(_ service: GroupService) {
-        tell(.ready, .status(service.snapshot.statusLine))
-        log.info("serving \(service.snapshot.statusLine)")
-        service.onChange = { [log] events in
-            for event in events { log.info("\(event)", fields: ["GROUP": event.group?.text ?? ""]) }
-            tell(.status(service.snapshot.statusLine))
+        var last = service.statusLine
+        tell(.ready, .status(last))
+        log.log(JournalMessage(.started, "serving \(last)"))
+        service.onChange = { [log, unowned service] events in
+            for event in events { log.log(event, in: service.snapshot) }
+        }
+        service.onActivity = { [unowned service] in
+            guard service.statusLine != last else { return }
+            last = service.statusLine
+            tell(.status(last))
         }
     }
 
@@ -187,16 +217,20 @@ extension Daemon {
         }
     }
 
-    private func untilStopped(_ signals: Signals) async {
+    private func untilStopped(_ signals: Signals, _ service: GroupService) async {
         do throws(LoopError) {
-            let signal = try await signals.next()
-            log.info("stopping on signal \(signal)")
+            var signal = try await signals.next()
+            while signal == SIGHUP {
+                reloadOnSignal(service)
+                signal = try await signals.next()
+            }
+            log.log(JournalMessage(.stopping, "stopping on signal \(signal)"))
         } catch {
             log.error("stopping, because signals cannot be received: \(error)")
         }
     }
 
-    private func tell(_ states: ServiceState...) {
+    func tell(_ states: ServiceState...) {
         for state in states {
             do throws(SystemdError) { try manager.notify(state) } catch { log.warning("\(error)") }
         }

@@ -4,9 +4,19 @@ import Config
 import Grouping
 import Host
 import Registry
+import Service
+import Systemd
+import Takeover
 
 extension BackendPolicy {
-    /// The policy that the configuration or the command line names.
+    /// The policy of the configuration.
+    init(_ configuration: Configuration) {
+        self.init(configuration.backend)
+        guard !configuration.hostBridges.isEmpty else { return }
+        self = .byHostBridge(configuration.hostBridges.mapValues { BackendPolicy($0) }, otherwise: self)
+    }
+
+    /// The policy that one word names.
     init(_ choice: Config.BackendChoice) {
         switch choice {
         case .auto: self = .auto
@@ -18,17 +28,52 @@ extension BackendPolicy {
     }
 }
 
-extension Snapshot {
-    /// One line on how things stand.
+extension GroupService {
+    /// One line on how things stand: groups, claimed, degraded, blocked.
     var statusLine: String {
+        let groups = snapshot.groups
         let isolated = groups.count { $0.group.isolation.isIsolated }
-        let held = groups.count { $0.state == .orphaned }
-        let claimed = groups.count { $0.claim != nil }
-        let degraded = groups.count { ["degraded", "restoring"].contains($0.state.name) }
-        return "\(groups.count) groups (\(isolated) isolated) of \(inventory.devices.count) devices"
-            + (claimed > 0 ? ", \(claimed) claimed" : "") + (degraded > 0 ? ", \(degraded) degraded or restoring" : "")
-            + (held > 0 ? ", \(held) on vfio drivers without a claim" : "")
-            + (isolated == 0 && !inventory.devices.isEmpty ? "; no IOMMU isolates any device" : "")
+        func part(_ count: Int, _ words: String) -> String { count > 0 ? ", \(count) \(words)" : "" }
+        func states(_ names: String...) -> Int { groups.count { names.contains($0.state.name) } }
+        let blocked = takeover?.operations.values.count { $0.isBlocked } ?? 0
+        return "\(groups.count) groups (\(isolated) isolated) of \(snapshot.inventory.devices.count) devices"
+            + part(groups.count { $0.claim != nil }, "claimed") + part(states("degraded"), "degraded")
+            + part(states("restoring"), "restoring") + part(blocked, "blocked in the kernel")
+            + part(states("quarantined"), "in quarantine")
+            + part(states("orphaned"), "on vfio drivers without a claim")
+            + part(reservationsMissing, "reservations not taken")
+            + (isolated == 0 && !snapshot.inventory.devices.isEmpty ? "; no IOMMU isolates any device" : "")
+    }
+}
+
+extension Logger {
+    /// Says what changed: at the level of its kind what an administrator should find, and all else as what goes on.
+    func log(_ event: RegistryEvent, in snapshot: Snapshot) {
+        let fields =
+            (event.group.map { [JournalMessage.Field(.group, $0.text)] } ?? [])
+            + (event.claim.map { [.init(.claim, $0)] } ?? [])
+            + (event.member.map { [.init(.device, $0.description)] } ?? [])
+        if let kind = event.messageKind(in: snapshot) {
+            log(JournalMessage(kind, "\(event)", fields))
+        } else {
+            log(.info, "\(event)", fields)
+        }
+    }
+}
+
+extension RegistryEvent {
+    /// What an administrator finds it as; nil for what goes on all the time, or is told by who caused it.
+    fileprivate func messageKind(in snapshot: Snapshot) -> MessageKind? {
+        let state = group.flatMap { snapshot.group($0) }?.state
+        switch (kind, state) {
+        case (.degraded, .degraded?): return .groupDegraded
+        // On its way back a group has nothing to lose but the trust in it.
+        case (.degraded, _): return .quarantined
+        case (.groupStateChanged, .restoring?): return .restoreDelayed
+        case (.removalRequested, _): return .removalRequested
+        case (.claimRemoved, _): return .claimEnded
+        default: return nil
+        }
     }
 }
 

@@ -12,6 +12,10 @@ struct Options {
         case serve
         /// Print the groups as ListGroups would list them, and end.
         case printGroups
+        /// Say what is wrong with the configuration, and end.
+        case checkConfiguration
+        /// Print the reservations of the configuration, one a line, and end.
+        case printReservations
     }
 
     /// What went wrong, or what was asked for instead of a daemon: an exit code and text for stdout or stderr.
@@ -40,6 +44,9 @@ struct Options {
           --simulate=PATH      look at the machine captured below PATH, a folder that holds sys/, or in the
                                snapshot PATH, a file; or at the built-in machine with the word demo
           --print-groups       print all groups as JSON and end
+          --check-config       say what is wrong with the configuration, and end; 1 when something is
+          --print-reservations print what the configuration reserves, without reading the host, and end; a line
+                               each: name, group or device, which one, vendor:device or -, with tabs between
           --version            print the version and end
           -h, --help           print this and end
         """
@@ -48,7 +55,7 @@ struct Options {
 
     /// The long options, in the order of getopt's table.
     private enum Name: Int32, CaseIterable {
-        case socket, config, backend, simulate, printGroups, version, help
+        case socket, config, backend, simulate, printGroups, checkConfig, printReservations, version, help
 
         var text: StaticString {
             switch self {
@@ -57,6 +64,8 @@ struct Options {
             case .backend: "backend"
             case .simulate: "simulate"
             case .printGroups: "print-groups"
+            case .checkConfig: "check-config"
+            case .printReservations: "print-reservations"
             case .version: "version"
             case .help: "help"
             }
@@ -98,6 +107,8 @@ struct Options {
             case .config: configuration = try Self.nonEmpty(value, "--config", "a file")
             case .simulate: simulate = try Self.nonEmpty(value, "--simulate", "a folder, a file, or the word demo")
             case .printGroups: mode = .printGroups
+            case .checkConfig: mode = .checkConfiguration
+            case .printReservations: mode = .printReservations
             case .backend:
                 guard let choice = BackendChoice(rawValue: value) else {
                     throw Ending(

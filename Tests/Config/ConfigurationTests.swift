@@ -89,7 +89,8 @@ struct ConfigurationTests {
                 "0.conf:5: no '=' in 'nonsense'; write Key=Value, or begin the line with # to make it a comment",
                 "0.conf:6: no key before '=' in '=value'; write Key=Value",
                 "0.conf:7: Socket='relative' is no absolute path; begin it with / and write it without quotes",
-                "0.conf:8: unknown section 'Deamon'; known: [Daemon], and names of your own that begin with X-",
+                "0.conf:8: unknown section 'Deamon'; known: [Access], [Daemon], [HostBridge pciDDDD:BB], [Limits], "
+                    + "[Reservation NAME], [Timing], and names of your own that begin with X-",
                 "1.conf:3: '[Daemon' is no section header; write [Name] alone on the line",
                 "1.conf:6: StateDirectory='/a/../b' has an empty part, '.' or '..' in it; write the path without them",
             ]

@@ -79,6 +79,14 @@ struct ControlTests {
             let printed = try await Program.run("vfiogroupd", ["--simulate", "demo", "--print-groups"])
             #expect(try JSONValue(parsing: printed.output) == value)
         }
+        if arguments.first == "show" {
+            guard case .array(let members)? = value["resets"] else {
+                Issue.record("no resets in \(value)")
+                return
+            }
+            #expect(members.map { $0["address"]?["name"] } == ["0000:01:00.0", "0000:01:00.1"])
+            #expect(members.allSatisfy { $0["methods"] == ["flr"] && $0["bus"]?["name"] == "0000:01" })
+        }
         try await daemon.stop()
     }
 
@@ -135,6 +143,21 @@ struct ControlTests {
         let nowhere = try await daemon.control("snapshot", "--output", daemon.folder.path + "/no/where")
         #expect(nowhere.code == 1)
         #expect(nowhere.errors.contains("cannot be written"))
+        try await daemon.stop()
+    }
+
+    @Test("puts serial numbers into a snapshot when they are asked for, and only then")
+    func serialNumbers() async throws {
+        let number = #""serialNumber":"00-1b-21-ff-ff-3a-c5-10""#
+        let demo = try await RunningDaemon()
+        let printed = try await demo.control("snapshot").output
+        try await demo.stop()
+        let start = try #require(printed.range(of: #""function":{"#))
+        demo.folder.write("machine.json", printed.replacingCharacters(in: start, with: #""function":{\#(number),"#))
+        let daemon = try await RunningDaemon(simulate: demo.folder.path + "/machine.json")
+        let with = try await daemon.control("snapshot", "--serial-numbers").output
+        #expect(with.components(separatedBy: number).count == 2)
+        #expect(try await daemon.control("snapshot").output == printed)
         try await daemon.stop()
     }
 

@@ -106,6 +106,26 @@ struct DaemonTests {
         #expect(outcome.errors.contains("x.conf:3: "))
     }
 
+    @Test("a configuration can be checked, and its reservations printed, without a host")
+    func configurationAlone() async throws {
+        let folder = TemporaryFolder()
+        let file = folder.path + "/x.conf"
+        folder.write("x.conf", "[Reservation gaming]\nDevice=01:00.0\n[Reservation net]\nGroup=pci0000-00_06.0\n")
+        var outcome = try await Program.run("vfiogroupd", ["--config", file, "--check-config"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output == "the configuration has no mistakes (\(file))\n")
+        outcome = try await Program.run("vfiogroupd", ["--config", file, "--print-reservations"])
+        #expect(outcome.code == 0)
+        #expect(outcome.output == "gaming\tdevice\t0000:01:00.0\t-\nnet\tgroup\tpci0000-00_06.0\t-\n")
+        folder.write("x.conf", "[Daemon]\nBackend=nonsense\n[Reservation x]\n")
+        for option in ["--check-config", "--print-reservations"] {
+            outcome = try await Program.run("vfiogroupd", ["--config", file, option])
+            #expect(outcome.code == 1)
+            #expect(outcome.output.isEmpty)
+            #expect(outcome.errors.split(separator: "\n").map { $0.hasPrefix("\(file):") } == [true, true])
+        }
+    }
+
     @Test("it ends on SIGTERM with 0, and removes its socket")
     func termination() async throws {
         let daemon = try await RunningDaemon()

@@ -50,7 +50,7 @@ struct ServiceManagerTests {
 }
 
 /// What the daemon tells its service manager.
-private final class NotifySocket: Sendable {
+final class NotifySocket: Sendable {
     let path: String
     private let folder = TemporaryFolder()
     private let descriptor: Int32

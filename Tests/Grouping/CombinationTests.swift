@@ -21,6 +21,22 @@ struct CombinationTests {
         #expect(grouping.disagreements.map(\.group.text) == ["pci0000-00"])
     }
 
+    @Test("host bridges may have backends of their own beside the one for all others")
+    func byHostBridge() throws {
+        let inventory = machine(
+            pciDevice("0000:00:01.0", group: 1), pciDevice("0000:00:02.0", group: 2),
+            pciDevice("0001:00:01.0", group: 3),
+            pciDevice("0001:00:02.0", group: 4), pciDevice("0002:00:01.0", group: 5))
+        let second = HostBridgeID(domain: 1, bus: 0)
+        let policy = BackendPolicy.byHostBridge(
+            [second: .forced(.hostBridge), HostBridgeID(domain: 2, bus: 0): .auto], otherwise: .forced(.kernel))
+        let grouping = Grouping(inventory, policy: policy)
+        #expect(
+            grouping.groups.map(\.id.text) == ["pci0000-00_01.0", "pci0000-00_02.0", "pci0001-00", "pci0002-00_01.0"])
+        #expect(grouping.choices[second]?.backend == .hostBridge)
+        #expect(grouping.choices[HostBridgeID(domain: 2, bus: 0)]?.reason.contains("forced") == false)
+    }
+
     @Test("what a host bridge holds together and the kernel keeps apart is told")
     func coarser() {
         let inventory = machine(pciDevice("0000:00:01.0", group: 1), pciDevice("0000:00:02.0", group: 2))

@@ -48,23 +48,3 @@ func isolated(_ devices: [Device]) -> [Device] {
         return device
     }
 }
-
-extension Inventory {
-    /// The machine as a reader sees it who could read no configuration space.
-    var unreadable: Inventory {
-        Inventory(
-            kernel: kernel, commandLine: commandLine, hostBridges: hostBridges, devices: devices.map(\.unreadable),
-            kernelGroups: kernelGroups)
-    }
-}
-
-extension Device {
-    /// The device as a reader sees it who could read nothing of its capabilities.
-    var unreadable: Device {
-        var device = self
-        guard var function = device.pci else { return device }
-        function.capabilities = FunctionCapabilities(unknown: .headerOnly)
-        device.kind = .pci(function)
-        return device
-    }
-}

@@ -98,7 +98,8 @@ struct LinuxHostTests {
         let file = sysfs.root + "/" + sysfs.path(of: "0000:00:01.0") + "/driver_override"
         unlink(file)
         #expect(mkfifo(file, 0o600) == 0)
-        let host = LinuxHost(root: sysfs.root, patience: .seconds(30))
+        // Longer than the loop can be busy with other tests: the read is not to end before the lock is released.
+        let host = LinuxHost(root: sysfs.root, patience: .seconds(3600))
         var isRead = false
         let reading = EventLoop.main.spawn {
             let inventory = try? await host.readInventory()

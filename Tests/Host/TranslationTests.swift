@@ -95,7 +95,7 @@ struct TranslationTests {
         let inventory = try await LinuxHost(root: sysfs.root).readInventory()
         #expect(inventory.devices.count == 1 && inventory.commandLine?.parameters == ["intel_iommu=on"])
         var writer = JSONWriter()
-        inventory.snapshot.write(to: &writer)
+        inventory.snapshot().write(to: &writer)
         let text = String(decoding: writer.bytes, as: UTF8.self)
         for secret in secrets { #expect(!text.contains(secret), "\(secret)") }
         // The bytes as numbers, too.

@@ -232,3 +232,19 @@ struct FunctionCapabilitiesTests {
         }
     }
 }
+
+@Suite("Serial numbers", .timeLimit(.minutes(5)))
+struct SerialNumberTests {
+    @Test("are written as lspci writes them, and are none where the space ends or has none")
+    func serialNumber() {
+        var config = ConfigBuilder()
+        config.extended(0x03, at: 0x100)
+        config.doubleWord(0x104, 0xffa5_b6c7)
+        config.doubleWord(0x108, 0x001b_21ff)
+        #expect(ConfigSpace(config.bytes).serialNumber == "00-1b-21-ff-ff-a5-b6-c7")
+        #expect(ConfigSpace(Array(config.bytes[..<0x10a])).serialNumber == nil)
+        #expect(ConfigSpace(ConfigBuilder().bytes).serialNumber == nil)
+        #expect(ConfigSpace([]).serialNumber == nil)
+        #expect(ConfigSpace([UInt8](repeating: 0xff, count: 4096)).serialNumber == nil)
+    }
+}

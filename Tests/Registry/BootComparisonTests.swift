@@ -27,7 +27,7 @@ struct BootComparisonTests {
     func same() {
         let before = boot(port, card(group: 2))
         let after = BootComparison(of: before, with: boot(port, card(group: 2), id: "b"))
-        #expect(after.changes.isEmpty && after.sentences.isEmpty && after.replacements.isEmpty)
+        #expect(after.changes.isEmpty && after.sentences.isEmpty)
         #expect(after.kernel == "6.12.0")
     }
 
@@ -56,6 +56,18 @@ struct BootComparisonTests {
         #expect(comparison.changes.first?.groups == ["pci0000-00_01.0", "pci0000-00_01.0_00.0"])
     }
 
+    @Test("the causes of a split and of a new member are what the explanation says, where nothing greater changed")
+    func causes() {
+        let together = boot(port, card(group: 1))
+        let apart = boot(port, card(group: 2), id: "b")
+        let split = BootComparison(of: together, with: apart, separate: { "\($0) is not \($1)" })
+        #expect(split.changes.map(\.cause) == ["pci0000-00_01.0 is not pci0000-00_01.0_00.0"])
+        let more = boot(port, card(group: 1), card("0000:01:00.1", group: 1), id: "b")
+        let appeared = BootComparison(of: together, with: more, explain: { "because of \($0)" })
+        #expect(appeared.changes.map(\.kind) == [.appeared])
+        #expect(appeared.changes.first?.cause == "because of pci0000-00_01.0")
+    }
+
     @Test("groups and devices that came and went are named")
     func cameAndWent() {
         let more = boot(port, card(group: 2), card("0000:01:00.1", group: 2), id: "b")
@@ -75,7 +87,6 @@ struct BootComparisonTests {
             of: boot(port, card(group: 2)), with: boot(port, card("0000:05:00.0", group: 7), id: "b"))
         #expect(comparison.changes.map(\.kind) == [.renumbered, .renumbered])
         #expect(comparison.changes.last?.sentence == "0000:05:00.0 had the address 0000:01:00.0")
-        #expect(comparison.replacements.isEmpty)
     }
 
     @Test("another device in the place of one is told with both identities")
@@ -83,7 +94,41 @@ struct BootComparisonTests {
         let comparison = BootComparison(
             of: boot(port, card(group: 2)), with: boot(port, card(group: 2, device: 0x1533), id: "b"))
         #expect(comparison.changes.map(\.kind) == [.replaced])
-        #expect(comparison.replacements["0000:01:00.0"] == .init(before: "8086:10d3", now: "8086:1533"))
+        #expect(comparison.changes.first?.sentence == "0000:01:00.0 is another device: 8086:1533, and was 8086:10d3")
+    }
+}
+
+@Suite("The devices that are meant by their places", .timeLimit(.minutes(5)))
+struct KnownDevicesTests {
+    private func card(_ id: UInt16, address: String = "0000:01:00.0") -> Device {
+        var card = pciDevice(address, parent: "0000:00:01.0", group: 2)
+        if var function = card.pci {
+            function.identification.deviceID = id
+            card.kind = .pci(function)
+        }
+        return card
+    }
+
+    private func inventory(_ card: Device) -> Inventory {
+        machine(pciDevice("0000:00:01.0", group: 1, isBridge: true), card)
+    }
+
+    @Test("another device is told from the one of the last boot, wherever bus numbers shift it, until it is accepted")
+    func replacement() {
+        let before = RememberedBoot(Registry(inventory(card(0x10d3)), policy: .auto).snapshot, bootID: "a")
+        var known = KnownDevices(lastBoot: before, accepted: [:])
+        func replacement(_ device: Device) -> KnownDevices.Replacement? {
+            known.replacement(of: device, in: inventory(device))
+        }
+        #expect(replacement(card(0x10d3, address: "0000:05:00.0")) == nil)
+        let other = card(0x1533, address: "0000:05:00.0")
+        #expect(replacement(other) == .init(before: "8086:10d3", now: "8086:1533"))
+        known.accept(other, in: inventory(other))
+        #expect(replacement(other) == nil)
+        #expect(replacement(card(0x10d3)) == .init(before: "8086:1533", now: "8086:10d3"))
+        #expect(KnownDevices().replacement(of: other, in: inventory(other)) == nil)
+        known = KnownDevices(lastBoot: before, accepted: known.accepted)
+        #expect(replacement(other) == nil)
     }
 }
 

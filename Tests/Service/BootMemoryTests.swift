@@ -72,7 +72,27 @@ struct BootMemoryTests {
         await fixture.stop()
     }
 
-    @Test("a claim of a device that is another one than in the last boot is refused with both, unless it is forced")
+    @Test("what was accepted is known through restarts in its boot alone, and a file that cannot be used is told of")
+    func accepted() throws {
+        let folder = TemporaryFolder()
+        let memory = BootMemory(path: folder.path)
+        var problems: [String] = []
+        func accepted(_ boot: String) throws -> [String: String] {
+            try memory.accepted(inBoot: boot) { problems.append($0) }
+        }
+        #expect(try accepted("a") == [:])
+        try memory.save(accepted: ["pci0000-00_01.0_00.0": "8086:10d3"], inBoot: "a")
+        #expect(try accepted("a") == ["pci0000-00_01.0_00.0": "8086:10d3"])
+        #expect(try accepted("b") == [:])
+        #expect(problems == [])
+        for text in ["{", #"{"version":2,"bootId":"a","devices":{}}"#, #"{"version":1,"bootId":"a"}"#] {
+            folder.write("accepted.json", text)
+            #expect(try accepted("a") == [:])
+        }
+        #expect(problems.count == 3)
+    }
+
+    @Test("a claim of another device than in the last boot is refused with both, until it was forced once in this boot")
     @LoopActor func refused() async throws {
         let host = SimulatedHost(name: "a test", inventory: before)
         let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
@@ -83,21 +103,34 @@ struct BootMemoryTests {
         earlier.groups[1].members[0].identity = "10de:2684"
         try memory.save(earlier)
         try service.rememberBoot(in: memory) { Issue.record("\($0)") }
-        let takeover = try #require(service.takeover)
         let process = try #require(host.process(getpid()))
         let owner = Owner(uid: 0, gid: 0, process: process, command: "test")
         let device = DeviceAddress.pci(try #require(.init("0000:01:00.0")))
-        var request = ClaimRequest([.device(device)], lifetime: .manual)
-        do throws(TakeoverError) {
-            _ = try await takeover.claim(request, for: owner)
-            Issue.record("it was claimed")
-        } catch {
-            guard case .inUse(let uses) = error else { throw error }
-            #expect(uses == [DeviceUse(device, .replaced(before: "10de:2684", now: "8086:10d3"))])
-            #expect(uses[0].reason == "it is another device than in the last boot: 8086:10d3 now, 10de:2684 then")
+        func claim(_ service: GroupService, force: [DeviceAddress] = []) async throws -> [DeviceUse] {
+            let request = ClaimRequest([.device(device)], lifetime: .manual, force: force)
+            guard let takeover = service.takeover else { return [] }
+            do throws(TakeoverError) {
+                let granted = try await takeover.claim(request, for: owner)
+                _ = try await takeover.release(granted.claim.claim.id)
+                return []
+            } catch {
+                guard case .inUse(let uses) = error else { throw error }
+                return uses
+            }
         }
-        request.force = [device]
-        _ = try await takeover.claim(request, for: owner)
-        takeover.stop()
+        let uses = [DeviceUse(device, .replaced(before: "10de:2684", now: "8086:10d3"))]
+        #expect(try await claim(service) == uses)
+        #expect(uses[0].reason == "it is another device than in the last boot: 8086:10d3 now, 10de:2684 then")
+        #expect(try await claim(service) == uses)
+        #expect(try await claim(service, force: [device]) == [])
+        #expect(try await claim(service) == [])
+        service.takeover?.stop()
+
+        let restarted = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
+        try restarted.beginTakeover(journal: JournalInMemory()) { _ in }
+        try restarted.rememberBoot(in: memory) { Issue.record("\($0)") }
+        #expect(restarted.lastBoot?.changes.map(\.kind) == [.replaced])
+        #expect(try await claim(restarted) == [])
+        restarted.takeover?.stop()
     }
 }

@@ -40,6 +40,26 @@ public func machine(_ devices: [Device], kernel: String? = nil) -> Inventory {
         kernelGroups: Set(devices.compactMap(\.kernelGroup)).map { KernelGroup(number: $0) })
 }
 
+extension Inventory {
+    /// The machine as a reader sees it who could read no configuration space.
+    public var unreadable: Inventory {
+        Inventory(
+            kernel: kernel, commandLine: commandLine, hostBridges: hostBridges, devices: devices.map(\.unreadable),
+            kernelGroups: kernelGroups)
+    }
+}
+
+extension Device {
+    /// The device as a reader sees it who could read nothing of its capabilities.
+    public var unreadable: Device {
+        var device = self
+        guard var function = device.pci else { return device }
+        function.capabilities = FunctionCapabilities(unknown: .headerOnly)
+        device.kind = .pci(function)
+        return device
+    }
+}
+
 /// Random numbers that are the same in every run (SplitMix64).
 public struct Generator: RandomNumberGenerator {
     var state: UInt64

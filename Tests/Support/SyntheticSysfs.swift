@@ -20,15 +20,16 @@ public final class SyntheticSysfs: Sendable {
 
     /// Adds a function below a host bridge (`pci0000:00`), a bridge's address, or any folder below sys.
     public func add(
-        _ address: String, below parent: String, classCode: UInt32 = 0x020000, config: [UInt8]? = nil,
+        _ address: String, below parent: String, id: UInt32 = 0x8086_10d3, classCode: UInt32 = 0x020000,
+        config: [UInt8]? = nil,
         driver: String? = nil, kernelGroup: Int? = nil, driverOverride: String? = "(null)"
     ) {
         let above = paths.withLock { $0[parent] } ?? (parent.hasPrefix("pci") ? "devices/\(parent)" : parent)
         let path = above + "/" + address
         paths.withLock { $0[address] = path }
         let files = "sys/" + path + "/"
-        folder.write(files + "vendor", "0x8086\n")
-        folder.write(files + "device", "0x10d3\n")
+        folder.write(files + "vendor", "0x" + String(format: "%04x", id >> 16) + "\n")
+        folder.write(files + "device", "0x" + String(format: "%04x", id & 0xffff) + "\n")
         folder.write(files + "class", "0x" + String(format: "%06x", classCode) + "\n")
         folder.write(files + "revision", "0x01\n")
         folder.write(files + "numa_node", "-1\n")

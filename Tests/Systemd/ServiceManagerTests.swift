@@ -1,6 +1,7 @@
 // What the service manager is told, and what it passes. libsystemd reads the environment, so whatever sets that runs
 // in a process of its own: setenv in a process with several threads is a race with every getenv.
 
+import EventLoop
 import Foundation
 import Testing
 
@@ -12,6 +13,7 @@ struct ServiceManagerTests {
     func notificationText() {
         #expect(ServiceState.text(of: [.ready, .status("9 groups")]) == "READY=1\nSTATUS=9 groups")
         #expect(ServiceState.text(of: [.stopping, .errno(ENODEV)]) == "STOPPING=1\nERRNO=19")
+        #expect(ServiceState.text(of: [.reloading(microseconds: 7)]) == "RELOADING=1\nMONOTONIC_USEC=7")
     }
 
     @Test("a status cannot become a second assignment")
@@ -29,14 +31,17 @@ struct ServiceManagerTests {
     @Test("notifications reach NOTIFY_SOCKET as one datagram a call")
     func notifies() async {
         await #expect(processExitsWith: .success) {
-            let manager = try LocalSocket(SOCK_DGRAM)
-            setenv("NOTIFY_SOCKET", manager.path, 1)
-            #expect(try ServiceManager().notify(.ready, .status("9 groups")))
-            #expect(try ServiceManager().notify(.stopping))
-            #expect(try !ServiceManager().notify())
-            #expect(manager.received() == "READY=1\nSTATUS=9 groups")
-            #expect(manager.received() == "STOPPING=1")
-            #expect(manager.received() == nil)
+            try await onLoop {
+                let socket = try LocalSocket(SOCK_DGRAM)
+                setenv("NOTIFY_SOCKET", socket.path, 1)
+                let manager = ServiceManager()
+                #expect(try manager.notify(.ready, .status("9 groups")))
+                #expect(try manager.notify(.stopping))
+                #expect(try !manager.notify())
+                #expect(socket.received() == "READY=1\nSTATUS=9 groups")
+                #expect(socket.received() == "STOPPING=1")
+                #expect(socket.received() == nil)
+            }
         }
     }
 
@@ -45,10 +50,17 @@ struct ServiceManagerTests {
         await #expect(processExitsWith: .success) {
             unsetenv("NOTIFY_SOCKET")
             unsetenv("LISTEN_FDS")
-            let told = try ServiceManager().notify(.ready)
-            #expect(!told)
-            let passed = try ServiceManager().takeListenDescriptors()
-            #expect(passed == [])
+            unsetenv("WATCHDOG_USEC")
+            try await onLoop {
+                let manager = ServiceManager()
+                let told = try manager.notify(.ready)
+                #expect(!told)
+                let passed = try manager.takeListenDescriptors()
+                #expect(passed == [])
+                #expect(manager.store() == nil)
+                #expect(manager.feedWatchdog() == nil)
+                #expect(manager.extendTimeout() == nil)
+            }
         }
     }
 
@@ -56,7 +68,82 @@ struct ServiceManagerTests {
     func managerGone() async {
         await #expect(processExitsWith: .success) {
             setenv("NOTIFY_SOCKET", "/nonexistent/notify", 1)
-            #expect(throws: SystemdError.notNotified(errno: ENOENT)) { try ServiceManager().notify(.ready) }
+            try await onLoop {
+                #expect(throws: SystemdError.notNotified(errno: ENOENT)) { try ServiceManager().notify(.ready) }
+            }
+        }
+    }
+
+    @Test("a manager that does not keep up holds nothing up, and is told all but old statuses in their order")
+    func managerBusy() async {
+        await #expect(processExitsWith: .success) {
+            try await onLoop {
+                let socket = try LocalSocket(SOCK_DGRAM)
+                setenv("NOTIFY_SOCKET", socket.path, 1)
+                let manager = ServiceManager()
+                for number in 0..<2000 { try manager.notify(.errno(Int32(number)), .status("\(number)")) }
+                for number in 0..<2000 { try manager.notify(.status("busy \(number)")) }
+                try manager.notify(.stopping)
+                var told: [String] = []
+                let deadline = MonotonicTime.now + .seconds(60)
+                while told.last != "STOPPING=1", .now < deadline {
+                    while let text = socket.received() { told.append(text) }
+                    await EventLoop.main.yield()
+                }
+                #expect(
+                    told == (0..<2000).map { "ERRNO=\($0)\nSTATUS=\($0)" } + ["STATUS=busy 1999", "STOPPING=1"])
+            }
+        }
+    }
+
+    @Test("the watchdog is fed twice as often as it wants to be, by the loop alone")
+    func watchdog() async {
+        await #expect(processExitsWith: .success) {
+            try await onLoop {
+                let socket = try LocalSocket(SOCK_DGRAM)
+                setenv("NOTIFY_SOCKET", socket.path, 1)
+                setenv("WATCHDOG_PID", "\(getpid())", 1)
+                setenv("WATCHDOG_USEC", "100000", 1)
+                let task = try #require(ServiceManager().feedWatchdog())
+                #expect(getenv("WATCHDOG_USEC") == nil)
+                var count = 0
+                let deadline = MonotonicTime.now + .seconds(60)
+                while count < 3, .now < deadline {
+                    while let text = socket.received() {
+                        #expect(text == "WATCHDOG=1")
+                        count += 1
+                    }
+                    await EventLoop.main.yield()
+                }
+                #expect(count >= 3)
+                // Stuck for longer than the watchdog waits.
+                while socket.received() != nil {}
+                usleep(200_000)
+                #expect(socket.received() == nil)
+                task.cancel()
+            }
+        }
+    }
+
+    @Test("a start or an end that takes long is given more time again and again")
+    func extendsTimeout() async {
+        #expect(ServiceState.text(of: [.extendTimeout(.seconds(30))]) == "EXTEND_TIMEOUT_USEC=30000000")
+        await #expect(processExitsWith: .success) {
+            try await onLoop {
+                let socket = try LocalSocket(SOCK_DGRAM)
+                setenv("NOTIFY_SOCKET", socket.path, 1)
+                let manager = ServiceManager()
+                let task = manager.telling(
+                    .extendTimeout(.seconds(1)), every: .milliseconds(1), after: .milliseconds(1))
+                var count = 0
+                let deadline = MonotonicTime.now + .seconds(60)
+                while count < 3, .now < deadline {
+                    if socket.received() == "EXTEND_TIMEOUT_USEC=1000000" { count += 1 }
+                    await EventLoop.main.yield()
+                }
+                #expect(count == 3)
+                task.cancel()
+            }
         }
     }
 

@@ -40,7 +40,9 @@ struct ConsumerNeedsTests {
         let needs = ConsumerNeeds(of: claim, guestMemory: nil, in: daemon.registry.snapshot)
         #expect(
             needs.resets == [
-                .init(name: "0000:02", devices: TestMachine.triple + [stranger.address], unclaimed: [stranger.address])
+                .init(
+                    kind: .bus, name: "0000:02", devices: TestMachine.triple + [stranger.address],
+                    unclaimed: [stranger.address])
             ])
     }
 }

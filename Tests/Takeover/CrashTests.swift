@@ -59,6 +59,9 @@ struct CrashRun {
 
     private var member: DeviceAddress { CrashScenario.member(ofSize: size) }
     private var companion: DeviceAddress { CrashScenario.companion(ofSize: size) }
+    private var companionGroup: Int { size == 1 ? 4 : 2 }
+    /// Whether the companion's group is held from beginning to end.
+    private var holdsCompanion: Bool { scenario == .attach || scenario == .detach }
 
     /// What a udev rule may have made of nodes.
     private static let byRule = NodePermissions(uid: 0, gid: 7, mode: 0o660)
@@ -137,7 +140,14 @@ struct CrashRun {
     }
 
     /// A new daemon takes over; what is wrong when it has done what it does.
-    func verify(mayBeQuarantined: Bool = false) async throws -> [String] {
+    ///
+    /// - Parameter canLoseStore: a descriptor may not have reached the store.
+    func verify(mayBeQuarantined: Bool = false, canLoseStore: Bool = false) async throws -> [String] {
+        var wrong: [String] = []
+        if holdsCompanion, !canLoseStore {
+            machine.host.collectClosedFiles()
+            if !machine.host.kernel.isOwned(companionGroup) { wrong.append("the companion is not owned meanwhile") }
+        }
         let daemon = try await machine.start()
         await machine.settle(daemon)
         if mayBeQuarantined {
@@ -145,7 +155,6 @@ struct CrashRun {
         }
         let after = try await machine.bindings()
         let kernel = machine.host.kernel
-        var wrong: [String] = []
         for group in daemon.registry.snapshot.groups {
             let claims = daemon.takeover.views.filter { $0.claim.groups.contains { $0.id == group.id } }
             guard let claim = claims.first else {
@@ -189,6 +198,7 @@ struct CrashRun {
         if left != JournalContents() { wrong.append("on record is still \(left)") }
         daemon.kill()
         await machine.settle(daemon, within: .seconds(1))
+        if !machine.store.names.isEmpty { wrong.append("in the store are still \(machine.store.names)") }
         return wrong
     }
 }
@@ -237,7 +247,7 @@ struct CrashTests {
                     #expect(unrestored == [], "one failure leaves nothing that the first try does not put back")
                 }
                 // The failure of a reset is for an administrator to look at.
-                let wrong = try await run.verify(mayBeQuarantined: true)
+                let wrong = try await run.verify(mayBeQuarantined: true, canLoseStore: true)
                 #expect(wrong == [], "effect \(effects) of \(scenario) with \(size) members failed")
                 points += 1
                 if life.effects < effects { break }

@@ -43,7 +43,8 @@ struct InterruptTests {
             machine.host.perform { $0.interrupts = InterruptRemapping(isOn: false) }
             let before = try await machine.bindings()
             let daemon = try await machine.start()
-            guard case .failure(.failed(let failure, unrestored: [])) = await machine.claim(daemon, TestMachine.triple[0])
+            guard
+                case .failure(.failed(let failure, unrestored: [])) = await machine.claim(daemon, TestMachine.triple[0])
             else {
                 Issue.record("it did not fail")
                 return

@@ -36,7 +36,7 @@ struct JournalTests {
         return Claim(
             id: "claim-1", name: "ü\n", owner: Owner(uid: .max, gid: 0, process: ProcessIdentity(pid: 1, startTime: 2)),
             since: 1_800_000_000, lifetime: .process, access: .unbound, leftOut: [device("0000:01:00.1")],
-            groups: [group],
+            groups: [group], ioas: 7,
             unownedMoments: [UnownedMoment(group: group.id, since: 7, seconds: 0.25, cause: "why")])
     }
 

@@ -76,7 +76,19 @@ final class MortalHost: Host {
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
     func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
-    func awaitEnd(of process: ProcessIdentity) async throws(LoopError) { try await machine.awaitEnd(of: process) }
+    func open(_ process: ProcessIdentity) -> KernelFile? {
+        let file = machine.open(process)
+        if let file { opened(file) }
+        return file
+    }
+    func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool {
+        opened(file)
+        return machine.recognizes(file, as: node)
+    }
+    func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool {
+        opened(file)
+        return machine.recognizes(file, as: process)
+    }
 
     func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding? {
         activity += 1
@@ -157,11 +169,88 @@ final class MortalJournal: ClaimJournal {
     func load() throws(JournalError) -> JournalContents { try folder.load() }
 }
 
+/// A store of descriptors that outlives its daemons, as a service manager's does.
+@LoopActor
+final class MachineStore {
+    /// By name, in the order in which they came.
+    private(set) var kept: [(name: String, file: KernelFile)] = []
+    var capacity = 4096
+
+    var names: [String] { kept.map(\.name) }
+
+    func keep(_ descriptor: Int32, as name: String) {
+        let copy = dup(descriptor)
+        guard copy >= 0, kept.count < capacity else { return }
+        kept.append((name, KernelFile(owning: copy)))
+    }
+
+    func drop(_ name: String) {
+        for entry in kept where entry.name == name { entry.file.letGo() }
+        kept.removeAll { $0.name == name }
+    }
+
+    /// Copies of all, for a daemon that starts.
+    func passed() -> [StoredDescriptor] {
+        kept.map { StoredDescriptor(name: $0.name, descriptor: dup($0.file.number)) }
+    }
+}
+
+/// The store as a daemon sees it while it lives. What it is told to drop it drops later, also when the daemon is gone.
+@LoopActor
+final class MortalStore: DescriptorStore {
+    let store: MachineStore
+    let life: Life
+    nonisolated let capacity: Int
+    nonisolated let keeper: Int32 = 1
+    /// It is told things and does nothing.
+    var isSilent = false
+    private var drops: [String] = []
+
+    init(_ store: MachineStore, _ life: Life) {
+        self.store = store
+        self.life = life
+        capacity = store.capacity
+    }
+
+    func keep(_ descriptor: Int32, as name: String) async throws(DescriptorStoreError) {
+        var isDone = false
+        life.affect(
+            {
+                doDrops()
+                store.keep(descriptor, as: name)
+                isDone = true
+            }, failing: {})
+        if !isDone { throw .init(reason: "it does not answer") }
+    }
+
+    func drop(_ name: String) {
+        let effect = { self.drops.append(name) }
+        life.affect(effect, failing: effect)
+        EventLoop.main.atEndOfTurn { self.doDrops() }
+    }
+
+    func settle() async throws(DescriptorStoreError) {
+        var isDone = false
+        if isSilent { throw .init(reason: "it does not answer") }
+        life.affect({ isDone = true }, failing: {})
+        // Whoever does not answer may still do what it was told.
+        doDrops()
+        if !isDone { throw .init(reason: "it does not answer") }
+    }
+
+    private func doDrops() {
+        guard !isSilent else { return }
+        for name in drops { store.drop(name) }
+        drops = []
+    }
+}
+
 /// A daemon: a registry and a takeover, which follow the host.
 @LoopActor
 final class MortalDaemon {
     let host: MortalHost
     let life: Life
+    let store: MortalStore
     let takeover: Takeover
     private(set) var registry: Registry
     /// What was told, in order.
@@ -171,20 +260,21 @@ final class MortalDaemon {
     private var following: Task<Void, Never>?
     private var isPublishing = false
 
-    init(_ machine: SimulatedHost, journal: String, _ life: Life = Life()) async throws {
+    init(_ machine: SimulatedHost, journal: String, store: MachineStore, _ life: Life = Life()) async throws {
         self.life = life
         host = MortalHost(machine, life)
         registry = Registry(try await host.readInventory(), policy: .auto)
         let inventory = registry.snapshot
+        self.store = MortalStore(store, life)
         takeover = Takeover(
-            host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life),
+            host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life), store: self.store,
             snapshot: { inventory })
         takeover.snapshot = { [unowned self] in registry.snapshot }
         takeover.onChange = { [unowned self] notices in take(notices) }
         takeover.onReport = { [unowned self] message in reports.append(message) }
         takeover.refresh = { [unowned self] in await refresh() }
         life.onDeath = { [weak self] in self?.die() }
-        try takeover.recover()
+        try takeover.recover(store.passed())
         following = EventLoop.main.spawn { [weak self, host] in
             while true {
                 do throws(LoopError) { try await host.awaitChange() } catch { return }

@@ -27,6 +27,7 @@ final class RandomWorld {
     private var clients: [ProcessIdentity] = []
     private var requests: [Task<Void, Never>] = []
     /// What consumers have open.
+    private let store = MachineStore()
     private var consumers: [[KernelFile]] = []
     /// What each device is when it is in no claim.
     private var expected: [DeviceAddress: DeviceBinding] = [:]
@@ -56,7 +57,7 @@ final class RandomWorld {
         configuration.overrideTakesDeviceLock = seed % 2 == 0
         host = SimulatedHost(name: "test", kernel: SimulatedKernel(inventory, configuration: configuration))
         host.clock = clock
-        daemon = try await MortalDaemon(host, journal: folder.path + "/claims")
+        daemon = try await MortalDaemon(host, journal: folder.path + "/claims", store: store)
         for _ in 0..<3 { clients.append(host.startProcess()) }
         for device in host.kernel.inventory.devices {
             expected[device.address] = try await host.readBinding(of: device.address)
@@ -274,7 +275,7 @@ final class RandomWorld {
         requests = []
         await turn(10)
         let life = effects.map { Life(.killedAfter($0)) } ?? Life()
-        guard let next = try? await MortalDaemon(host, journal: folder.path + "/claims", life) else {
+        guard let next = try? await MortalDaemon(host, journal: folder.path + "/claims", store: store, life) else {
             return fail("a daemon does not start")
         }
         daemon = next

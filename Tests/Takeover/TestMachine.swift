@@ -31,6 +31,7 @@ final class TestMachine {
     let host: SimulatedHost
     let clock = ManualClock()
     let folder = TemporaryFolder(inMemory: true)
+    let store = MachineStore()
     let client: ProcessIdentity
 
     init(kernel release: String? = nil, hasIOMMUFD: Bool = true) throws {
@@ -76,7 +77,7 @@ final class TestMachine {
     }
 
     func start(_ life: Life = Life()) async throws -> MortalDaemon {
-        try await MortalDaemon(host, journal: journal, life)
+        try await MortalDaemon(host, journal: journal, store: store, life)
     }
 
     /// All that a takeover changes, of every device.

@@ -1,12 +1,17 @@
 """Runs the shipped daemon on real kernels in emulated machines: `make test-vm`.
 
 Boots one machine for each kernel, topology and IOMMU that a test names, and runs in it, one after the other, all tests
-that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM or root.
+that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM; root is needed only where
+unprivileged user namespaces are not at hand, to make the disk once (see disk.py).
 
 To add a test, write a function into a file of `cases` (a new file is named in cases/__init__.py):
 
     @test({"rich": ("intel", "amd")}, {"small": ("intel",)})      # always; and with VM_FULL=1 also
     def a_claimed_group_is_on_vfio_pci(vm: Machine) -> None:
+        ...
+
+    @test({"small": ("intel",)}, userspace="systemd")             # in a whole Debian 12, with dpkg, apt, udev, systemctl
+    def systemd_starts_the_daemon(vm: Machine) -> None:
         ...
 
 `vm.guest` runs commands in the guest (`check`, `run`; what may block is `start`ed), `vm.daemon` is the daemon (`call`
@@ -15,6 +20,10 @@ A wait is `until(condition, "what for")` or `until_equal`, never a sleep. `inter
 /dev/iommu; a second `@test` with `{}` for always leaves the other kernel to VM_FULL=1, since CI has 12 minutes. Further
 programs for the guest are added in initramfs.py, its modules in kernels.py, a topology in topologies.py. A test leaves
 the machine as it found it.
+
+Under systemd, `vm.daemon` is the service that `make install` installs, enabled (`property("MainPID")` is what systemctl
+says of it), and `vm.reboot()` boots from the same disk again. Packages of the disk are named in disk.py, files that it has
+from every boot on lie in `root`, units that are masked stand in initramfs.py.
 """
 
 import argparse
@@ -28,6 +37,7 @@ import traceback
 import cache
 import cases  # noqa: F401 (registers the tests)
 import debian
+import disk
 import initramfs
 import kernels
 import suite
@@ -60,9 +70,30 @@ class Report:
         return 1 if self.failures or not self.passed else 0
 
 
-def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report: Report) -> None:
+class Images:
+    """What the machines of a kernel are booted with, made when the first of them needs it."""
+
+    def __init__(
+        self, kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, folder: pathlib.Path
+    ) -> None:
+        self._kernel = kernel
+        self._programs = programs
+        self._package = package
+        self._folder = folder
+        self._made: dict[str, tuple[pathlib.Path, pathlib.Path | None]] = {}
+
+    def of(self, userspace: str) -> tuple[pathlib.Path, pathlib.Path | None]:
+        """The initramfs, and the disk where there is one."""
+        if userspace not in self._made:
+            made = self._folder / f"{userspace}.cpio"
+            made.write_bytes(initramfs.build(self._kernel, self._programs, self._package, userspace))
+            self._made[userspace] = made, disk.image() if userspace == "systemd" else None
+        return self._made[userspace]
+
+
+def run_boot(boot: suite.Boot, images: Images, folder: pathlib.Path, report: Report) -> None:
     """Boots a machine and runs its tests; boots it again after each that failed, for those that are left."""
-    place = f"{boot.kernel.name} {boot.topology} {boot.iommu}"
+    place = str(boot.place)
     left = list(boot.tests)
     attempt = 0
     while left and not waiting.Run.is_over():
@@ -70,8 +101,9 @@ def run_boot(boot: suite.Boot, image: pathlib.Path, folder: pathlib.Path, report
         started = time.monotonic()
         logs = folder / f"{place.replace(' ', '-')}-{attempt}"
         try:
-            machine = Machine(boot.kernel, image, boot.topology, boot.iommu, boot.is_full, logs)
-        except MachineGone as gone:
+            first, root = images.of(boot.place.userspace)
+            machine = Machine(boot.place, first, root, boot.is_full, logs)
+        except (MachineGone, debian.Unreachable) as gone:
             reason = f"the machine did not come up: {gone}"
             for test in left:
                 report.fails(place, test.name, reason)
@@ -105,21 +137,21 @@ def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: path
     """All boots of a kernel."""
     boots = suite.plan(kernel, options.full, options.only)
     if not kernel.has_virtio_iommu:
-        left_out = sum(len(boot.tests) for boot in boots if boot.iommu == "virtio")
-        boots = [boot for boot in boots if boot.iommu != "virtio"]
+        left_out = sum(len(boot.tests) for boot in boots if boot.place.iommu == "virtio")
+        boots = [boot for boot in boots if boot.place.iommu != "virtio"]
         if left_out:
             print(f"VM virtio-iommu: SKIPPED {left_out} tests on {kernel.name} (the kernel of Debian's package has "
                   "no virtio-iommu driver)")
-    with tempfile.NamedTemporaryFile(prefix="vfiogroupd-vm-", suffix=".cpio") as image:
-        image.write(initramfs.build(kernel, options.programs))
-        image.flush()
+    with tempfile.TemporaryDirectory(prefix="vfiogroupd-vm-") as scratch:
+        images = Images(kernel, options.programs, options.package, pathlib.Path(scratch))
         for boot in boots:
-            run_boot(boot, pathlib.Path(image.name), folder, report)
+            run_boot(boot, images, folder, report)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python3 Tests/VM", description="Tests of the daemon on real kernels.")
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="the folder of the release binaries")
+    parser.add_argument("--package", type=pathlib.Path, required=True, help="the Debian package of them")
     parser.add_argument("--kernel", default="", help="a kernel with iommufd and all drivers built in (VM_KERNEL)")
     parser.add_argument("--full", action="store_true", help="all places, and Debian's backported kernel (VM_FULL=1)")
     parser.add_argument("--only", default="", help="only tests with this in their name")

@@ -92,6 +92,29 @@ class Daemon:
         return self.process.output()
 
 
+class Service(Daemon):
+    """A vfiogroupd that is a service of the guest's systemd. Once killed it is started again by itself, and `start` waits
+    for that."""
+
+    UNIT = "vfiogroupd.service"
+
+    def start(self) -> None:
+        """Starts it and waits for READY, which makes the command end."""
+        self._guest.check(f"systemctl start vfiogroupd.socket {self.UNIT}")
+        self.process = ServiceProcess(self._guest, int(self.property("MainPID")), self.UNIT)
+
+    def property(self, name: str) -> str:
+        """What systemd says of the service."""
+        return self._guest.check(f"systemctl show {self.UNIT} --property {name} --value").strip()
+
+
+class ServiceProcess(Process):
+    """A process that is a service's. Its log, named by the unit, lies in the journal."""
+
+    def output(self) -> str:
+        return self.guest.check(f"journalctl --quiet --boot --output cat --unit {self.log}")
+
+
 class Monitor:
     """A running `vfiogroupctl --json monitor`."""
 

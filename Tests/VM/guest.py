@@ -26,9 +26,9 @@ class Guest:
         self._received = b""
         self._count = 0
         self._started = 0
-        self._wait_for_boot()
+        self.wait_for_boot()
 
-    def _wait_for_boot(self) -> None:
+    def wait_for_boot(self) -> None:
         end = waiting.deadline(waiting.BOOT)
         line = ""
         while not line.startswith("READY"):

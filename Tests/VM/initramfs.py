@@ -1,5 +1,6 @@
-"""The guest's file system: busybox, the shipped programs with the libraries that ldd names, modules, the agent, and
-every program of which `programs` holds the C source.
+"""What a kernel is booted with: busybox, modules, and what the userspace needs. Without a disk that is all of the guest:
+the shipped programs with the libraries that ldd names, the agent, and every program of which `programs` holds the C source.
+For a userspace on a disk (see disk.py) it holds, below `disk`, what is copied on to that.
 
 It is written as the kernel reads it (cpio's `newc`), not unpacked from a folder, since device nodes and files of root
 would take root. It is not compressed: the guest would spend seconds of its emulated time on that.
@@ -17,7 +18,19 @@ import kernels
 HERE = pathlib.Path(__file__).parent
 BUSYBOX = pathlib.Path("/bin/busybox")
 PROGRAMS = ["vfiogroupd", "vfiogroupctl"]
-FOLDERS = ["bin", "dev", "etc", "proc", "sys", "run", "tmp", "lib", "var", "var/lib"]
+FOLDERS = ["bin", "dev", "etc", "proc", "sys", "root", "run", "tmp", "lib", "var", "var/lib"]
+# What takes time at boot and is of no use to a test: logins, maintenance, file systems that nobody mounts.
+MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dev-hugepages.mount", "dev-mqueue.mount", "dpkg-db-backup.timer",
+          "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty.target", "modprobe@configfs.service",
+          "modprobe@dm_mod.service", "modprobe@drm.service", "modprobe@efi_pstore.service", "modprobe@fuse.service",
+          "modprobe@loop.service", "sys-fs-fuse-connections.mount", "sys-kernel-config.mount", "sys-kernel-tracing.mount",
+          "systemd-ask-password-console.path", "systemd-ask-password-wall.path", "systemd-initctl.socket",
+          "systemd-journal-flush.service", "systemd-journald-audit.socket", "systemd-pstore.service",
+          "systemd-random-seed.service", "systemd-remount-fs.service", "systemd-sysctl.service", "systemd-sysusers.service",
+          "systemd-tmpfiles-clean.timer", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
+          "systemd-user-sessions.service"]
+MASKED_GENERATORS = ["bless-boot", "cryptsetup", "fstab", "getty", "gpt-auto", "hibernate-resume", "integritysetup",
+                     "rc-local", "run", "system-update", "sysv", "veritysetup"]
 
 
 class Archive:
@@ -32,6 +45,13 @@ class Archive:
 
     def file(self, name: str, content: bytes, mode: int = 0o644) -> None:
         self._add(name, stat.S_IFREG | mode, content)
+
+    def tree(self, name: str, folder: pathlib.Path) -> None:
+        """All files of a folder, below a name."""
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                mode = stat.S_IMODE(path.stat().st_mode) & 0o755
+                self.file(f"{name}/{path.relative_to(folder)}", path.read_bytes(), mode)
 
     def link(self, name: str, target: str) -> None:
         self._add(name, stat.S_IFLNK | 0o777, target.encode())
@@ -65,31 +85,67 @@ class Archive:
         self._bytes += b"\0" * (-len(self._bytes) % 4)
 
 
-def build(kernel: kernels.Kernel, programs: pathlib.Path) -> bytes:
-    """The archive for a kernel; `programs` is the folder of the release binaries."""
+def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, userspace: str) -> bytes:
+    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries, and `package` the Debian
+    package of them."""
     archive = Archive()
     for name in FOLDERS:
         archive.folder(name)
     # The kernel opens it for PID 1 before anything is mounted.
     archive.character_device("dev/console", 5, 1)
     archive.file("init", (HERE / "init").read_bytes(), 0o755)
-    archive.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
-    archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     archive.file("bin/busybox", BUSYBOX.read_bytes(), 0o755)
     for name in subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split():
         archive.link(f"bin/{name}", "busybox")
     # Where the kernel and the daemon look for it.
     archive.link("sbin", "bin")
     archive.link("usr", ".")
+    add_modules(kernel, archive)
+    if userspace == "systemd":
+        add_disk(archive, programs, package)
+    else:
+        add_guest(archive, programs)
+    return archive.finished()
+
+
+def add_guest(archive: Archive, programs: pathlib.Path) -> None:
+    """Adds the rest of a guest that has no disk."""
+    archive.file("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n")
+    archive.file("etc/group", b"root:x:0:\nnogroup:x:65534:\n")
     for name in PROGRAMS:
         path = (programs / name).resolve(strict=True)
         archive.file(f"bin/{name}", path.read_bytes(), 0o755)
         for library in libraries(path):
             archive.file(library.lstrip("/"), pathlib.Path(library).read_bytes(), 0o755)
+    add_test_programs(archive, "bin")
+
+
+def add_disk(archive: Archive, programs: pathlib.Path, package: pathlib.Path) -> None:
+    """Adds what is copied on to the disk: what `make install` installs, the package for tests to install, and the folder
+    `root` with what is to be as it is there on every boot."""
+    with tempfile.TemporaryDirectory() as scratch:
+        subprocess.run(
+            ["make", "--silent", "-C", HERE.parent.parent, "install", f"RELEASE={programs.resolve()}", "PREFIX=/usr",
+             f"DESTDIR={scratch}"], check=True)
+        archive.tree("disk", pathlib.Path(scratch))
+    archive.tree("disk", HERE / "root")
+    archive.file("disk/root/vfiogroupd.deb", package.read_bytes())
+    for unit in MASKED:
+        archive.link(f"disk/etc/systemd/system/{unit}", "/dev/null")
+    for generator in MASKED_GENERATORS:
+        archive.link(f"disk/etc/systemd/system-generators/systemd-{generator}-generator", "/dev/null")
+    for unit in ["vfiogroupd.service", "vm-agent.service"]:
+        archive.link(f"disk/etc/systemd/system/multi-user.target.wants/{unit}", f"/usr/lib/systemd/system/{unit}")
+    archive.link("disk/etc/systemd/system/sockets.target.wants/vfiogroupd.socket",
+                 "/usr/lib/systemd/system/vfiogroupd.socket")
+    add_test_programs(archive, "disk/usr/bin")
+
+
+def add_test_programs(archive: Archive, folder: str) -> None:
+    """Adds the agent, and the C programs of the tests."""
+    archive.file(f"{folder}/agent", (HERE / "agent").read_bytes(), 0o755)
     for source in sorted((HERE / "programs").glob("*.c")):
-        archive.file(f"bin/{source.stem}", compiled(source), 0o755)
-    archive.file("etc/modules", "".join(f"{name}\n" for name in modules(kernel, archive)).encode())
-    return archive.finished()
+        archive.file(f"{folder}/{source.stem}", compiled(source), 0o755)
 
 
 def compiled(source: pathlib.Path) -> bytes:
@@ -109,12 +165,14 @@ def libraries(program: pathlib.Path) -> list[str]:
     return re.findall(r"(/\S+) \(0x", printed)
 
 
-def modules(kernel: kernels.Kernel, archive: Archive) -> list[str]:
-    """Adds a kernel's modules, and names those to be loaded at boot."""
-    if kernel.modules is None:
-        return []
-    for path in sorted((kernel.modules / "lib/modules").rglob("*")):
-        if path.is_file():
-            archive.file(str(path.relative_to(kernel.modules)), path.read_bytes())
-    there = {path.stem for path in (kernel.modules / "lib/modules").rglob("*.ko")}
-    return [name for name in kernels.LOADED if kernels.key(name) in there]
+def add_modules(kernel: kernels.Kernel, archive: Archive) -> None:
+    """Adds a kernel's modules, and which of them `init` loads: all that the topologies need, or for what the disk needs."""
+    there: set[str] = set()
+    if kernel.modules is not None:
+        for path in sorted((kernel.modules / "lib/modules").rglob("*")):
+            if path.is_file():
+                archive.file(str(path.relative_to(kernel.modules)), path.read_bytes())
+        there = {path.stem for path in (kernel.modules / "lib/modules").rglob("*.ko")}
+    for name, wanted in [("modules", kernels.LOADED), ("modules.disk", kernels.DISK)]:
+        lines = [f"{module}\n" for module in wanted if kernels.key(module) in there]
+        archive.file(f"etc/{name}", "".join(lines).encode())

@@ -14,8 +14,10 @@ import debian
 
 # Loaded at boot: the drivers of the topologies' devices. No udev does it in the guest.
 LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "virtio-rng", "virtio-iommu"]
+# Loaded for a userspace on a disk instead: there udev loads the drivers, and those that are no device's at all.
+DISK = ["virtio-blk", "virtio-pci", "ext4"]
 # There for a `modprobe`, by a test or by the daemon.
-AT_HAND = ["vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub", "ext4"]
+AT_HAND = [*DISK, "vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub"]
 # kmod's modprobe loads type1 after vfio, and crc32c before ext4 (MODULE_SOFTDEP); busybox knows no such thing. Without
 # type1 no container works, and without crc32c no mount.
 SOFT = {"vfio_pci": ["vfio_iommu_type1"], "ext4": ["crc32c_generic"]}

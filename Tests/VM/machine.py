@@ -1,11 +1,12 @@
 """A booted machine as a test gets it: the guest, its kernel's sysfs, the daemon in it, and the hands on its slots."""
 
+import dataclasses
 import pathlib
 from types import TracebackType
 
-import kernels
-from daemon import Daemon
+from daemon import Daemon, Service
 from guest import Guest
+from place import Place
 from qemu import QEMU, MachineGone
 from sysfs import Sysfs
 
@@ -14,24 +15,29 @@ class Machine:
     """An emulated machine with the daemon running in it."""
 
     def __init__(
-        self, kernel: kernels.Kernel, initramfs: pathlib.Path, topology: str, iommu: str, is_full: bool,
-        folder: pathlib.Path
+        self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, is_full: bool, folder: pathlib.Path
     ) -> None:
-        self.kernel = kernel
-        self.topology = topology
-        self.iommu = iommu
+        self.kernel = place.kernel
         self.is_full = is_full
-        self.qemu = QEMU(kernel.image, initramfs, topology, iommu, folder)
+        self._boot = (place, initramfs, disk)
+        self.qemu = QEMU(place, initramfs, disk, folder)
         try:
             self.guest = Guest(self.qemu.agent)
             self.sysfs = Sysfs(self.guest)
-            self.daemon = Daemon(self.guest)
+            self.daemon = Service(self.guest) if place.userspace == "systemd" else Daemon(self.guest)
         except Exception as error:
             self.qemu.close()
             raise MachineGone(f"{error}\n{self._traces()}") from error
         except BaseException:
             self.qemu.close()
             raise
+
+    def booted_as(self, topology: str) -> "Machine":
+        """Another machine of the same kernel: this one after somebody changed its hardware and switched it on again."""
+        place, initramfs, disk = self._boot
+        return Machine(
+            dataclasses.replace(place, topology=topology), initramfs, disk, self.is_full,
+            self.qemu.folder / f"as-{topology}")
 
     def __enter__(self) -> "Machine":
         return self
@@ -40,6 +46,13 @@ class Machine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.qemu.close()
+
+    def reboot(self) -> None:
+        """Boots again from the same disk, whose writes until now are there, as after the button on the front."""
+        self.guest.check("sync")
+        self.qemu.reset()
+        self.guest.wait_for_boot()
+        self.daemon.start()
 
     def _traces(self) -> str:
         return f"last lines of the console:\n{self.qemu.last_console_lines()}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import topologies
 import waiting
+from place import Place
 
 PROGRAM = "qemu-system-x86_64"
 
@@ -31,16 +32,16 @@ class MachineGone(Exception):
 class QEMU:
     """A running QEMU. What it leaves behind lies in `folder`: console.log and qemu.log."""
 
-    def __init__(self, kernel: pathlib.Path, initramfs: pathlib.Path, topology: str, iommu: str, folder: pathlib.Path):
+    def __init__(self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, folder: pathlib.Path):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         # Names of sockets hold 107 bytes at most: they cannot lie in a cache folder that may lie anywhere.
         self._sockets = pathlib.Path(tempfile.mkdtemp(prefix="vfiogroupd-vm-"))
-        disk = self._sockets / "disk.img"
-        with open(disk, "wb") as image:
+        small = self._sockets / "disk.img"
+        with open(small, "wb") as image:
             image.truncate(16 << 20)
         # A file system, so that a disk can be mounted.
-        subprocess.run(["busybox", "mke2fs", "-F", str(disk)], check=True, capture_output=True)
+        subprocess.run(["busybox", "mke2fs", "-F", str(small)], check=True, capture_output=True)
         arguments = [
             PROGRAM, "-M", "q35,kernel-irqchip=split", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PROCESSORS,
             "-m", "768", "-nodefaults", "-display", "none", "-no-reboot",
@@ -48,10 +49,10 @@ class QEMU:
             "-chardev", f"socket,id=agent,path={self._sockets / 'agent'},server=on,wait=off",
             "-serial", "chardev:agent",
             "-qmp", f"unix:{self._sockets / 'qmp'},server=on,wait=off",
-            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={disk}",
-            *topologies.devices(topology, iommu),
-            "-kernel", str(kernel), "-initrd", str(initramfs),
-            "-append", f"{KERNEL_ARGUMENTS} {topologies.KERNEL_ARGUMENTS[iommu]}",
+            "-drive", f"if=none,id=disk,format=raw,readonly=on,file={small}",
+            *topologies.devices(place.topology, place.iommu), *root(disk),
+            "-kernel", str(place.kernel.image), "-initrd", str(initramfs),
+            "-append", f"{KERNEL_ARGUMENTS} userspace={place.userspace} {topologies.KERNEL_ARGUMENTS[place.iommu]}",
         ]
         with open(folder / "qemu.log", "w") as log:
             print(*arguments, file=log, flush=True)
@@ -79,6 +80,10 @@ class QEMU:
         """Adds a device; `name` is what `unplug` knows it by."""
         self._monitor.execute("device_add", id=name, driver=driver, **properties)
 
+    def request_unplug(self, name: str) -> None:
+        """Asks the guest to let a device go; `unplug` waits until it has."""
+        self._monitor.execute("device_del", id=name)
+
     def unplug(self, name: str) -> None:
         """Asks the guest to let a device go, and waits until it has gone. A guest whose slot is still busy with what
         happened before does not hear of the request, which is why it is repeated."""
@@ -87,6 +92,10 @@ class QEMU:
             if time.monotonic() > end:
                 raise AssertionError(f"the guest did not let {name} go")
             self._monitor.request_deletion(name)
+
+    def reset(self) -> None:
+        """Starts the machine anew, disks and devices as they are."""
+        self._monitor.execute("system_reset")
 
     def ending(self) -> str | None:
         """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
@@ -106,6 +115,13 @@ class QEMU:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+def root(disk: pathlib.Path | None) -> list[str]:
+    """The words for a disk with a userspace: all machines may have the same file, since their writes go elsewhere."""
+    if disk is None:
+        return []
+    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}", "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
 
 
 class Monitor:

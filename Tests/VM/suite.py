@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from kernels import Kernel
 from machine import Machine
+from place import Place
 
 # Topology -> IOMMUs.
 Places = dict[str, tuple[str, ...]]
@@ -21,23 +22,25 @@ class Test:
     full: Places
     # `legacy` or `iommufd` where it is for one half of the tests only.
     interface: str | None
+    userspace: str
 
-    def belongs_to(self, kernel: Kernel, topology: str, iommu: str, is_full: bool) -> bool:
-        if self.interface not in (None, kernel.interface):
+    def belongs_to(self, place: Place, is_full: bool) -> bool:
+        if self.interface not in (None, place.kernel.interface) or self.userspace != place.userspace:
             return False
-        return iommu in self.places.get(topology, ()) or is_full and iommu in self.full.get(topology, ())
+        wheres = [self.places, self.full] if is_full else [self.places]
+        return any(place.iommu in where.get(place.topology, ()) for where in wheres)
 
 
 TESTS: list[Test] = []
 
 
 def test(
-    places: Places, full: Places | None = None, interface: str | None = None
+    places: Places, full: Places | None = None, interface: str | None = None, userspace: str = "busybox"
 ) -> Callable[[Callable[[Machine], None]], Callable[[Machine], None]]:
     """Makes a function a test; its name, with spaces, is the test's."""
 
     def register(body: Callable[[Machine], None]) -> Callable[[Machine], None]:
-        TESTS.append(Test(body.__name__.replace("_", " "), body, places, full or {}, interface))
+        TESTS.append(Test(body.__name__.replace("_", " "), body, places, full or {}, interface, userspace))
         return body
 
     return register
@@ -47,9 +50,7 @@ def test(
 class Boot:
     """One machine to boot, and the tests to run in it, one after the other."""
 
-    kernel: Kernel
-    topology: str
-    iommu: str
+    place: Place
     tests: tuple[Test, ...]
     # With VM_FULL=1, where tests repeat more often what may go wrong once in a while.
     is_full: bool
@@ -57,12 +58,11 @@ class Boot:
 
 def plan(kernel: Kernel, is_full: bool, only: str) -> list[Boot]:
     """The boots of a kernel, in the order in which the tests name their places; none without a test."""
-    places = [(topology, iommu) for test in TESTS for where in (test.places, test.full)
+    places = [Place(kernel, topology, iommu, test.userspace) for test in TESTS for where in (test.places, test.full)
               for topology, iommus in where.items() for iommu in iommus]
     boots = []
-    for topology, iommu in dict.fromkeys(places):
-        tests = tuple(test for test in TESTS
-                      if only in test.name and test.belongs_to(kernel, topology, iommu, is_full))
+    for place in dict.fromkeys(places):
+        tests = tuple(test for test in TESTS if only in test.name and test.belongs_to(place, is_full))
         if tests:
-            boots.append(Boot(kernel, topology, iommu, tests, is_full))
+            boots.append(Boot(place, tests, is_full))
     return boots

@@ -85,8 +85,40 @@ e1000,bus=br1,addr=2,romfile=
 pcie-root-port,id=rp8,chassis=1,slot=8,addr=09.0
 """
 
+# A machine before and after somebody had it open: ports that isolate and ports that do not (a firmware's switch), cards
+# that came, went, and were exchanged for another model in the same slot. What is behind the switch has other bus numbers.
+SHRUNK = """
+pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0,disable-acs=on
+e1000e,bus=rp1,romfile=
+pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0
+e1000e,bus=rp2,romfile=
+pcie-root-port,id=rp3,chassis=1,slot=3,addr=06.0
+pcie-root-port,id=rp4,chassis=1,slot=4,addr=07.0
+nvme,serial=n1,bus=rp4
+pcie-root-port,id=rp5,chassis=1,slot=5,addr=08.0
+e1000e,bus=rp5,romfile=
+pcie-root-port,id=rp6,chassis=1,slot=6,addr=09.0
+e1000e,bus=rp6,romfile=
+"""
+GROWN = """
+pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0
+e1000e,bus=rp1,romfile=
+pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0,disable-acs=on
+e1000e,bus=rp2,romfile=
+pcie-root-port,id=rp3,chassis=1,slot=3,addr=06.0
+x3130-upstream,id=up1,bus=rp3
+xio3130-downstream,id=dn1,bus=up1,chassis=2,slot=11
+qemu-xhci,bus=dn1
+pcie-root-port,id=rp4,chassis=1,slot=4,addr=07.0
+pcie-root-port,id=rp5,chassis=1,slot=5,addr=08.0
+virtio-net-pci,bus=rp5,iommu_platform=on,disable-legacy=on,romfile=
+pcie-root-port,id=rp6,chassis=1,slot=6,addr=09.0
+e1000e,bus=rp6,romfile=
+"""
+
 TOPOLOGIES: dict[str, list[str]] = {
-    name: text.split() for name, text in [("rich", RICH), ("small", SMALL), ("sriov", SRIOV), ("hotplug", HOTPLUG)]
+    name: text.split() for name, text in [
+        ("rich", RICH), ("small", SMALL), ("sriov", SRIOV), ("hotplug", HOTPLUG), ("shrunk", SHRUNK), ("grown", GROWN)]
 }
 
 

@@ -196,11 +196,11 @@ struct ServerTests {
     func peer() async throws {
         let server = try await TestServer.start()
         let seen = Shared<Peer?>(nil)
-        let pidfd = Shared(false)
-        await server.observePeers(seen, pidfd)
+        let pid = Shared<Int32?>(nil)
+        await server.observePeers(seen, pid)
         #expect(try server.connect().call(call("Unimplemented")) != nil)
         #expect(seen.value == Peer(pid: getpid(), uid: getuid(), gid: getgid()))
-        if !pidfd.value { print("skipped: this kernel has no SO_PEERPIDFD") }
+        #expect(pid.value == getpid())
         await server.stop()
     }
 
@@ -256,12 +256,12 @@ struct ServerTests {
 extension TestServer {
     /// Has the method that nothing handles tell who calls it.
     @LoopActor
-    func observePeers(_ seen: Shared<Peer?>, _ pidfd: Shared<Bool>) {
+    func observePeers(_ seen: Shared<Peer?>, _ pid: Shared<Int32?>) {
         server.handle(Example.Unimplemented.self) { call in
             let peer = call.peer
             seen.update { $0 = peer }
-            let opened = call.openPeerProcess() != nil
-            pidfd.update { $0 = opened }
+            let read = call.caller.openProcess()?.reading { $0 }
+            pid.update { $0 = read }
             return .init()
         }
     }

@@ -96,13 +96,16 @@ struct ClaimCommandTests {
                 claim: .ofCard(),
                 handover: .init(
                     access: .path, devices: [], groups: [], leftOut: [],
-                    nodes: [.init(path: "/dev/vfio/7", kernelGroup: 7), .init(path: "/dev/vfio/devices/vfio0", device: card)],
+                    nodes: [
+                        .init(path: "/dev/vfio/7", kernelGroup: 7),
+                        .init(path: "/dev/vfio/devices/vfio0", device: card),
+                    ],
                     user: 65_534),
                 needs: .init(
                     memlock: 68_157_440, sharedAddressSpace: true,
                     resets: [
-                        .init(name: "0000:01", devices: [card, sound], unclaimed: []),
-                        .init(name: "slot-3", devices: [card, sound], unclaimed: [sound]),
+                        .init(kind: .bus, name: "0000:01", devices: [card, sound], unclaimed: []),
+                        .init(kind: .slot, name: "3", devices: [card, sound], unclaimed: [sound]),
                     ]))
         }
         let outcome = try await daemon.control(
@@ -118,8 +121,8 @@ struct ClaimCommandTests {
             A consumer
               must be allowed to lock 68157440 bytes (RLIMIT_MEMLOCK)
               has all groups in one address space
-              can reset all of 0000:01: 0000:01:00.0, 0000:01:00.1
-              cannot reset slot-3, which has devices that are not claimed: 0000:01:00.1
+              can reset bus 0000:01: 0000:01:00.0, 0000:01:00.1
+              cannot reset slot 3, which has devices that are not claimed: 0000:01:00.1
 
             """
         #expect(outcome.output.hasSuffix(said), "\(outcome.output)")

@@ -10,6 +10,8 @@ enum clinux_call_kind {
     CLINUX_CALL_WRITE,
     /// Runs `modprobe -- text` from `path`, unless `folder` (a driver's) is there already.
     CLINUX_CALL_MODPROBE,
+    /// Has systemd load a module: runs `systemctl start text` from `path`, and `folder` (the module's) is there then.
+    CLINUX_CALL_START_MODPROBE,
     /// Opens the node `path` once its device number is the one in the attribute `text`, and passes it back. Where the
     /// name of the node has to be found, `folder` is a device's `vfio-dev`, which has one entry, and `path` is the
     /// folder of nodes.
@@ -32,6 +34,10 @@ enum clinux_call_kind {
     CLINUX_CALL_ATTACH,
     /// VFIO_DEVICE_DETACH_IOMMUFD_PT of the cdev `files[0]`.
     CLINUX_CALL_DETACH,
+    /// VFIO_DEVICE_GET_INFO of the cdev `files[0]`; answers the number 1 when it is bound, 0 when it is not.
+    CLINUX_CALL_IS_BOUND,
+    /// VFIO_GROUP_GET_STATUS of the group `files[0]`; answers the number 1 when it is in a container, 0 when not.
+    CLINUX_CALL_HAS_CONTAINER,
     /// IOMMU_IOAS_ALLOC of the iommufd `files[0]`; answers a number.
     CLINUX_CALL_ALLOCATE_IOAS,
     /// IOMMU_IOAS_IOVA_RANGES of the iommufd `files[0]` and the address space `number`; answers ranges.
@@ -78,6 +84,9 @@ struct clinux_answer {
 /// other end, close-on-exec, is stored in `*socket`. It is in a session of its own, so that what a terminal sends to
 /// the caller does not reach it; its name is vfiogroupd-call. Returns its pid, or -errno.
 int clinux_start_call(const struct clinux_call *call, int *socket);
+
+/// Whether this process and its children could load modules: not in a sandbox without CAP_SYS_MODULE.
+int clinux_may_load_modules(void);
 
 /// Lets a worker make its call. 0, or -errno.
 int clinux_let_go(int socket);

@@ -11,6 +11,9 @@ static const unsigned CLINUX_SCM_MAX_FD = 253;
 /// A stream socket, close-on-exec and non-blocking; a descriptor, or -errno.
 int clinux_unix_socket(void);
 
+/// A datagram socket, close-on-exec and non-blocking; a descriptor, or -errno.
+int clinux_unix_datagram_socket(void);
+
 /// The address of `path`; its length, or 0 when the path does not fit (107 bytes). A leading '@' is the abstract
 /// name space.
 socklen_t clinux_unix_address(const char *path, struct sockaddr_un *address);
@@ -39,6 +42,10 @@ int clinux_refuse_descriptors(int fd);
 
 /// SO_PEERCRED: who connected; 0, or -errno.
 int clinux_peer_credentials(int fd, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/// SO_PEERGROUPS: the supplementary groups that the peer had when it connected, stored where all have room. How many
+/// there are, or -errno.
+int clinux_peer_groups(int fd, gid_t *groups, unsigned capacity);
 
 /// SO_PEERPIDFD (Linux 6.5): a pidfd of the process that connected, or -errno.
 int clinux_peer_pidfd(int fd);

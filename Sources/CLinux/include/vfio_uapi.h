@@ -8,8 +8,10 @@
 enum {
     CLINUX_VFIO_CHECK_EXTENSION = _IO(';', 101),
     CLINUX_VFIO_SET_IOMMU = _IO(';', 102),
+    CLINUX_VFIO_GROUP_GET_STATUS = _IO(';', 103),
     CLINUX_VFIO_GROUP_SET_CONTAINER = _IO(';', 104),
     CLINUX_VFIO_GROUP_GET_DEVICE_FD = _IO(';', 106),
+    CLINUX_VFIO_DEVICE_GET_INFO = _IO(';', 107),
     /// Of a type 1 container VFIO_IOMMU_GET_INFO, of an sPAPR one VFIO_IOMMU_SPAPR_TCE_GET_INFO.
     CLINUX_VFIO_IOMMU_GET_INFO = _IO(';', 112),
     CLINUX_VFIO_DEVICE_BIND_IOMMUFD = _IO(';', 118),
@@ -23,6 +25,22 @@ enum {
     CLINUX_VFIO_SPAPR_TCE_IOMMU = 2,
     CLINUX_VFIO_TYPE1v2_IOMMU = 3,
     CLINUX_VFIO_SPAPR_TCE_v2_IOMMU = 7,
+};
+
+/// struct vfio_group_status
+struct clinux_vfio_group_status {
+    uint32_t argsz;
+    uint32_t flags;
+};
+/// VFIO_GROUP_FLAGS_CONTAINER_SET
+#define CLINUX_VFIO_GROUP_FLAGS_CONTAINER_SET 2
+
+/// struct vfio_device_info, as far as every kernel has it.
+struct clinux_vfio_device_info {
+    uint32_t argsz;
+    uint32_t flags;
+    uint32_t num_regions;
+    uint32_t num_irqs;
 };
 
 /// struct vfio_iommu_type1_info. A chain of capabilities follows where the caller's `argsz` leaves room for it.

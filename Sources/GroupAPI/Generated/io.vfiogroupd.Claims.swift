@@ -249,8 +249,18 @@ public enum Claims {
           user: ?int
         )
 
+        # What is reset as a whole.
+        type ResetKind (
+          # A bus, by the bridge above.
+          bus,
+          # A slot, by its hotplug driver.
+          slot
+        )
+
         # What a reset of a bus or slot takes along.
         type ResetSet (
+          # Which of the two.
+          kind: ResetKind,
           # The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
           name: string,
           # The devices that it takes along.
@@ -266,7 +276,7 @@ public enum Claims {
           memlock: ?int,
           # Whether all groups of the claim have to be in one I/O address space. The members of a group always have to.
           sharedAddressSpace: bool,
-          # The resets of buses and slots that reach devices of the claim.
+          # The resets of buses and slots that reach devices of the claim; a slot that holds the devices of a bus is left out.
           resets: []ResetSet
         )
 
@@ -310,7 +320,8 @@ public enum Claims {
           leaveOut: ?[]DeviceAddress,
           # For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
           user: ?int,
-          # Members to take though the host uses them. Each is named; nothing else is forced.
+          # Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+          # accepted from then on. Each is named; nothing else is forced.
           force: ?[]DeviceAddress,
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
           waitSeconds: ?int,
@@ -521,7 +532,15 @@ public enum Claims {
 
         # The caller may not do that.
         error AccessDenied (
-          # Why.
+          # Why, and what would allow it.
+          reason: string
+        )
+
+        # The daemon's limit: there are as many claims as there may be.
+        error TooManyClaims (
+          # How many there may be.
+          limit: int,
+          # Of whom, and what would help.
           reason: string
         )
 
@@ -1164,8 +1183,18 @@ public enum Claims {
         }
     }
 
+    /// What is reset as a whole.
+    public enum ResetKind: String, VarlinkValue, CaseIterable {
+        /// A bus, by the bridge above.
+        case bus
+        /// A slot, by its hotplug driver.
+        case slot
+    }
+
     /// What a reset of a bus or slot takes along.
     public struct ResetSet: VarlinkValue {
+        /// Which of the two.
+        public var kind: Claims.ResetKind
         /// The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
         public var name: String
         /// The devices that it takes along.
@@ -1173,7 +1202,8 @@ public enum Claims {
         /// Those that are in no group of the claim: with one of them the kernel refuses the reset to the consumer.
         public var unclaimed: [Claims.DeviceAddress]
 
-        public init(name: String, devices: [Claims.DeviceAddress], unclaimed: [Claims.DeviceAddress]) {
+        public init(kind: Claims.ResetKind, name: String, devices: [Claims.DeviceAddress], unclaimed: [Claims.DeviceAddress]) {
+            self.kind = kind
             self.name = name
             self.devices = devices
             self.unclaimed = unclaimed
@@ -1181,6 +1211,7 @@ public enum Claims {
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
             var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
             self.name = try fields.required("name")
             self.devices = try fields.required("devices")
             self.unclaimed = try fields.required("unclaimed")
@@ -1189,6 +1220,7 @@ public enum Claims {
 
         public func write(to writer: inout JSONWriter) {
             writer.object { writer in
+                writer.field("kind", self.kind)
                 writer.field("name", self.name)
                 writer.field("devices", self.devices)
                 writer.field("unclaimed", self.unclaimed)
@@ -1203,7 +1235,7 @@ public enum Claims {
         public var memlock: Int?
         /// Whether all groups of the claim have to be in one I/O address space. The members of a group always have to.
         public var sharedAddressSpace: Bool
-        /// The resets of buses and slots that reach devices of the claim.
+        /// The resets of buses and slots that reach devices of the claim; a slot that holds the devices of a bus is left out.
         public var resets: [Claims.ResetSet]
 
         public init(memlock: Int? = nil, sharedAddressSpace: Bool, resets: [Claims.ResetSet]) {
@@ -1331,7 +1363,8 @@ public enum Claims {
             public var leaveOut: [Claims.DeviceAddress]?
             /// For 'path': the user who may open the nodes; the caller unless told otherwise. Only root may name another.
             public var user: Int?
-            /// Members to take though the host uses them. Each is named; nothing else is forced.
+            /// Members to take though the host uses them, or though they are other devices than in the last boot: as which they are
+            /// accepted from then on. Each is named; nothing else is forced.
             public var force: [Claims.DeviceAddress]?
             /// How many seconds to wait for a group that another claim has; 0 unless told otherwise.
             public var waitSeconds: Int?
@@ -1949,6 +1982,8 @@ public enum Claims {
         case accessNotAvailable(available: [Claims.Access], reason: String)
         /// The caller may not do that.
         case accessDenied(reason: String)
+        /// The daemon's limit: there are as many claims as there may be.
+        case tooManyClaims(limit: Int, reason: String)
         /// There is no such claim.
         case noSuchClaim(claim: String)
         /// The claim or group is not in a state in which that can be done.
@@ -1969,6 +2004,7 @@ public enum Claims {
             case .takeoverFailed: "io.vfiogroupd.Claims.TakeoverFailed"
             case .accessNotAvailable: "io.vfiogroupd.Claims.AccessNotAvailable"
             case .accessDenied: "io.vfiogroupd.Claims.AccessDenied"
+            case .tooManyClaims: "io.vfiogroupd.Claims.TooManyClaims"
             case .noSuchClaim: "io.vfiogroupd.Claims.NoSuchClaim"
             case .wrongState: "io.vfiogroupd.Claims.WrongState"
             case .notRecorded: "io.vfiogroupd.Claims.NotRecorded"
@@ -2031,6 +2067,11 @@ public enum Claims {
                 writer.object { writer in
                     writer.field("reason", value0)
                 }
+            case .tooManyClaims(let value0, let value1):
+                writer.object { writer in
+                    writer.field("limit", value0)
+                    writer.field("reason", value1)
+                }
             case .noSuchClaim(let value0):
                 writer.object { writer in
                     writer.field("claim", value0)
@@ -2066,6 +2107,7 @@ public enum Claims {
             case "io.vfiogroupd.Claims.TakeoverFailed": self = .takeoverFailed(group: try fields.required("group"), member: try fields.optional("member"), action: try fields.required("action"), errnoName: try fields.optional("errnoName"), reason: try fields.required("reason"), remedy: try fields.required("remedy"), unrestored: try fields.required("unrestored"))
             case "io.vfiogroupd.Claims.AccessNotAvailable": self = .accessNotAvailable(available: try fields.required("available"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
+            case "io.vfiogroupd.Claims.TooManyClaims": self = .tooManyClaims(limit: try fields.required("limit"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.NoSuchClaim": self = .noSuchClaim(claim: try fields.required("claim"))
             case "io.vfiogroupd.Claims.WrongState": self = .wrongState(subject: try fields.required("subject"), state: try fields.required("state"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.NotRecorded": self = .notRecorded(reason: try fields.required("reason"), remedy: try fields.required("remedy"))

@@ -660,6 +660,12 @@ public enum Groups {
           reason: string
         )
 
+        # The caller may not see that.
+        error AccessDenied (
+          # Why, and what would allow it.
+          reason: string
+        )
+
         """#,
         methods: ["ListGroups", "GetGroup", "ListDevices", "GetDevice", "Explain", "GetResets", "Monitor"]
     )
@@ -2150,12 +2156,15 @@ public enum Groups {
         case noSuchDevice(device: Groups.DeviceAddress)
         /// The device is in no group.
         case deviceInNoGroup(device: Groups.DeviceAddress, reason: String)
+        /// The caller may not see that.
+        case accessDenied(reason: String)
 
         public var name: String {
             switch self {
             case .noSuchGroup: "io.vfiogroupd.Groups.NoSuchGroup"
             case .noSuchDevice: "io.vfiogroupd.Groups.NoSuchDevice"
             case .deviceInNoGroup: "io.vfiogroupd.Groups.DeviceInNoGroup"
+            case .accessDenied: "io.vfiogroupd.Groups.AccessDenied"
             }
         }
 
@@ -2175,6 +2184,10 @@ public enum Groups {
                     writer.field("device", value0)
                     writer.field("reason", value1)
                 }
+            case .accessDenied(let value0):
+                writer.object { writer in
+                    writer.field("reason", value0)
+                }
             }
         }
 
@@ -2184,6 +2197,7 @@ public enum Groups {
             case "io.vfiogroupd.Groups.NoSuchGroup": self = .noSuchGroup(id: try fields.optional("id"), kernelGroup: try fields.optional("kernelGroup"))
             case "io.vfiogroupd.Groups.NoSuchDevice": self = .noSuchDevice(device: try fields.required("device"))
             case "io.vfiogroupd.Groups.DeviceInNoGroup": self = .deviceInNoGroup(device: try fields.required("device"), reason: try fields.required("reason"))
+            case "io.vfiogroupd.Groups.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
             default: return nil
             }
         }

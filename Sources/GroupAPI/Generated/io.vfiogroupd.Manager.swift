@@ -258,7 +258,9 @@ public enum Manager {
           # Its BARs and ROM, where PE numbers depend on them.
           resources: ?[]Resource,
           # The node of the device tree that owns its DMA window, in a partition.
-          windowNode: ?string
+          windowNode: ?string,
+          # Its serial number (Device Serial Number), if those were asked for: eight bytes, "00-1b-21-ff-ff-3a-c5-10".
+          serialNumber: ?string
         )
 
         # A device of a snapshot.
@@ -325,7 +327,8 @@ public enum Manager {
           iommufdAllows: ?bool
         )
 
-        # A whole host, to be looked at elsewhere. It has no serial numbers.
+        # A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
+        # devices only if they were asked for.
         type Snapshot (
           # The version of this form: 1.
           version: int,
@@ -385,6 +388,50 @@ public enum Manager {
           changes: []BootChange
         )
 
+        # What became of a reservation.
+        type ReservationState (
+          # Its group is being taken, or somebody else has it and it is waited for.
+          pending,
+          # A claim has its group.
+          claimed,
+          # There is no such group or device; when it comes, it is taken.
+          absent,
+          # Another device than the configuration says sits there.
+          mismatched,
+          # Its group could not be taken; a reload tries again.
+          failed,
+          # It was taken in this boot and released, and is left alone.
+          released
+        )
+
+        # A claim that the configuration has the daemon make from boot on.
+        type Reservation (
+          # Its name, and the name of its claim.
+          name: string,
+          # The identity of the group that it keeps, where the configuration names one.
+          group: ?string,
+          # The device whose group it keeps, where the configuration names one.
+          device: ?DeviceAddress,
+          # What became of it.
+          state: ReservationState,
+          # The claim that has its group.
+          claim: ?string,
+          # Why it is so, in words: what won a race against it, what sits there instead, what failed.
+          reason: ?string,
+          # What would help.
+          remedy: ?string
+        )
+
+        # A mistake in the configuration.
+        type Mistake (
+          # The file.
+          file: string,
+          # The line, from 1; absent where it is about the file as a whole.
+          line: ?int,
+          # What is wrong and what cures it.
+          message: string
+        )
+
         # Tells how the daemon is and what it found.
         method GetStatus() -> (
           # The version of the daemon.
@@ -414,17 +461,47 @@ public enum Manager {
           # What was odd while the host was read.
           warnings: []Warning,
           # What the last boot was like; absent where none is remembered.
-          lastBoot: ?LastBoot
+          lastBoot: ?LastBoot,
+          # The reservations of the configuration.
+          reservations: []Reservation
+        )
+
+        # Reads the configuration anew. Claims stay as they are. Only for root, and for the user that the daemon runs as.
+        method Reload(
+          # Whether reservations that were released in this boot are taken again, too.
+          reserveAgain: ?bool
+        ) -> (
+          # The files that were read, in the order in which they count.
+          files: []string,
+          # What is different and takes effect at the next start only, in sentences.
+          nextStart: []string,
+          # What else is to be known, in sentences.
+          notes: []string
         )
 
         # Takes the whole inventory down, in the form that 'vfiogroupd --simulate' replays.
-        method TakeSnapshot() -> (
+        method TakeSnapshot(
+          # Whether the serial numbers of devices are read for it and put into it, for root alone; absent is no.
+          serialNumbers: ?bool
+        ) -> (
           # The host at this moment.
           snapshot: Snapshot
         )
 
+        # The configuration has mistakes; the one that was there before stays.
+        error BadConfiguration (
+          # All of them, in the order of files and lines.
+          mistakes: []Mistake
+        )
+
+        # The caller may not do that.
+        error AccessDenied (
+          # Why, and what would allow it.
+          reason: string
+        )
+
         """#,
-        methods: ["GetStatus", "TakeSnapshot"]
+        methods: ["GetStatus", "Reload", "TakeSnapshot"]
     )
 
     /// Names a device.
@@ -1050,8 +1127,10 @@ public enum Manager {
         public var resources: [Manager.Resource]?
         /// The node of the device tree that owns its DMA window, in a partition.
         public var windowNode: String?
+        /// Its serial number (Device Serial Number), if those were asked for: eight bytes, "00-1b-21-ff-ff-3a-c5-10".
+        public var serialNumber: String?
 
-        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, invalidBusNumberCheck: Bool? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil) {
+        public init(hostBridge: String, parent: String? = nil, bridge: Bool, vendorId: Int? = nil, deviceId: Int? = nil, subsystemVendorId: Int? = nil, subsystemDeviceId: Int? = nil, revision: Int? = nil, classCode: Int? = nil, header: Manager.Header? = nil, express: Manager.Express? = nil, accessControl: Manager.AccessControl? = nil, invalidBusNumberCheck: Bool? = nil, alternativeRouting: Int? = nil, singleRootVirtualization: Manager.SingleRootVirtualization? = nil, physicalFunction: String? = nil, virtualFunctionNumber: Int? = nil, virtualFunctions: [String]? = nil, partitionableEndpoint: Int? = nil, resources: [Manager.Resource]? = nil, windowNode: String? = nil, serialNumber: String? = nil) {
             self.hostBridge = hostBridge
             self.parent = parent
             self.bridge = bridge
@@ -1073,6 +1152,7 @@ public enum Manager {
             self.partitionableEndpoint = partitionableEndpoint
             self.resources = resources
             self.windowNode = windowNode
+            self.serialNumber = serialNumber
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1098,6 +1178,7 @@ public enum Manager {
             self.partitionableEndpoint = try fields.optional("partitionableEndpoint")
             self.resources = try fields.optional("resources")
             self.windowNode = try fields.optional("windowNode")
+            self.serialNumber = try fields.optional("serialNumber")
             try fields.finish()
         }
 
@@ -1124,6 +1205,7 @@ public enum Manager {
                 writer.field("partitionableEndpoint", self.partitionableEndpoint)
                 writer.field("resources", self.resources)
                 writer.field("windowNode", self.windowNode)
+                writer.field("serialNumber", self.serialNumber)
             }
         }
     }
@@ -1323,7 +1405,8 @@ public enum Manager {
         }
     }
 
-    /// A whole host, to be looked at elsewhere. It has no serial numbers.
+    /// A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
+    /// devices only if they were asked for.
     public struct Snapshot: VarlinkValue {
         /// The version of this form: 1.
         public var version: Int
@@ -1470,6 +1553,106 @@ public enum Manager {
         }
     }
 
+    /// What became of a reservation.
+    public enum ReservationState: String, VarlinkValue, CaseIterable {
+        /// Its group is being taken, or somebody else has it and it is waited for.
+        case pending
+        /// A claim has its group.
+        case claimed
+        /// There is no such group or device; when it comes, it is taken.
+        case absent
+        /// Another device than the configuration says sits there.
+        case mismatched
+        /// Its group could not be taken; a reload tries again.
+        case failed
+        /// It was taken in this boot and released, and is left alone.
+        case released
+    }
+
+    /// A claim that the configuration has the daemon make from boot on.
+    public struct Reservation: VarlinkValue {
+        /// Its name, and the name of its claim.
+        public var name: String
+        /// The identity of the group that it keeps, where the configuration names one.
+        public var group: String?
+        /// The device whose group it keeps, where the configuration names one.
+        public var device: Manager.DeviceAddress?
+        /// What became of it.
+        public var state: Manager.ReservationState
+        /// The claim that has its group.
+        public var claim: String?
+        /// Why it is so, in words: what won a race against it, what sits there instead, what failed.
+        public var reason: String?
+        /// What would help.
+        public var remedy: String?
+
+        public init(name: String, group: String? = nil, device: Manager.DeviceAddress? = nil, state: Manager.ReservationState, claim: String? = nil, reason: String? = nil, remedy: String? = nil) {
+            self.name = name
+            self.group = group
+            self.device = device
+            self.state = state
+            self.claim = claim
+            self.reason = reason
+            self.remedy = remedy
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.name = try fields.required("name")
+            self.group = try fields.optional("group")
+            self.device = try fields.optional("device")
+            self.state = try fields.required("state")
+            self.claim = try fields.optional("claim")
+            self.reason = try fields.optional("reason")
+            self.remedy = try fields.optional("remedy")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("name", self.name)
+                writer.field("group", self.group)
+                writer.field("device", self.device)
+                writer.field("state", self.state)
+                writer.field("claim", self.claim)
+                writer.field("reason", self.reason)
+                writer.field("remedy", self.remedy)
+            }
+        }
+    }
+
+    /// A mistake in the configuration.
+    public struct Mistake: VarlinkValue {
+        /// The file.
+        public var file: String
+        /// The line, from 1; absent where it is about the file as a whole.
+        public var line: Int?
+        /// What is wrong and what cures it.
+        public var message: String
+
+        public init(file: String, line: Int? = nil, message: String) {
+            self.file = file
+            self.line = line
+            self.message = message
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.file = try fields.required("file")
+            self.line = try fields.optional("line")
+            self.message = try fields.required("message")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("file", self.file)
+                writer.field("line", self.line)
+                writer.field("message", self.message)
+            }
+        }
+    }
+
     /// Tells how the daemon is and what it found.
     public enum GetStatus: VarlinkMethod {
         /// The full name.
@@ -1518,8 +1701,10 @@ public enum Manager {
             public var warnings: [Manager.Warning]
             /// What the last boot was like; absent where none is remembered.
             public var lastBoot: Manager.LastBoot?
+            /// The reservations of the configuration.
+            public var reservations: [Manager.Reservation]
 
-            public init(version: String, host: String, simulated: Bool, kernelRelease: String? = nil, generation: Int, isolating: Bool, remarks: [String], groupCount: Int, deviceCount: Int, ungroupedCount: Int, hostBridges: [Manager.HostBridge], disagreements: [Manager.Disagreement], warnings: [Manager.Warning], lastBoot: Manager.LastBoot? = nil) {
+            public init(version: String, host: String, simulated: Bool, kernelRelease: String? = nil, generation: Int, isolating: Bool, remarks: [String], groupCount: Int, deviceCount: Int, ungroupedCount: Int, hostBridges: [Manager.HostBridge], disagreements: [Manager.Disagreement], warnings: [Manager.Warning], lastBoot: Manager.LastBoot? = nil, reservations: [Manager.Reservation]) {
                 self.version = version
                 self.host = host
                 self.simulated = simulated
@@ -1534,6 +1719,7 @@ public enum Manager {
                 self.disagreements = disagreements
                 self.warnings = warnings
                 self.lastBoot = lastBoot
+                self.reservations = reservations
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1552,6 +1738,7 @@ public enum Manager {
                 self.disagreements = try fields.required("disagreements")
                 self.warnings = try fields.required("warnings")
                 self.lastBoot = try fields.optional("lastBoot")
+                self.reservations = try fields.required("reservations")
                 try fields.finish()
             }
 
@@ -1571,6 +1758,67 @@ public enum Manager {
                     writer.field("disagreements", self.disagreements)
                     writer.field("warnings", self.warnings)
                     writer.field("lastBoot", self.lastBoot)
+                    writer.field("reservations", self.reservations)
+                }
+            }
+        }
+    }
+
+    /// Reads the configuration anew. Claims stay as they are. Only for root, and for the user that the daemon runs as.
+    public enum Reload: VarlinkMethod {
+        /// The full name.
+        public static let name = "io.vfiogroupd.Manager.Reload"
+
+        /// What a caller of `Reload` passes.
+        public struct Parameters: VarlinkValue {
+            /// Whether reservations that were released in this boot are taken again, too.
+            public var reserveAgain: Bool?
+
+            public init(reserveAgain: Bool? = nil) {
+                self.reserveAgain = reserveAgain
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.reserveAgain = try fields.optional("reserveAgain")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("reserveAgain", self.reserveAgain)
+                }
+            }
+        }
+
+        /// What `Reload` replies.
+        public struct Reply: VarlinkValue {
+            /// The files that were read, in the order in which they count.
+            public var files: [String]
+            /// What is different and takes effect at the next start only, in sentences.
+            public var nextStart: [String]
+            /// What else is to be known, in sentences.
+            public var notes: [String]
+
+            public init(files: [String], nextStart: [String], notes: [String]) {
+                self.files = files
+                self.nextStart = nextStart
+                self.notes = notes
+            }
+
+            public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+                var fields = try FieldReader(value, mode)
+                self.files = try fields.required("files")
+                self.nextStart = try fields.required("nextStart")
+                self.notes = try fields.required("notes")
+                try fields.finish()
+            }
+
+            public func write(to writer: inout JSONWriter) {
+                writer.object { writer in
+                    writer.field("files", self.files)
+                    writer.field("nextStart", self.nextStart)
+                    writer.field("notes", self.notes)
                 }
             }
         }
@@ -1583,14 +1831,23 @@ public enum Manager {
 
         /// What a caller of `TakeSnapshot` passes.
         public struct Parameters: VarlinkValue {
-            public init() {}
+            /// Whether the serial numbers of devices are read for it and put into it, for root alone; absent is no.
+            public var serialNumbers: Bool?
+
+            public init(serialNumbers: Bool? = nil) {
+                self.serialNumbers = serialNumbers
+            }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
-                _ = try EmptyStructure(reading: value, mode)
+                var fields = try FieldReader(value, mode)
+                self.serialNumbers = try fields.optional("serialNumbers")
+                try fields.finish()
             }
 
             public func write(to writer: inout JSONWriter) {
-                EmptyStructure().write(to: &writer)
+                writer.object { writer in
+                    writer.field("serialNumbers", self.serialNumbers)
+                }
             }
         }
 
@@ -1613,6 +1870,43 @@ public enum Manager {
                 writer.object { writer in
                     writer.field("snapshot", self.snapshot)
                 }
+            }
+        }
+    }
+
+    /// The errors that methods of this interface reply with.
+    public enum Failure: VarlinkFailure {
+        /// The configuration has mistakes; the one that was there before stays.
+        case badConfiguration(mistakes: [Manager.Mistake])
+        /// The caller may not do that.
+        case accessDenied(reason: String)
+
+        public var name: String {
+            switch self {
+            case .badConfiguration: "io.vfiogroupd.Manager.BadConfiguration"
+            case .accessDenied: "io.vfiogroupd.Manager.AccessDenied"
+            }
+        }
+
+        public func writeParameters(to writer: inout JSONWriter) {
+            switch self {
+            case .badConfiguration(let value0):
+                writer.object { writer in
+                    writer.field("mistakes", value0)
+                }
+            case .accessDenied(let value0):
+                writer.object { writer in
+                    writer.field("reason", value0)
+                }
+            }
+        }
+
+        public init?(name: String, parameters: JSONObject) throws(InvalidParameter) {
+            var fields = try FieldReader(.object(parameters), .reply)
+            switch name {
+            case "io.vfiogroupd.Manager.BadConfiguration": self = .badConfiguration(mistakes: try fields.required("mistakes"))
+            case "io.vfiogroupd.Manager.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
+            default: return nil
             }
         }
     }

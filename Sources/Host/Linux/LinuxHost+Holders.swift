@@ -37,7 +37,7 @@ extension LinuxHost {
     }
 
     /// The cdevs that sysfs shows, and the names of the devices whose they are.
-    private func currentCdevs() -> [NodeNumber: String] {
+    func currentCdevs() -> [NodeNumber: String] {
         var found: [NodeNumber: String] = [:]
         guard let entries = try? Directory(path: joined("sys/class/vfio-dev")) else { return found }
         for name in (try? entries.names()) ?? [] {

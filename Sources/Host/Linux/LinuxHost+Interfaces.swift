@@ -9,10 +9,10 @@ extension LinuxHost {
         let drivers = characterDrivers(in: (try? proc.readAll("devices")) ?? [])
         // /sys/class/vfio-dev tells nothing: it is there without the nodes, too. The drivers' numbers are there only
         // with CONFIG_VFIO_GROUP and CONFIG_VFIO_DEVICE_CDEV (drivers/vfio/group.c, device_cdev.c).
-        if drivers.contains("vfio") || drivers.contains("vfio-dev") {
+        if drivers["vfio"] != nil || drivers["vfio-dev"] != nil {
             var found: VFIOInterfaces = []
-            if drivers.contains("vfio"), exists("dev/vfio/vfio") { found.insert(.legacy) }
-            if drivers.contains("vfio-dev"), exists("dev/iommu") { found.insert(.cdev) }
+            if drivers["vfio"] != nil, exists("dev/vfio/vfio") { found.insert(.legacy) }
+            if drivers["vfio-dev"] != nil, exists("dev/iommu") { found.insert(.cdev) }
             return found
         }
         return loadableInterfaces()
@@ -48,17 +48,17 @@ extension LinuxHost {
     private func exists(_ path: String) -> Bool { access(joined(path), F_OK) == 0 }
 }
 
-/// The character devices' drivers in /proc/devices.
-func characterDrivers(in bytes: [UInt8]) -> Set<String> {
-    var names: Set<String> = []
+/// The character devices' drivers in /proc/devices, with their major numbers.
+func characterDrivers(in bytes: [UInt8]) -> [String: UInt32] {
+    var drivers: [String: UInt32] = [:]
     for line in bytes.split(separator: 0x0a) {
         if line.starts(with: "Block".utf8) { break }
         let words = line.split(separator: 0x20)
-        if words.count == 2, words[0].first.map({ $0 >= 0x30 && $0 <= 0x39 }) == true {
-            names.insert(String(decoding: words[1], as: UTF8.self))
+        if words.count == 2, let major = UInt32(String(decoding: words[0], as: UTF8.self)) {
+            drivers[String(decoding: words[1], as: UTF8.self)] = major
         }
     }
-    return names
+    return drivers
 }
 
 /// The modules in modules.dep (`PATH.ko.xz: DEPENDENCIES`) or modules.builtin (`PATH.ko`), as the kernel spells them.

@@ -67,6 +67,14 @@ struct OpenNodes: Equatable, Sendable {
         }
     }
 
+    /// Whether a process has one of the nodes open.
+    @LoopActor
+    static func has(_ numbers: Set<NodeNumber>, in pid: Int32, below root: String) async -> Bool {
+        var looks = 0
+        let holder = await holder(pid, numbers, root.hasSuffix("/") ? root + "proc" : root + "/proc", &looks)
+        return holder?.nodes.isEmpty == false
+    }
+
     @LoopActor
     private static func holder(
         _ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int

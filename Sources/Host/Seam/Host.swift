@@ -43,6 +43,9 @@ public protocol Host: AnyObject, Sendable {
     /// the device lock); empty where it has none, nil where that cannot be read.
     func resetMethods(of device: DeviceAddress) -> [String]?
 
+    /// The serial numbers of those devices that have one (Device Serial Number), read now.
+    func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
+
     // MARK: Changing
 
     /// Makes a worker for a call; nothing is done before its `go`.
@@ -53,6 +56,17 @@ public protocol Host: AnyObject, Sendable {
     /// The worker that an earlier daemon left in the kernel; nil when it has ended.
     func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)?
 
+    // MARK: What an earlier daemon left
+
+    /// Whether a file is open on this node. One that is counts as the daemon's from then on.
+    func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool
+
+    /// Whether a file is one that `open` gave of this process, which has not been reaped.
+    func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool
+
+    /// Whether a process has one of the nodes open that these files are open on.
+    func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool
+
     // MARK: Processes and time
 
     /// Tells one boot from another (/proc/sys/kernel/random/boot_id).
@@ -61,8 +75,8 @@ public protocol Host: AnyObject, Sendable {
     /// The process that has this number now; nil without one.
     func process(_ pid: Int32) -> ProcessIdentity?
 
-    /// Suspends until the process has ended; returns at once when it has.
-    func awaitEnd(of process: ProcessIdentity) async throws(LoopError)
+    /// A file that can be read from once the process has ended (a pidfd); nil when it has.
+    func open(_ process: ProcessIdentity) -> KernelFile?
 
     /// The time by the host's clock.
     var now: MonotonicTime { get }
@@ -74,9 +88,19 @@ public protocol Host: AnyObject, Sendable {
 extension Host {
     public var now: MonotonicTime { .now }
 
+    public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
+
+    public func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool { false }
+
+    public func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool { process.isOpen(as: file) }
+
+    public func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool { false }
+
     public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
+
+    public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
 
     public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
         try await EventLoop.main.sleep(until: deadline)

@@ -34,6 +34,10 @@ public enum KernelCall: Sendable {
     case attach(cdev: KernelFile, ioas: UInt32)
     /// VFIO_DEVICE_DETACH_IOMMUFD_PT: the group stays owned.
     case detach(cdev: KernelFile)
+    /// Whether a cdev is bound, which VFIO_DEVICE_GET_INFO tells. Yields a number, 0 for no.
+    case isBound(cdev: KernelFile)
+    /// Whether a group is in a container, which VFIO_GROUP_GET_STATUS tells. Yields a number, 0 for no.
+    case hasContainer(group: KernelFile)
     /// VFIO_IOMMU_GET_INFO. Yields ranges.
     case containerRanges(KernelFile)
     /// IOMMU_IOAS_IOVA_RANGES. Yields ranges.

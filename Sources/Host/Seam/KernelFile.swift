@@ -31,9 +31,13 @@ public final class KernelFile: Sendable {
         return copy < 0 ? nil : Descriptor(owning: copy)
     }
 
+    /// Suspends until it can be read from, or its peer is gone.
+    public func readable() async throws(LoopError) { try await EventLoop.main.readable(number) }
+
     /// Closes the daemon's copy: at once, so that somebody else must have one.
     public func letGo() {
         guard isOpen else { return }
+        EventLoop.main.forget(number)
         close(number)
         number = -1
     }

@@ -1,10 +1,21 @@
 // Which process has a number now, told by when it started.
 
+import EventLoop
 import Glibc
+import Varlink
 
 extension ProcessIdentity {
     /// The process that has this number now; nil without one.
     public init?(of pid: Int32) { self.init(of: pid, below: "/proc") }
+
+    /// The process that made a connection; nil when it has ended.
+    @LoopActor
+    public init?(of peer: borrowing PeerProcess) {
+        guard let identity = peer.reading({ ProcessIdentity(of: $0) }),
+            identity.startTime <= peer.latestStart ?? .max
+        else { return nil }
+        self = identity
+    }
 
     /// The same in the process file system at `proc`.
     init?(of pid: Int32, below proc: String) {
@@ -19,8 +30,14 @@ extension ProcessIdentity {
     }
 
     /// What it is called (/proc/PID/comm); nil when it has ended.
-    public var command: String? {
-        guard ProcessIdentity(of: pid) == self, let folder = try? Directory(path: "/proc/\(pid)") else { return nil }
-        return try? folder.text("comm")
+    public var command: String? { file("comm") }
+
+    /// The cgroups that it is in (/proc/PID/cgroup); nil when it has ended.
+    public var controlGroups: String? { file("cgroup") }
+
+    private func file(_ name: String) -> String? {
+        // The folder stays that of the process that it was opened of, whoever has the number later.
+        guard let folder = try? Directory(path: "/proc/\(pid)"), ProcessIdentity(of: pid) == self else { return nil }
+        return try? folder.text(name)
     }
 }

@@ -1,6 +1,6 @@
 // A host that can be looked at and not changed, such as a captured tree.
 
-public import EventLoop
+import EventLoop
 
 /// Answers the changing half of the seam for a host that cannot be changed.
 public protocol ReadOnlyHost: Host {}
@@ -27,8 +27,4 @@ extension ReadOnlyHost {
     public func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { nil }
 
     public func process(_ pid: Int32) -> ProcessIdentity? { ProcessIdentity(of: pid) }
-
-    public func awaitEnd(of process: ProcessIdentity) async throws(LoopError) {
-        try await ProcessIdentity.awaitEnd(of: process)
-    }
 }

@@ -11,7 +11,7 @@ private enum Field: String {
 }
 
 extension Manager.SnapshotDevice {
-    init(_ device: Device) {
+    init(_ device: Device, serialNumber: String? = nil) {
         var unknown: [Manager.Unknown] = []
         func note<Value>(_ field: Field, _ reading: Reading<Value>) {
             guard case .unknown(let reason) = reading else { return }
@@ -29,13 +29,14 @@ extension Manager.SnapshotDevice {
         self.init(
             address: .init(bus: device.address.bus, name: device.address.name), driver: device.driver,
             driverOverride: device.driverOverride.value, iommu: device.iommu, kernelGroup: device.kernelGroup,
-            numaNode: device.numaNode, function: device.pci.map(Manager.Function.init),
+            numaNode: device.numaNode,
+            function: device.pci.map { Manager.Function($0, serialNumber: serialNumber) },
             unknown: unknown.isEmpty ? nil : unknown)
     }
 }
 
 extension Manager.Function {
-    init(_ function: PCIFunction) {
+    init(_ function: PCIFunction, serialNumber: String?) {
         let ids = function.identification
         let capabilities = function.capabilities
         self.init(
@@ -60,7 +61,8 @@ extension Manager.Function {
             virtualFunctionNumber: function.virtualFunction?.index,
             virtualFunctions: function.virtualFunctions.isEmpty ? nil : function.virtualFunctions.map(\.description),
             partitionableEndpoint: function.partitionableEndpoint,
-            resources: function.resources?.map(Manager.Resource.init), windowNode: function.windowNode)
+            resources: function.resources?.map(Manager.Resource.init), windowNode: function.windowNode,
+            serialNumber: serialNumber)
     }
 }
 

@@ -1,5 +1,5 @@
 // Inventories as snapshots and back: the whole host as one value of the API, without anything that names a person or a
-// machine (no serial numbers are read in the first place).
+// machine: an inventory has no serial numbers in the first place, and they are in a snapshot only when they are given.
 
 import GroupAPI
 import PCI
@@ -10,7 +10,7 @@ extension Inventory {
     static let snapshotVersion = 1
 
     /// The inventory as a snapshot. Warnings are not part of it: they are about how the host was read.
-    public var snapshot: Manager.Snapshot {
+    public func snapshot(serialNumbers: [DeviceAddress: String] = [:]) -> Manager.Snapshot {
         Manager.Snapshot(
             version: Self.snapshotVersion, kernelRelease: kernel?.text, kernelCommandLine: commandLine?.parameters,
             interrupts: interrupts.map {
@@ -22,7 +22,7 @@ extension Inventory {
                     partitioning: $0.partitioning.map(Manager.Partitioning.init),
                     tables: $0.tables.map(Manager.TranslationTables.init))
             },
-            devices: devices.map(Manager.SnapshotDevice.init),
+            devices: devices.map { Manager.SnapshotDevice($0, serialNumber: serialNumbers[$0.address]) },
             kernelGroups: kernelGroups.map(Manager.SnapshotKernelGroup.init),
             translationUnits: translationUnits.map {
                 .init(name: $0.name, addressWidth: $0.addressWidth, source: $0.source)
@@ -64,6 +64,20 @@ extension Inventory {
         interrupts = snapshot.interrupts.map {
             InterruptRemapping(isOn: $0.on, type1Allows: $0.type1Allows, iommufdAllows: $0.iommufdAllows)
         }
+    }
+}
+
+extension Manager.Snapshot {
+    /// The serial numbers that it has.
+    var serialNumbers: [DeviceAddress: String] {
+        var numbers: [DeviceAddress: String] = [:]
+        for device in devices {
+            guard let number = device.function?.serialNumber,
+                let address = DeviceAddress(bus: device.address.bus, name: device.address.name)
+            else { continue }
+            numbers[address] = number
+        }
+        return numbers
     }
 }
 

@@ -42,6 +42,9 @@ final class SimulatedFiles {
         descriptor.isOpen ? entries[Self.inode(descriptor.number)]?.file : nil
     }
 
+    /// The descriptor is one of the daemon's, which has it from its predecessor.
+    func becomesDaemons(_ descriptor: KernelFile) { entries[Self.inode(descriptor.number)]?.daemons = descriptor }
+
     /// Whether the daemon has it open, as opposed to one that it was passed on to.
     func isDaemons(_ file: SimulatedKernel.File) -> Bool {
         entries.values.contains { $0.file == file && $0.daemons?.isOpen == true }

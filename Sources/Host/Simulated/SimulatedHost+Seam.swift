@@ -52,12 +52,28 @@ extension SimulatedHost {
         return ProcessIdentity(of: pid)
     }
 
-    public func awaitEnd(of process: ProcessIdentity) async throws(LoopError) {
-        if process.pid >= Self.firstSimulatedPID {
-            try await processes[process.pid]?.awaitEnd()
-        } else {
-            try await ProcessIdentity.awaitEnd(of: process)
+    public func open(_ process: ProcessIdentity) -> KernelFile? {
+        process.pid >= Self.firstSimulatedPID ? processes[process.pid]?.open() : process.open()
+    }
+
+    public func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool {
+        process.pid >= Self.firstSimulatedPID
+            ? processes[process.pid]?.isOpen(as: file) ?? false : process.isOpen(as: file)
+    }
+
+    public func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool {
+        guard let open = files.file(file), let kind = kernel.kind(open) else { return false }
+        let isIt: Bool
+        switch (kind, node) {
+        case (.iommufd, .iommufd), (.container, .container): isIt = true
+        case (.cdev(let device, _), .cdev(let wanted)): isIt = device == wanted
+        // A group that was made anew has the number, and what is open of the old one owns nothing.
+        case (.group(let number, let device), .group(let wanted)):
+            isIt = number == wanted && kernel.sysfsDeviceNumber(of: .group(number)) == device
+        default: isIt = false
         }
+        if isIt { files.becomesDaemons(file) }
+        return isIt
     }
 
     public var now: MonotonicTime { clock?.now ?? .now }
@@ -70,17 +86,6 @@ extension SimulatedHost {
 extension SimulatedHost {
     /// Looks now for descriptors that nobody has open any more, rather than when the loop comes to it.
     public func collectClosedFiles() { files.collect() }
-}
-
-extension ProcessIdentity {
-    /// Suspends until a process of this machine has ended.
-    @LoopActor
-    static func awaitEnd(of process: ProcessIdentity) async throws(LoopError) {
-        guard let handle = try? ProcessHandle(pid: process.pid) else { return }
-        // Opened by number: had it ended before, the number may be another's.
-        guard ProcessIdentity(of: process.pid) == process else { return }
-        _ = try await handle.ended()
-    }
 }
 
 extension SimulatedHost {
@@ -133,11 +138,18 @@ extension SimulatedHost {
                 try perform { (kernel) throws(Refusal) in try kernel.bindIOMMUFD(cdev, iommufd) }
             case .allocateIOAS(let iommufd):
                 _ = try file(iommufd)
-                // The simulated iommufd has one address space.
+                // The daemon makes one; a consumer may take any other number for its own.
                 return .done(.number(1))
-            case .attach(let cdev, _):
+            case .attach(let cdev, let ioas):
                 let cdev = try file(cdev)
-                try perform { (kernel) throws(Refusal) in try kernel.attach(cdev) }
+                try perform { (kernel) throws(Refusal) in try kernel.attach(cdev, to: ioas) }
+            case .isBound(let cdev):
+                let cdev = try file(cdev)
+                return .done(.number(try perform { (kernel) throws(Refusal) in try kernel.isBound(cdev) } ? 1 : 0))
+            case .hasContainer(let group):
+                let group = try file(group)
+                let status = try perform { (kernel) throws(Refusal) in try kernel.groupStatus(group) }
+                return .done(.number(status.contains(.containerSet) ? 1 : 0))
             case .detach(let cdev):
                 let cdev = try file(cdev)
                 try perform { (kernel) throws(Refusal) in try kernel.detach(cdev) }

@@ -20,6 +20,8 @@ public final class SimulatedHost: Host {
     }
 
     private var state: State
+    /// The serial numbers that came with a snapshot.
+    private let serialNumbers: [DeviceAddress: String]
     /// What the machine is said to use its devices for.
     public var uses: [DeviceUse] = []
     /// The host's clock; nil for the real one.
@@ -41,17 +43,22 @@ public final class SimulatedHost: Host {
     public nonisolated init(name: String, kernel: SimulatedKernel) {
         self.name = name
         state = .running(kernel)
+        serialNumbers = [:]
     }
 
     /// A host with this inventory.
-    public nonisolated init(name: String, inventory: Inventory) {
+    public nonisolated init(
+        name: String, inventory: Inventory, serialNumbers: [DeviceAddress: String] = [:]
+    ) {
         self.name = name
         state = .untouched(inventory)
+        self.serialNumbers = serialNumbers
     }
 
     /// A host from a snapshot in its JSON form.
     public nonisolated convenience init(name: String, snapshot: [UInt8]) throws(HostError) {
-        self.init(name: name, inventory: try Inventory(snapshot: snapshot))
+        let snapshot = try Manager.Snapshot(bytes: snapshot)
+        self.init(name: name, inventory: try Inventory(snapshot), serialNumbers: snapshot.serialNumbers)
     }
 
     /// A host from a snapshot in a file; nil where the path leads to no regular file.
@@ -127,6 +134,8 @@ public final class SimulatedHost: Host {
         return state.reset == .absent ? [] : ["flr"]
     }
 
+    public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { serialNumbers }
+
     public func readInventory() async throws(HostError) -> Inventory {
         switch state {
         case .untouched(let inventory): inventory
@@ -188,17 +197,19 @@ public final class SimulatedHost: Host {
 
 extension Inventory {
     /// Reads a snapshot in its JSON form.
-    public init(snapshot bytes: [UInt8]) throws(HostError) {
+    public init(snapshot bytes: [UInt8]) throws(HostError) { try self.init(Manager.Snapshot(bytes: bytes)) }
+}
+
+extension Manager.Snapshot {
+    fileprivate init(bytes: [UInt8]) throws(HostError) {
         let value: JSONValue
         do throws(JSONSyntaxError) {
             value = try JSONValue(parsing: String(decoding: bytes, as: UTF8.self), limits: .lenient)
         } catch {
             throw .badSnapshot(reason: "it is no JSON: \(error.reason) at byte \(error.offset)")
         }
-        let snapshot: Manager.Snapshot
-        do throws(InvalidParameter) { snapshot = try Manager.Snapshot(reading: value, .reply) } catch {
+        do throws(InvalidParameter) { self = try Manager.Snapshot(reading: value, .reply) } catch {
             throw .badSnapshot(reason: "\(error.path) is missing or not of its type")
         }
-        try self.init(snapshot)
     }
 }

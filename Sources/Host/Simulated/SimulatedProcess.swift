@@ -1,32 +1,31 @@
 // Processes of a simulated machine: clients that come, hold claims, and end.
 
+import CLinux
 import EventLoop
+import Glibc
 
-/// A process that exists only in a simulated machine.
+/// A process that exists only in a simulated machine. What stands in for its pidfds are reading ends of a pipe, which
+/// can be read from as soon as its writing end is closed.
 @LoopActor
 final class SimulatedProcess {
     let identity: ProcessIdentity
-    private var hasEnded = false
-    private var watchers: [Task<Void, Never>] = []
+    private var ends: [Int32] = [-1, -1]
 
-    init(_ identity: ProcessIdentity) { self.identity = identity }
-
-    func awaitEnd() async throws(LoopError) {
-        guard !hasEnded else { return }
-        let nap = EventLoop.main.spawn { _ = try? await EventLoop.main.sleep(until: MonotonicTime(nanoseconds: .max)) }
-        watchers.append(nap)
-        await withTaskCancellationHandler {
-            await nap.value
-        } onCancel: {
-            nap.cancel()
-        }
-        if !hasEnded { throw .cancelled }
+    init(_ identity: ProcessIdentity) {
+        self.identity = identity
+        _ = clinux_pipe(&ends)
     }
 
-    func end() {
-        hasEnded = true
-        for watcher in watchers { watcher.cancel() }
-        watchers = []
+    isolated deinit { for end in ends where end >= 0 { close(end) } }
+
+    func open() -> KernelFile? {
+        let copy = clinux_duplicate(ends[0])
+        return copy < 0 ? nil : KernelFile(owning: copy)
+    }
+
+    func isOpen(as file: KernelFile) -> Bool {
+        var (mine, other) = (stat(), stat())
+        return fstat(ends[0], &mine) == 0 && fstat(file.number, &other) == 0 && mine.st_ino == other.st_ino
     }
 }
 
@@ -43,5 +42,5 @@ extension SimulatedHost {
     }
 
     /// Ends a process.
-    public func endProcess(_ process: ProcessIdentity) { processes.removeValue(forKey: process.pid)?.end() }
+    public func endProcess(_ process: ProcessIdentity) { processes[process.pid] = nil }
 }

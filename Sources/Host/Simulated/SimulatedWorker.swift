@@ -116,7 +116,7 @@ extension KernelCall {
     var yieldsSomething: Bool {
         switch self {
         case .open, .setContainer, .setIOMMU, .getDevice, .bindIOMMUFD, .allocateIOAS, .attach, .detach,
-            .containerRanges, .ioasRanges, .setPermissions, .close:
+            .isBound, .hasContainer, .containerRanges, .ioasRanges, .setPermissions, .close:
             true
         case .loadModule, .setDriverOverride, .unbind, .probe, .reset, .setPowerControl, .setD3coldAllowed: false
         }

@@ -148,6 +148,8 @@ public enum Journal {
           access: Access,
           leftOut: []DeviceAddress,
           groups: []Group,
+          # The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
+          ioas: ?int,
           unownedMoments: []UnownedMoment
         )
 
@@ -535,9 +537,11 @@ public enum Journal {
         public var access: Journal.Access
         public var leftOut: [Journal.DeviceAddress]
         public var groups: [Journal.Group]
+        /// The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
+        public var ioas: Int?
         public var unownedMoments: [Journal.UnownedMoment]
 
-        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], unownedMoments: [Journal.UnownedMoment]) {
+        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], ioas: Int? = nil, unownedMoments: [Journal.UnownedMoment]) {
             self.version = version
             self.bootId = bootId
             self.id = id
@@ -548,6 +552,7 @@ public enum Journal {
             self.access = access
             self.leftOut = leftOut
             self.groups = groups
+            self.ioas = ioas
             self.unownedMoments = unownedMoments
         }
 
@@ -563,6 +568,7 @@ public enum Journal {
             self.access = try fields.required("access")
             self.leftOut = try fields.required("leftOut")
             self.groups = try fields.required("groups")
+            self.ioas = try fields.optional("ioas")
             self.unownedMoments = try fields.required("unownedMoments")
             try fields.finish()
         }
@@ -579,6 +585,7 @@ public enum Journal {
                 writer.field("access", self.access)
                 writer.field("leftOut", self.leftOut)
                 writer.field("groups", self.groups)
+                writer.field("ioas", self.ioas)
                 writer.field("unownedMoments", self.unownedMoments)
             }
         }

@@ -30,6 +30,9 @@ public struct Call<Method: VarlinkMethod>: Sendable {
     /// Who calls.
     public var peer: Peer { connection.peer }
 
+    /// The same, with what the kernel still tells of them.
+    public var caller: Caller { Caller(connection) }
+
     /// For methods that have more than one reply to give: throws ExpectedMore at a caller that did not ask for them.
     public func requireMore() throws(ErrorReply) {
         guard wantsMore else { throw .expectedMore }
@@ -58,9 +61,6 @@ public struct Call<Method: VarlinkMethod>: Sendable {
     @LoopActor public func attach(_ descriptor: consuming Descriptor) throws(ErrorReply) -> Int {
         try connection.attach(ticket, descriptor)
     }
-
-    /// A pidfd of the process that made the connection (Linux 6.5); nil when the kernel does not give one.
-    @LoopActor public func openPeerProcess() -> Descriptor? { connection.openPeerProcess() }
 
     /// Has `call` called once when the client is gone before its last reply was handed to the kernel. For handlers that
     /// must undo what nobody has heard of: being cancelled, they learn of it too, but only where they wait.

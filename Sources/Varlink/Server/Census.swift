@@ -2,7 +2,7 @@
 struct Census {
     private(set) var total = 0
     private var users: [UInt32: Int] = [:]
-    private let limits: ServerLimits
+    var limits: ServerLimits
 
     init(_ limits: ServerLimits) { self.limits = limits }
 

@@ -35,6 +35,8 @@ final class Connection {
 
     let descriptor: Int32
     nonisolated let peer: Peer
+    /// When it was accepted, as `PeerProcess` counts.
+    private let accepted = PeerProcess.now
     let server: VarlinkServer
     // Unchecked where every call comes by: one thread has them, no access lasts longer than the function that it is in,
     // and the checks would be a tenth of what a call costs.
@@ -190,6 +192,7 @@ final class Connection {
     }
 
     private func handler(of method: String) throws(ErrorReply) -> VarlinkServer.Handler {
+        try server.authorize?(Caller(self), method)
         if let last, last.method == method { return last.handler }
         let handler = try server.handler(of: method)
         last = (method, handler)
@@ -258,9 +261,23 @@ extension Connection {
         current?.onClientGone = call
     }
 
-    func openPeerProcess() -> Descriptor? {
+    func openPeerProcess() -> PeerProcess? {
         guard phase != .closed else { return nil }
-        let pidfd = clinux_peer_pidfd(descriptor)
-        return pidfd < 0 ? nil : Descriptor(owning: pidfd)
+        return PeerProcess(ofSocket: descriptor, peer, accepted: accepted)
+    }
+
+    var peerGroups: [UInt32] {
+        guard phase != .closed else { return [] }
+        // The kernel lets a process have 65536, and hardly any has so many.
+        var room = 64
+        while true {
+            var count = 0
+            let groups = [UInt32](unsafeUninitializedCapacity: room) { buffer, stored in
+                count = Int(clinux_peer_groups(descriptor, buffer.baseAddress, UInt32(room)))
+                stored = (0...room).contains(count) ? count : 0
+            }
+            guard count > room else { return groups }
+            room = count
+        }
     }
 }

@@ -32,7 +32,11 @@ public final class VarlinkServer {
     }
 
     public let identity: Identity
-    public let limits: ServerLimits
+    /// What clients may use. Connections that are there stay, when there may be fewer.
+    public var limits: ServerLimits { didSet { census.limits = limits } }
+    /// Asked before every call whether the client may make it, by the full name of the method; throws what the client is
+    /// told if not. nil lets everybody call everything.
+    public var authorize: (@LoopActor (Caller, String) throws(ErrorReply) -> Void)?
     /// Called for each incident, on the loop.
     public var onIncident: (@LoopActor (Incident) -> Void)?
 

@@ -28,6 +28,11 @@ public struct ErrorReply: Error, Sendable, Equatable {
         if case .error(let name, _) = content { name } else { nil }
     }
 
+    /// Its parameters as one JSON object, for a log; empty for `clientGone`.
+    public var parametersText: String {
+        if case .error(_, let parameters) = content { String(decoding: parameters, as: UTF8.self) } else { "" }
+    }
+
     /// The caller is not allowed to do this.
     public static var permissionDenied: ErrorReply { ErrorReply(VarlinkService.Failure.permissionDenied) }
 

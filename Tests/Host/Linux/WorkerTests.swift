@@ -203,4 +203,31 @@ struct WorkerTests {
         #expect(try await host.make(.loadModule(driver: "none-such")).errno == ENOENT)
         #expect(text(sysfs.root + "/arguments") == "-- vfio-pci\n-- none-such\n")
     }
+
+    @Test("where modules may not be loaded systemd loads them, and what it did is looked at")
+    @LoopActor func modulesByManager() async throws {
+        let host = host()
+        let script = """
+            #!/bin/sh
+            echo "$*" >>'\(sysfs.root)/arguments'
+            test "$2" != modprobe@mlx5_vfio_pci.service || mkdir -p '\(sysfs.root)/sys/module/mlx5_vfio_pci'
+
+            """
+        sysfs.folder.write("usr/bin/systemctl", script)
+        chmod(sysfs.root + "/usr/bin/systemctl", 0o700)
+        func load(_ driver: String) async throws -> CallOutcome {
+            let worker = try LinuxWorker(LinuxCall(loading: driver, byManager: true, on: host))
+            worker.go()
+            return try await worker.outcome()
+        }
+        #expect(try await load("e1000e").isDone)
+        #expect(try await load("mlx5-vfio-pci").isDone)
+        #expect(try await load("vfio-pci").errno == ENOENT)
+        #expect(
+            text(sysfs.root + "/arguments")
+                == "start modprobe@mlx5_vfio_pci.service\nstart modprobe@vfio_pci.service\n")
+        for name in ["a b", "a\\x2d", "a@b", "\u{e9}"] {
+            #expect(throws: HostError.self) { try LinuxCall(loading: name, byManager: true, on: host) }
+        }
+    }
 }

@@ -21,7 +21,7 @@ final class TestServer: Sendable {
 
     private static let number = Atomic(0)
 
-    static func start(_ limits: ServerLimits = ServerLimits()) async throws -> TestServer {
+    static func start(_ limits: ServerLimits = .forTests) async throws -> TestServer {
         try EventLoop.main.runInBackground()
         let (number, _) = TestServer.number.add(1, ordering: .relaxed)
         return try await TestServer(path: "/tmp/varlink-test-\(getpid())-\(number).sock", limits)
@@ -132,4 +132,14 @@ func eventually(within limit: Duration = .seconds(60), _ condition: () -> Bool) 
         usleep(1000)
     }
     return true
+}
+
+extension ServerLimits {
+    /// A client of a test shares the one loop with the server and with all other tests, and may not have its turn for a
+    /// minute: only the tests of the time limit are to meet it.
+    static var forTests: ServerLimits {
+        var limits = ServerLimits()
+        limits.unreadDescriptorTimeout = .seconds(600)
+        return limits
+    }
 }

@@ -32,10 +32,8 @@ struct LinuxCall {
     init(_ call: KernelCall, on host: LinuxHost) throws(HostError) {
         switch call {
         case .loadModule(let driver):
-            self.init(kind: CLINUX_CALL_MODPROBE, path: host.joined("sbin/modprobe"), text: try Self.checked(driver))
-            let buses = (try? Directory(path: host.joined("sys/bus")).names()) ?? []
-            let folders = buses.map { host.joined("sys/bus/\($0)/drivers/\(driver)") }
-            folder = folders.first { access($0, F_OK) == 0 } ?? host.joined("sys/bus/pci/drivers/\(driver)")
+            let isSandboxed = host.root == "/" && clinux_may_load_modules() == 0
+            try self.init(loading: driver, byManager: isSandboxed, on: host)
         case .setDriverOverride(let device, let driver):
             let value = try driver.map { (driver) throws(HostError) in try Self.checked(driver) } ?? ""
             try self.init(writing: value + "\n", to: "driver_override", of: device, on: host)
@@ -67,6 +65,8 @@ struct LinuxCall {
         case .allocateIOAS(let iommufd):
             self.init(kind: CLINUX_CALL_ALLOCATE_IOAS, yield: .number, files: [iommufd])
         case .attach(let cdev, let ioas): self.init(kind: CLINUX_CALL_ATTACH, files: [cdev], number: ioas)
+        case .isBound(let cdev): self.init(kind: CLINUX_CALL_IS_BOUND, yield: .number, files: [cdev])
+        case .hasContainer(let group): self.init(kind: CLINUX_CALL_HAS_CONTAINER, yield: .number, files: [group])
         case .detach(let cdev): self.init(kind: CLINUX_CALL_DETACH, files: [cdev])
         case .containerRanges(let container):
             self.init(kind: CLINUX_CALL_CONTAINER_RANGES, yield: .ranges, files: [container])
@@ -88,6 +88,37 @@ struct LinuxCall {
         self.files = files
         self.number = number
         self.letsGo = letsGo
+    }
+
+    /// - Parameter byManager: whether systemd does it, in the unit that it has for a module.
+    init(loading driver: String, byManager: Bool, on host: LinuxHost) throws(HostError) {
+        let name = try Self.checked(driver)
+        let buses = (try? Directory(path: host.joined("sys/bus")).names()) ?? []
+        let loaded = buses.map { host.joined("sys/bus/\($0)/drivers/\(name)") }.first { access($0, F_OK) == 0 }
+        if byManager {
+            // In the name of a unit `-` would stand for `/`; for modprobe the two are the same.
+            let module = String(name.map { $0 == "-" ? "_" : $0 })
+            guard module.utf8.allSatisfy(Self.isPlain) else {
+                throw .system(call: "the name \"\(name)\"", errno: EINVAL)
+            }
+            self.init(
+                kind: CLINUX_CALL_START_MODPROBE, path: host.joined("usr/bin/systemctl"),
+                text: "modprobe@\(module).service", folder: loaded ?? host.joined("sys/module/\(module)"))
+        } else {
+            self.init(
+                kind: CLINUX_CALL_MODPROBE, path: host.joined("sbin/modprobe"), text: name,
+                folder: loaded ?? host.joined("sys/bus/pci/drivers/\(name)"))
+        }
+    }
+
+    /// Whether a byte means itself in the name of a unit.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
     }
 
     private init(

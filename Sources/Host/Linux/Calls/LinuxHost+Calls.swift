@@ -1,6 +1,6 @@
 // Calls into the kernel that may never return, and the processes that make them.
 
-public import EventLoop
+import EventLoop
 
 extension LinuxHost {
     public func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
@@ -15,8 +15,4 @@ extension LinuxHost {
     public func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { isWritable ? LeftBehindWorker(id) : nil }
 
     public func process(_ pid: Int32) -> ProcessIdentity? { ProcessIdentity(of: pid) }
-
-    public func awaitEnd(of process: ProcessIdentity) async throws(LoopError) {
-        try await ProcessIdentity.awaitEnd(of: process)
-    }
 }

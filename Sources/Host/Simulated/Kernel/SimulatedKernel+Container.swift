@@ -130,7 +130,7 @@ extension SimulatedKernel {
         case .container(hasIOMMU: true): return groups(in: file)
         case .iommufd:
             let attached = files.values.compactMap { other -> Int? in
-                guard case .cdev(let address, .bound(file, isAttached: true)) = other.kind else { return nil }
+                guard case .cdev(let address, .bound(file, ioas: .some)) = other.kind else { return nil }
                 return devices[address]?.device.kernelGroup
             }
             return Set(attached).sorted()

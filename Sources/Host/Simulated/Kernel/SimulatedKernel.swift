@@ -40,6 +40,8 @@
 // 21. A cdev opens twice, binds once: a second BIND is EINVAL, with any iommufd [lab, own].
 // 22. BIND while the legacy group is open is EBUSY, and so is the reverse; GET_INFO before BIND is EINVAL [lab].
 // 23. While one member is bound, others bind to the same iommufd; to another it is EPERM [own].
+//     The members of a group can only be attached to one address space; to another it is EINVAL
+//     [V: iommufd_hw_pagetable_attach].
 // 24. A descriptor that was passed on keeps what it owns until its last copy is closed [own: SCM_RIGHTS].
 //
 // Blocking

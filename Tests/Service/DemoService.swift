@@ -1,0 +1,91 @@
+// A service on the built-in machine that a test can configure, reload and restart, with the messages that it tells.
+
+import Config
+import EventLoop
+import GroupAPI
+import Host
+import JSON
+import Registry
+import Systemd
+import Takeover
+import TestSupport
+import Varlink
+
+@testable import Service
+
+/// The built-in machine, served and followed.
+@LoopActor
+final class DemoService {
+    let machine: SimulatedHost
+    let service: GroupService
+    let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
+    private let folder = TemporaryFolder()
+    private let following: Task<Void, Never>
+    private(set) var messages: [JournalMessage] = []
+
+    /// - Parameters:
+    ///   - text: the configuration.
+    ///   - journal: that of the daemon before, and `record` its record of reservations, for a restart.
+    init(
+        _ text: String = "", on machine: SimulatedHost? = nil, journal: any ClaimJournal = JournalInMemory(),
+        record: String? = nil, bootID: String = "boot"
+    ) async throws {
+        try EventLoop.main.runInBackground()
+        let host = try machine ?? SimulatedHost.demo()
+        self.machine = host
+        let service = try await GroupService(.init(version: "1", isSimulated: true), host: host, policy: .auto)
+        self.service = service
+        following = EventLoop.main.spawn { try? await service.followHost() }
+        service.onMessage = { [unowned self] in messages.append($0) }
+        service.apply(try Self.loaded(text).configuration)
+        try service.beginTakeover(journal: journal, onReport: { _ in })
+        service.register(on: server)
+        service.keepReservations(record: try ReservationRecord(path: record, bootID: bootID))
+        try server.listen(path: folder.path + "/socket")
+    }
+
+    static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
+        .init(
+            configuration: try Configuration(reading: [ConfigurationText(file: "f", bytes: Array(text.utf8))]),
+            files: ["f"])
+    }
+
+    func client() async throws -> VarlinkClient { try await VarlinkClient.connect(to: folder.path + "/socket") }
+
+    func call<Method: VarlinkMethod>(
+        _ method: Method.Type, _ parameters: Method.Parameters
+    ) async throws -> Method.Reply { try await client().call(method, parameters) }
+
+    func refusal(_ body: () async throws -> Void) async throws -> Claims.Failure? {
+        do {
+            try await body()
+            return nil
+        } catch let error as ClientError { return error.failure(as: Claims.Failure.self) }
+    }
+
+    /// Waits for something to be so.
+    func eventually(_ condition: @LoopActor () -> Bool) async -> Bool {
+        let deadline = MonotonicTime.now + .seconds(60)
+        while !condition(), .now < deadline { await EventLoop.main.yield() }
+        return condition()
+    }
+
+    /// What became of a reservation.
+    func state(of reservation: String) -> Reservations.State? {
+        service.reservations?.all.first { $0.reservation.name == reservation }?.state
+    }
+
+    func isClaimed(_ reservation: String) -> Bool {
+        if case .claimed? = state(of: reservation) { true } else { false }
+    }
+
+    func stop() async {
+        following.cancel()
+        service.stopClaiming()
+        service.endMonitors()
+        await server.stop(within: .milliseconds(100))
+    }
+}
+
+/// A selector of a PCI device.
+func selector(_ name: String) -> Claims.Selector { .init(device: .init(bus: "pci", name: name)) }

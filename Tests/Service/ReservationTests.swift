@@ -1,0 +1,160 @@
+// Reservations on the built-in machine: taken at the start or when the device comes, never twice, never another device.
+
+import Config
+import EventLoop
+import GroupAPI
+import Host
+import PCI
+import Registry
+import Systemd
+import Takeover
+import TestSupport
+import Testing
+import Varlink
+
+@testable import Service
+
+@Suite("Reservations", .timeLimit(.minutes(10)))
+struct ReservationTests {
+    private static let card = PCIAddress(domain: 0, bus: 1, device: 0, function: 0)
+    private static let gaming = "[Reservation gaming]\nDevice=01:00.0\n"
+
+    @Test("a reserved device is claimed for root until somebody releases it, and what had it first is told with a cure")
+    @LoopActor func taken() async throws {
+        let demo = try await DemoService(
+            "[Reservation gaming]\nGroup=pci0000-00_01.0_00.0\nVendorId=10de\nDeviceId=2684\n")
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        let claim = try await demo.call(Claims.GetClaim.self, .init(claim: "gaming")).claim
+        #expect(claim.state == .claimed)
+        #expect(claim.lifetime == .manual)
+        #expect(claim.owner.command == "reservation")
+        let status = try await demo.call(Manager.GetStatus.self, .init()).reservations
+        #expect(status.map(\.state) == [.claimed])
+        #expect(status.first?.claim == claim.id)
+        #expect(status.first?.group == "pci0000-00_01.0_00.0")
+        #expect(status.first?.reason?.contains("the host driver nouveau had 0000:01:00.0 first") == true)
+        #expect(status.first?.remedy?.contains("initramfs") == true)
+        let lost = try #require(demo.messages.first { $0.kind == .raceLost })
+        #expect(lost.fields.contains(.init(.reservation, "gaming")) && lost.fields.contains(.init(.claim, claim.id)))
+        #expect(demo.messages.contains { $0.kind == .reservationTaken })
+        _ = try await demo.call(Claims.Release.self, .init(claim: "gaming"))
+        #expect(await demo.eventually { demo.state(of: "gaming") == .released })
+        #expect(demo.machine[.pci(Self.card)]?.driver == "nouveau")
+        await demo.stop()
+    }
+
+    @Test("another device than the one that is meant is left alone, and both are named")
+    @LoopActor func mismatch() async throws {
+        let demo = try await DemoService(Self.gaming + "VendorId=1002\nDeviceId=744c\n")
+        guard case .mismatched(let reason)? = demo.state(of: "gaming") else {
+            Issue.record("\(String(describing: demo.state(of: "gaming")))")
+            return
+        }
+        #expect(reason == "it is for 0x1002:0x744c, and there is 0000:01:00.0 (0x10de:0x2684)")
+        #expect(demo.machine[.pci(Self.card)]?.driver == "nouveau")
+        #expect(try await demo.call(Claims.ListClaims.self, .init()).claims.isEmpty)
+        await demo.stop()
+    }
+
+    @Test("a device that comes later is taken then")
+    @LoopActor func later() async throws {
+        let machine = try SimulatedHost.demo()
+        let disk = DeviceAddress.pci(PCIAddress(domain: 0, bus: 0x85, device: 0, function: 0))
+        machine.perform { _ = $0.write(.remove(disk)) }
+        let demo = try await DemoService("[Reservation disk]\nDevice=85:00.0\n", on: machine)
+        #expect(demo.state(of: "disk") == .absent(reason: "there is no device 0000:85:00.0"))
+        machine.perform { _ = $0.write(.rescan) }
+        #expect(await demo.eventually { demo.isClaimed("disk") })
+        #expect(machine[disk]?.driver == "vfio-pci")
+        await demo.stop()
+    }
+
+    @Test("a group that somebody else has is waited for, and one that the host uses is not taken without Force=")
+    @LoopActor func obstacles() async throws {
+        let demo = try await DemoService()
+        let claim = try await demo.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.1")], name: "vm", lifetime: .manual)
+        ).claim
+        #expect(claim?.state == .claimed)
+        let used = Self.gaming + "[Reservation disk]\nDevice=02:00.0\n"
+        _ = demo.service.reconfigure(try DemoService.loaded(used))
+        #expect(
+            await demo.eventually { if case .failed? = demo.state(of: "disk") { true } else { false } })
+        guard case .failed(let reason, let remedy)? = demo.state(of: "disk") else { return }
+        #expect(reason.contains("nvme0n1p2 on it is mounted at /"))
+        #expect(remedy?.contains("Force=") == true)
+        #expect(demo.state(of: "gaming") == .pending)
+        #expect(demo.service.reservationsMissing == 2)
+        _ = try await demo.call(Claims.Release.self, .init(claim: "vm"))
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        _ = demo.service.reconfigure(try DemoService.loaded(used + "Force=02:00.0\n"))
+        #expect(await demo.eventually { demo.isClaimed("disk") })
+        #expect(demo.isClaimed("gaming"))
+        await demo.stop()
+    }
+
+    @Test("a restart finds the claim again; what was released stays so until the next boot, or a reload that wishes it")
+    @LoopActor func restart() async throws {
+        let machine = try SimulatedHost.demo()
+        let journal = JournalInMemory()
+        let folder = TemporaryFolder()
+        let record = folder.path + "/reservations"
+        var demo = try await DemoService(Self.gaming, on: machine, journal: journal, record: record)
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        let first = demo.state(of: "gaming")
+        await demo.stop()
+
+        demo = try await DemoService(Self.gaming, on: machine, journal: journal, record: record)
+        #expect(demo.state(of: "gaming") == first)
+        #expect(try await demo.call(Claims.ListClaims.self, .init()).claims.count == 1)
+        _ = try await demo.call(Claims.Release.self, .init(claim: "gaming"))
+        await demo.stop()
+
+        demo = try await DemoService(Self.gaming, on: machine, journal: journal, record: record)
+        #expect(demo.state(of: "gaming") == .released)
+        _ = demo.service.reconfigure(try DemoService.loaded(Self.gaming))
+        #expect(demo.state(of: "gaming") == .released)
+        _ = demo.service.reconfigure(try DemoService.loaded(Self.gaming), reserveAgain: true)
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        _ = try await demo.call(Claims.Release.self, .init(claim: "gaming"))
+        await demo.stop()
+
+        demo = try await DemoService(
+            Self.gaming, on: machine, journal: JournalInMemory(), record: record, bootID: "the next one")
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        await demo.stop()
+    }
+
+    @Test(
+        "what an early helper pinned, or had bound to vfio, goes back to what the kernel chooses",
+        arguments: [true, false])
+    @LoopActor func prepared(isBound: Bool) async throws {
+        let machine = try SimulatedHost.demo()
+        let card = DeviceAddress.pci(Self.card)
+        machine.perform { kernel in
+            _ = kernel.write(.unbind(card, from: "nouveau"))
+            _ = kernel.write(.driverOverride(card, isBound ? "vfio-pci\n" : "none-such\n"))
+            if isBound { _ = kernel.write(.driversProbe(card)) }
+        }
+        #expect(machine[card]?.driver == (isBound ? "vfio-pci" : nil))
+        let demo = try await DemoService(Self.gaming, on: machine)
+        #expect(await demo.eventually { demo.isClaimed("gaming") }, "\(String(describing: demo.state(of: "gaming")))")
+        #expect(machine[card]?.driver == "vfio-pci")
+        let released = try await demo.call(Claims.Release.self, .init(claim: "gaming")).claim
+        #expect(released?.state == .released)
+        #expect(machine[card]?.driver == "nouveau")
+        #expect(machine[card]?.driverOverride.value == nil)
+        await demo.stop()
+    }
+
+    @Test("a reservation that is gone from the configuration keeps its claim, and that is said")
+    @LoopActor func removed() async throws {
+        let demo = try await DemoService(Self.gaming)
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        let outcome = demo.service.reconfigure(try DemoService.loaded(""))
+        #expect(outcome.notes.count == 1)
+        #expect(outcome.notes.first?.contains("vfiogroupctl release gaming") == true)
+        #expect(try await demo.call(Claims.GetClaim.self, .init(claim: "gaming")).claim.state == .claimed)
+        await demo.stop()
+    }
+}

@@ -1,0 +1,27 @@
+"""The daemon as a service of a whole Debian under systemd."""
+
+from cases.claims import E1000E
+from machine import Machine
+from suite import test
+from waiting import until
+
+PLACES = {"small": ("intel",)}
+
+
+@test(PLACES, userspace="systemd")
+def systemd_comes_up_and_the_daemon_is_ready(vm: Machine) -> None:
+    state = vm.guest.run("systemctl is-system-running --wait").output.strip()
+    assert state == "running", f"{state}: {vm.guest.check('systemctl --failed --no-legend')}"
+    assert vm.daemon.property("ActiveState") == "active"
+    assert vm.daemon.members() == vm.sysfs.kernel_groups()
+    # udev finds the drivers: modules of Debian's kernel.
+    until(lambda: vm.sysfs.find(E1000E).driver == "e1000e", "the card's driver")
+
+
+@test({}, PLACES, userspace="systemd")
+def after_a_reboot_the_groups_are_the_same(vm: Machine) -> None:
+    until(lambda: vm.sysfs.find(E1000E).driver == "e1000e", "the card's driver")
+    before, boot = vm.daemon.groups(), vm.guest.read("/proc/sys/kernel/random/boot_id")
+    vm.reboot()
+    assert vm.guest.read("/proc/sys/kernel/random/boot_id") != boot
+    until(lambda: vm.daemon.groups() == before, "the groups of the last boot")

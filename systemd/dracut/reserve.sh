@@ -1,0 +1,2 @@
+#!/bin/sh
+/usr/lib/vfiogroupd/vfiogroupd-reserve --kernel-log /etc/vfiogroupd/reservations
