@@ -89,6 +89,10 @@ public enum Claimability: Equatable, Sendable {
                 return
             }
         }
+        if inventory.interrupts?.refusesDevices == true {
+            self = .notClaimable(reason: "\(InterruptRemapping.refusal); \(InterruptRemapping.remedy)")
+            return
+        }
         if let foreign = members.first(where: { $0.pci == nil && !Self.busesWithVFIO.contains($0.address.bus) }) {
             self = .notClaimable(reason: "its member \(foreign.address) is on a bus that has no vfio driver")
             return

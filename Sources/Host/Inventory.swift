@@ -46,6 +46,8 @@ public struct Inventory: Equatable, Sendable {
     public var kernel: KernelRelease?
     /// What it was told at boot; nil where that could not be read.
     public var commandLine: KernelCommandLine?
+    /// What is known of interrupt remapping; nil where nothing is.
+    public var interrupts: InterruptRemapping?
     /// Every host bridge, ascending.
     public let hostBridges: [HostBridge]
     /// Every device, ascending by address.

@@ -84,6 +84,18 @@ extension Claims.ResetResult {
     }
 }
 
+extension Claims.Needs {
+    init(_ needs: ConsumerNeeds) {
+        self.init(
+            memlock: needs.memlock.map { Int(clamping: $0) }, sharedAddressSpace: needs.sharesAddressSpace,
+            resets: needs.resets.map {
+                .init(
+                    kind: $0.kind == .bus ? .bus : .slot, name: $0.name, devices: $0.devices.map { .init($0) },
+                    unclaimed: $0.unclaimed.map { .init($0) })
+            })
+    }
+}
+
 extension Claims.HandedNode {
     init(_ node: VFIONode, at path: String) {
         self.init(path: path)

@@ -20,11 +20,15 @@ extension GroupService {
             let name = try owned(call.parameters.claim, by: call.peer, takeover)
             let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
             let user = try user(call.parameters.user, named: call.peer)
+            let guestMemory = try guestMemory(call.parameters.guestMemory)
             let granted = try await asking { () async throws(TakeoverError) in
                 try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut, user: user)
             }
             guard let handover = try await handOrWithdraw(granted, over: call, takeover) else { throw .clientGone }
-            return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
+            let id = granted.claim.claim.id
+            return .init(
+                claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover)
+            )
         }
         handle(Claims.Attach.self, on: server) { [self] (call) async throws(ErrorReply) in
             try requireRightToClaim(call.caller)
@@ -103,6 +107,7 @@ extension GroupService {
     ) async throws(ErrorReply) -> Claims.Claim.Reply {
         let owner = try owner(of: call)
         let parameters = call.parameters
+        let guestMemory = try guestMemory(parameters.guestMemory)
         try requireRightToForce(parameters.force, call.peer)
         guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
         let request = ClaimRequest(
@@ -135,7 +140,21 @@ extension GroupService {
         if request.lifetime == .connection {
             call.onConnectionOver { takeover.ownerIsGone(id, cause: "its connection is closed") }
         }
-        return .init(claim: try status(of: id, takeover), handover: handover)
+        return .init(
+            claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover))
+    }
+
+    private func guestMemory(_ bytes: Int?) throws(ErrorReply) -> UInt64? {
+        guard let bytes else { return nil }
+        guard (0...(1 << 62)).contains(bytes) else { throw .invalidParameter("guestMemory") }
+        return UInt64(bytes)
+    }
+
+    private func needs(of id: String, _ guestMemory: UInt64?, _ takeover: Takeover) throws(ErrorReply) -> Claims.Needs {
+        do throws(TakeoverError) {
+            return .init(
+                ConsumerNeeds(of: try takeover.view(of: id).claim, guestMemory: guestMemory, in: takeover.snapshot()))
+        } catch { throw ErrorReply(error) }
     }
 
     /// The same as `hand`; what cannot be handed over is the daemon's again.

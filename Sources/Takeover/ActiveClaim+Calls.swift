@@ -132,7 +132,8 @@ extension ActiveClaim {
         switch KernelError(errno).name {
         case "EPERM":
             "look whether another program has the group open, and that the daemon may do this; a member on a host "
-                + "driver keeps its group from being owned"
+                + "driver keeps its group from being owned; where the kernel's log speaks of interrupt remapping, "
+                + InterruptRemapping.remedy
         case "EBUSY": "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
         case "ENODEV", "ENXIO": "the device went away or changed meanwhile; try again"
         case "ENOMEM", "EMFILE", "ENFILE": "make memory or descriptors free on the host"

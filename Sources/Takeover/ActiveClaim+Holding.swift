@@ -23,6 +23,10 @@ extension ActiveClaim {
         }
         let snapshot = takeover.snapshot()
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
+        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isOwned($0, of: id) })
+        {
+            beginUnowned(id, cause: Self.lastDriverLost)
+        }
         var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         var problems = problems(of: findings)
@@ -48,6 +52,7 @@ extension ActiveClaim {
         }
     }
 
+    private static let lastDriverLost = "from the loss of its last vfio driver until it was bound to one again"
     private static let leaving = "somebody wants it to leave, and waits for it to be let go of"
 
     private func problems(of findings: [HoldingFinding]) -> [DeviceAddress: String] {
@@ -164,7 +169,7 @@ extension ActiveClaim {
             guard let wanted = other.vfioDriver else { continue }
             if try await binding(of: other.address, context)?.driver == wanted { return }
         }
-        beginUnowned(group, cause: "from the loss of its last vfio driver until it was bound to one again")
+        beginUnowned(group, cause: Self.lastDriverLost)
         try await closeEverywhere([.group(number)], context)
         space.groupsWereClosed()
     }

@@ -15,6 +15,22 @@ extension ActiveClaim {
         space.groups[number] != nil || space.cdevs.keys.contains { kernelGroup(of: $0) == number }
     }
 
+    /// Whether a kernel group is owned by what the daemon or its owner has open. An open group does not keep its devices
+    /// from leaving, and owns nothing any more when the last has left (facts/vm-lab.md).
+    func isOwned(_ number: Int, of group: GroupID) -> Bool {
+        let isHandedOver = handedOver != nil && (record.access == .bound || record.access == .container)
+        guard isHandedOver || owns(number) else { return false }
+        let isByGroup = space.groups[number] != nil || isHandedOver && record.access == .container
+        return !isByGroup || hasMemberOnVFIO(number, of: group)
+    }
+
+    private func hasMemberOnVFIO(_ number: Int, of group: GroupID) -> Bool {
+        (self[group]?.members ?? []).contains { member in
+            member.vfioDriver != nil && work[group]?.drivers[member.address] == member.vfioDriver
+                && kernelGroup(of: member.address) == number
+        }
+    }
+
     /// The members of a group that are on vfio, by its record.
     func heldMembers(of group: GroupID) -> [DeviceAddress] {
         self[group]?.members.filter { $0.vfioDriver != nil }.map(\.address) ?? []
@@ -45,7 +61,11 @@ extension ActiveClaim {
                 throw error
             }
             space.groups[number] = group
-            if !hasIOMMU { try await call(.setIOMMU(container: container), about: nil, context) }
+            if !hasIOMMU {
+                try await refusing(context) { () async throws(StepFailure) in
+                    try await self.call(.setIOMMU(container: container), about: nil, context)
+                }
+            }
             space.root = .container(container, hasIOMMU: true)
             try await readRanges(.containerRanges(container), context)
         case .none: break
@@ -149,7 +169,8 @@ extension ActiveClaim {
         }
     }
 
-    /// EPERM here means that the group is not viable; the kernel does not say through whom, the registry does.
+    /// EPERM here means that the group is not viable, or that interrupts are not remapped; the kernel does not say which,
+    /// nor through whom.
     private func refusing(
         _ context: StepContext, _ body: @LoopActor () async throws(StepFailure) -> Void
     ) async throws(StepFailure) {
@@ -167,7 +188,13 @@ extension ActiveClaim {
                 }
                 blockers.append("\(member.address) is bound to \(driver)")
             }
-            guard !blockers.isEmpty else { throw error }
+            guard !blockers.isEmpty else {
+                guard takeover.snapshot().inventory.interrupts?.isOn == false else { throw error }
+                var failure = error
+                failure.explanation = InterruptRemapping.refusal
+                failure.remedy = InterruptRemapping.remedy
+                throw failure
+            }
             throw context.failure(
                 .reason("the kernel says that the group is not viable: \(blockers.joined(separator: ", "))"),
                 remedy: "unbind what is named")

@@ -84,11 +84,9 @@ extension ClaimView.Group {
         var problems = work?.problems ?? [:]
         for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
         let ownable = active.ownableGroups(of: group.id)
-        let isHandedOver =
-            active.handedOver != nil && (active.record.access == .bound || active.record.access == .container)
         self.init(
             record: group, state: active.state(of: group),
-            isOwned: !ownable.isEmpty && (isHandedOver || ownable.allSatisfy(active.owns)),
+            isOwned: !ownable.isEmpty && ownable.allSatisfy { active.isOwned($0, of: group.id) },
             operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems)
     }
 }

@@ -100,9 +100,16 @@ extension Takeover {
         evenOrphaned: Bool = false
     ) async throws(TakeoverError) -> [GroupRecord] {
         let deadline = host.now + wait
+        var isFresh = false
         while true {
             let records = try Selection.groups(selectors, in: snapshot())
             if let obstacle = obstacle(records, besides: own, evenOrphaned) {
+                if case .notClaimable = obstacle, !isFresh {
+                    // Nothing tells when a parameter of a module that forbade it is changed.
+                    isFresh = true
+                    await refresh?()
+                    continue
+                }
                 guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
                 try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
                 continue

@@ -166,8 +166,9 @@ extension Takeover {
             }
             let since = claim.unseenSince ?? now
             claim.unseenSince = since
+            // What a manual claim's groups are launched for need not be the process that made the claim.
             let isOver =
-                claim.ownerEnded
+                claim.ownerEnded && claim.record.lifetime != .manual
                 || now >= since + timing.unseen
                     && now >= (claim.handedOver ?? now) + timing.handOver
             if isOver { await regain(claim) }

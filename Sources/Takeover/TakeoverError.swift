@@ -23,6 +23,8 @@ public struct StepFailure: Error, Equatable, Sendable {
     /// What was done, in a word.
     public var action: String
     public var cause: Cause
+    /// What the kernel means by it, in words, where that is known.
+    public var explanation: String?
     /// What would help, in words.
     public var remedy: String
 
@@ -38,7 +40,7 @@ public struct StepFailure: Error, Equatable, Sendable {
     /// What went wrong, in words.
     public var detail: String {
         switch cause {
-        case .errno(let errno): KernelError(errno).description
+        case .errno(let errno): explanation ?? KernelError(errno).description
         case .blocked(let pid): "it has not returned from the kernel, where process \(pid) waits for it"
         case .reason(let reason): reason
         case .stopped: "the daemon ends"

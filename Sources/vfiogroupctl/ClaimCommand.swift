@@ -44,6 +44,18 @@ func addresses(_ typed: [String]) throws(Complaint) -> [Claims.DeviceAddress]? {
     return addresses.isEmpty ? nil : addresses
 }
 
+/// How many bytes a size is: a number, with K, M, G or T for powers of 1024.
+func bytes(of typed: String) throws(Complaint) -> Int {
+    let powers: [Character: Int] = ["K": 10, "M": 20, "G": 30, "T": 40]
+    let power = typed.last.flatMap { powers[Character($0.uppercased())] }
+    guard let number = Int(power == nil ? typed : String(typed.dropLast())), number >= 0,
+        case let (bytes, overflow) = number.multipliedReportingOverflow(by: 1 << (power ?? 0)), !overflow
+    else {
+        throw Complaint(description: "--guest-memory: \(typed) is no size; give bytes, or a number and K, M, G or T")
+    }
+    return bytes
+}
+
 /// The user of this name or number.
 func uid(of typed: String) throws(Complaint) -> Int {
     if let number = UInt32(typed) { return Int(number) }
@@ -98,6 +110,13 @@ struct ClaimCommand: DaemonCommand {
         help: ArgumentHelp("With --access path: who may open the nodes, by name or number.", valueName: "user"))
     var user: String?
 
+    @Option(
+        name: .customLong("guest-memory"),
+        help: ArgumentHelp(
+            "How much memory the guest will have, such as 8G: to be told what its process must be allowed to lock.",
+            valueName: "size"))
+    var guestMemory: String?
+
     @Option(help: ArgumentHelp("How long to wait for what another claim has.", valueName: "seconds"))
     var wait: Int?
 
@@ -129,7 +148,8 @@ struct ClaimCommand: DaemonCommand {
         let parameters = Claims.Claim.Parameters(
             selectors: try takeover.selectors(selectors), name: name, lifetime: effectiveLifetime, access: access,
             leaveOut: try addresses(leaveOut), user: try user.map { (name) throws(Complaint) in try uid(of: name) },
-            force: try takeover.forced, waitSeconds: wait)
+            force: try takeover.forced, waitSeconds: wait,
+            guestMemory: try guestMemory.map { (text) throws(Complaint) in try bytes(of: text) })
         let outcome = try await follow(
             Claims.Claim.self, parameters, on: connection, receivesDescriptors: true, selectors: selectors)
         if !command.isEmpty { return try await runCommand(outcome) }

@@ -33,6 +33,8 @@ struct ClaimOutcome {
     var claim: Claims.ClaimStatus
     /// What was handed over.
     var handover: Claims.Handover?
+    /// What a consumer needs, where the daemon says so.
+    var needs: Claims.Needs?
     /// The descriptors of the last reply, where they were asked for; closed when nobody holds this any more.
     var descriptors: ReceivedDescriptors
 }
@@ -53,7 +55,9 @@ extension DaemonCommand {
             let read = try decode(reply, as: Claims.Claim.Reply.self)
             if let progress = read.progress { line.show(progress) }
             if let claim = read.claim {
-                outcome = ClaimOutcome(claim: claim, handover: read.handover, descriptors: stream.descriptors)
+                outcome = ClaimOutcome(
+                    claim: claim, handover: read.handover, needs: read.needs,
+                    descriptors: stream.descriptors)
             }
         }
         return outcome

@@ -80,15 +80,33 @@ extension Claims.ClaimStatus {
 }
 
 extension ClaimOutcome {
-    /// The claim, and the nodes of it that its user may open.
-    var text: String {
-        guard let handover, !handover.nodes.isEmpty else { return claim.text }
+    /// The claim, the nodes of it that its user may open, and what a consumer needs.
+    var text: String { ([claim.text] + [nodesText, needs?.text].compactMap { $0 }).joined(separator: "\n\n") }
+
+    private var nodesText: String? {
+        guard let handover, !handover.nodes.isEmpty else { return nil }
+        let nodes = handover.nodes.map { node in
+            "  \(node.path)  " + (node.device?.text ?? node.kernelGroup.map { "kernel group \($0)" } ?? "")
+        }
         let who = handover.user.map { "uid \($0)" } ?? "its user"
-        return claim.text + "\n\nUntil the claim is handed back, \(who) may open:\n"
-            + handover.nodes.map { node in
-                "  \(node.path)  "
-                    + (node.device?.text ?? node.kernelGroup.map { "kernel group \($0)" } ?? "")
-            }.joined(separator: "\n")
+        return (["Until the groups are the daemon's again, \(who) may open:"] + nodes).joined(separator: "\n")
+    }
+}
+
+extension Claims.Needs {
+    /// What a consumer needs, over several lines; nil where there is nothing to say.
+    var text: String? {
+        var lines: [String] = []
+        if let memlock { lines.append("must be allowed to lock \(memlock) bytes (RLIMIT_MEMLOCK)") }
+        if sharedAddressSpace { lines.append("has all groups in one address space") }
+        for reset in resets {
+            lines.append(
+                reset.unclaimed.isEmpty
+                    ? "can reset \(reset.kind.rawValue) \(reset.name): \(reset.devices.map(\.text).joined(separator: ", "))"
+                    : "cannot reset \(reset.kind.rawValue) \(reset.name), which has devices that are not claimed: "
+                        + reset.unclaimed.map(\.text).joined(separator: ", "))
+        }
+        return lines.isEmpty ? nil : (["A consumer"] + lines.map { "  " + $0 }).joined(separator: "\n")
     }
 }
 

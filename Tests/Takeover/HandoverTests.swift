@@ -88,7 +88,11 @@ struct HandoverTests {
             let cdev = try #require(kernel.files.file(copies[0]))
             let last = try #require(copies.last)
             let iommufd = try #require(kernel.files.file(last))
-            try kernel.perform { (kernel) throws(SimulatedKernel.Refusal) in try kernel.bindIOMMUFD(cdev, iommufd) }
+            try kernel.perform { (kernel) throws(SimulatedKernel.Refusal) in
+                try kernel.bindIOMMUFD(cdev, iommufd)
+                // In an address space of its own, which a member that the daemon has attached would prevent.
+                try kernel.attach(cdev, to: 7)
+            }
             #expect(machine.host.kernel.isOwned(4))
             for file in copies { file.letGo() }
             machine.host.collectClosedFiles()

@@ -43,6 +43,29 @@ struct HoldingTests {
         #expect(machine.host.kernel[new.address]?.driverOverride == .absent)
     }
 
+    @Test("of one member is not called owned when a host driver took that: an open group does not keep it from leaving")
+    @LoopActor func lost() async throws {
+        let machine = try TestMachine(hasIOMMUFD: false)
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        #expect(try daemon.takeover.view(of: claim).groups[0].isOwned)
+        machine.host.perform { kernel in
+            _ = kernel.write(.driverOverride(TestMachine.single, "\n"))
+            _ = kernel.write(.unbind(TestMachine.single, from: "vfio-pci"))
+            #expect(kernel.write(.driversProbe(TestMachine.single)) == .done)
+        }
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
+        await machine.settle(daemon, within: .seconds(1))
+        var view = try daemon.takeover.view(of: claim)
+        #expect(!view.groups[0].isOwned && view.state.name == "degraded")
+        #expect(view.claim.unownedMoments.count == 1 && view.claim.unownedMoments[0].seconds == nil)
+        // When the host driver has gone, it is taken and owned again.
+        machine.host.perform { _ = $0.write(.unbind(TestMachine.single, from: "e1000e")) }
+        await machine.settle(daemon, within: .seconds(1))
+        view = try daemon.takeover.view(of: claim)
+        #expect(view.groups[0].isOwned && view.state == .claimed)
+        #expect(view.claim.unownedMoments.count == 1 && view.claim.unownedMoments[0].seconds != nil)
+    }
+
     @Test("keeps host drivers out: the kernel refuses them, and a pin that somebody cleared is set again")
     @LoopActor func foreignBind() async throws {
         let machine = try TestMachine()

@@ -171,6 +171,21 @@ struct PathHandoverTests {
         #expect(machine.host.kernel.permissions(of: .group(4)) == Self.byRule)
     }
 
+    @Test("of a manual claim gives its consumer time to come, though whoever made the claim has ended")
+    @LoopActor func ownerless() async throws {
+        let machine = try TestMachine()
+        let daemon = try await machine.start()
+        let id = try await claim(machine, daemon)
+        machine.host.endProcess(machine.client)
+        await machine.settle(daemon, within: .seconds(1))
+        _ = try await launch(machine, daemon, id).get()
+        await machine.settle(daemon, within: .seconds(8))
+        #expect(machine.host.kernel.permissions(of: .group(4))?.uid == Self.user)
+        await machine.settle(daemon, within: .seconds(8))
+        #expect(machine.host.kernel.permissions(of: .group(4)) == Self.byRule)
+        #expect(try daemon.takeover.view(of: id).claim.access == .hold)
+    }
+
     @Test("leaves alone what others have made of a node meanwhile")
     @LoopActor func meddled() async throws {
         let machine = try TestMachine(hasIOMMUFD: false)

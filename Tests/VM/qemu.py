@@ -80,6 +80,10 @@ class QEMU:
         """Adds a device; `name` is what `unplug` knows it by."""
         self._monitor.execute("device_add", id=name, driver=driver, **properties)
 
+    def request_unplug(self, name: str) -> None:
+        """Asks the guest to let a device go; `unplug` waits until it has."""
+        self._monitor.execute("device_del", id=name)
+
     def unplug(self, name: str) -> None:
         """Asks the guest to let a device go, and waits until it has gone. A guest whose slot is still busy with what
         happened before does not hear of the request, which is why it is repeated."""

@@ -88,6 +88,53 @@ struct ClaimCommandTests {
         await daemon.stop()
     }
 
+    @Test("says which nodes may be opened and by whom, and what a consumer needs")
+    @LoopActor func nodesAndNeeds() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.on(Claims.Claim.self) { (_) async in
+            .init(
+                claim: .ofCard(),
+                handover: .init(
+                    access: .path, devices: [], groups: [], leftOut: [],
+                    nodes: [
+                        .init(path: "/dev/vfio/7", kernelGroup: 7),
+                        .init(path: "/dev/vfio/devices/vfio0", device: card),
+                    ],
+                    user: 65_534),
+                needs: .init(
+                    memlock: 68_157_440, sharedAddressSpace: true,
+                    resets: [
+                        .init(kind: .bus, name: "0000:01", devices: [card, sound], unclaimed: []),
+                        .init(kind: .slot, name: "3", devices: [card, sound], unclaimed: [sound]),
+                    ]))
+        }
+        let outcome = try await daemon.control(
+            "claim", "01:00.0", "--access", "path", "--user", "65534", "--guest-memory", "64M")
+        #expect(outcome.code == 0)
+        #expect(daemon.calls[0].contains("\"user\":65534") && daemon.calls[0].contains("\"guestMemory\":67108864"))
+        let said = """
+
+            Until the groups are the daemon's again, uid 65534 may open:
+              /dev/vfio/7  kernel group 7
+              /dev/vfio/devices/vfio0  0000:01:00.0
+
+            A consumer
+              must be allowed to lock 68157440 bytes (RLIMIT_MEMLOCK)
+              has all groups in one address space
+              can reset bus 0000:01: 0000:01:00.0, 0000:01:00.1
+              cannot reset slot 3, which has devices that are not claimed: 0000:01:00.1
+
+            """
+        #expect(outcome.output.hasSuffix(said), "\(outcome.output)")
+        #expect(try await daemon.control("claim", "01:00.0", "--user", "65534").code == 64)
+        for size in ["much", "9999999T", "-1", "", "G"] {
+            let refused = try await daemon.control("claim", "01:00.0", "--guest-memory", size)
+            #expect(refused.code != 0 && !refused.errors.isEmpty)
+        }
+        #expect(daemon.calls.count == 1)
+        await daemon.stop()
+    }
+
     @Test("as the owner it stays until it is interrupted")
     @LoopActor func process() async throws {
         let daemon = try ScriptedDaemon()

@@ -249,6 +249,37 @@ public enum Claims {
           user: ?int
         )
 
+        # What is reset as a whole.
+        type ResetKind (
+          # A bus, by the bridge above.
+          bus,
+          # A slot, by its hotplug driver.
+          slot
+        )
+
+        # What a reset of a bus or slot takes along.
+        type ResetSet (
+          # Which of the two.
+          kind: ResetKind,
+          # The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
+          name: string,
+          # The devices that it takes along.
+          devices: []DeviceAddress,
+          # Those that are in no group of the claim: with one of them the kernel refuses the reset to the consumer.
+          unclaimed: []DeviceAddress
+        )
+
+        # What a consumer needs beside what it is given, and what it has to reckon with.
+        type Needs (
+          # How many bytes it must be allowed to lock (RLIMIT_MEMLOCK): 'guestMemory', and 1 MiB for what a virtual machine
+          # without video memory maps beside. Absent without 'guestMemory'.
+          memlock: ?int,
+          # Whether all groups of the claim have to be in one I/O address space. The members of a group always have to.
+          sharedAddressSpace: bool,
+          # The resets of buses and slots that reach devices of the claim; a slot that holds the devices of a bus is left out.
+          resets: []ResetSet
+        )
+
         # How far a claim or release is.
         type Progress (
           # The group.
@@ -293,14 +324,18 @@ public enum Claims {
           # accepted from then on. Each is named; nothing else is forced.
           force: ?[]DeviceAddress,
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
-          waitSeconds: ?int
+          waitSeconds: ?int,
+          # How many bytes of memory the guest will have, for 'needs'.
+          guestMemory: ?int
         ) -> (
           # How far it is.
           progress: ?Progress,
           # The claim.
           claim: ?ClaimStatus,
           # What was handed over.
-          handover: ?Handover
+          handover: ?Handover,
+          # What a consumer of the claim needs; with the claim.
+          needs: ?Needs
         )
 
         # Hands a claim's groups over, or over again when nobody has them any more.
@@ -312,12 +347,16 @@ public enum Claims {
           # For 'unbound': members to leave bound to the daemon.
           leaveOut: ?[]DeviceAddress,
           # For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
-          user: ?int
+          user: ?int,
+          # How many bytes of memory the guest has, for 'needs'.
+          guestMemory: ?int
         ) -> (
           # The claim.
           claim: ClaimStatus,
           # What was handed over.
-          handover: Handover
+          handover: Handover,
+          # What the consumer needs.
+          needs: Needs
         )
 
         # Adds groups to a claim; they share its I/O address space.
@@ -1144,6 +1183,84 @@ public enum Claims {
         }
     }
 
+    /// What is reset as a whole.
+    public enum ResetKind: String, VarlinkValue, CaseIterable {
+        /// A bus, by the bridge above.
+        case bus
+        /// A slot, by its hotplug driver.
+        case slot
+    }
+
+    /// What a reset of a bus or slot takes along.
+    public struct ResetSet: VarlinkValue {
+        /// Which of the two.
+        public var kind: Claims.ResetKind
+        /// The name: "0000:01" of a bus, that of its folder in /sys/bus/pci/slots of a slot.
+        public var name: String
+        /// The devices that it takes along.
+        public var devices: [Claims.DeviceAddress]
+        /// Those that are in no group of the claim: with one of them the kernel refuses the reset to the consumer.
+        public var unclaimed: [Claims.DeviceAddress]
+
+        public init(kind: Claims.ResetKind, name: String, devices: [Claims.DeviceAddress], unclaimed: [Claims.DeviceAddress]) {
+            self.kind = kind
+            self.name = name
+            self.devices = devices
+            self.unclaimed = unclaimed
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
+            self.name = try fields.required("name")
+            self.devices = try fields.required("devices")
+            self.unclaimed = try fields.required("unclaimed")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kind", self.kind)
+                writer.field("name", self.name)
+                writer.field("devices", self.devices)
+                writer.field("unclaimed", self.unclaimed)
+            }
+        }
+    }
+
+    /// What a consumer needs beside what it is given, and what it has to reckon with.
+    public struct Needs: VarlinkValue {
+        /// How many bytes it must be allowed to lock (RLIMIT_MEMLOCK): 'guestMemory', and 1 MiB for what a virtual machine
+        /// without video memory maps beside. Absent without 'guestMemory'.
+        public var memlock: Int?
+        /// Whether all groups of the claim have to be in one I/O address space. The members of a group always have to.
+        public var sharedAddressSpace: Bool
+        /// The resets of buses and slots that reach devices of the claim; a slot that holds the devices of a bus is left out.
+        public var resets: [Claims.ResetSet]
+
+        public init(memlock: Int? = nil, sharedAddressSpace: Bool, resets: [Claims.ResetSet]) {
+            self.memlock = memlock
+            self.sharedAddressSpace = sharedAddressSpace
+            self.resets = resets
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.memlock = try fields.optional("memlock")
+            self.sharedAddressSpace = try fields.required("sharedAddressSpace")
+            self.resets = try fields.required("resets")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("memlock", self.memlock)
+                writer.field("sharedAddressSpace", self.sharedAddressSpace)
+                writer.field("resets", self.resets)
+            }
+        }
+    }
+
     /// How far a claim or release is.
     public struct Progress: VarlinkValue {
         /// The group.
@@ -1251,8 +1368,10 @@ public enum Claims {
             public var force: [Claims.DeviceAddress]?
             /// How many seconds to wait for a group that another claim has; 0 unless told otherwise.
             public var waitSeconds: Int?
+            /// How many bytes of memory the guest will have, for 'needs'.
+            public var guestMemory: Int?
 
-            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil) {
+            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil) {
                 self.selectors = selectors
                 self.name = name
                 self.lifetime = lifetime
@@ -1261,6 +1380,7 @@ public enum Claims {
                 self.user = user
                 self.force = force
                 self.waitSeconds = waitSeconds
+                self.guestMemory = guestMemory
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1273,6 +1393,7 @@ public enum Claims {
                 self.user = try fields.optional("user")
                 self.force = try fields.optional("force")
                 self.waitSeconds = try fields.optional("waitSeconds")
+                self.guestMemory = try fields.optional("guestMemory")
                 try fields.finish()
             }
 
@@ -1286,6 +1407,7 @@ public enum Claims {
                     writer.field("user", self.user)
                     writer.field("force", self.force)
                     writer.field("waitSeconds", self.waitSeconds)
+                    writer.field("guestMemory", self.guestMemory)
                 }
             }
         }
@@ -1298,11 +1420,14 @@ public enum Claims {
             public var claim: Claims.ClaimStatus?
             /// What was handed over.
             public var handover: Claims.Handover?
+            /// What a consumer of the claim needs; with the claim.
+            public var needs: Claims.Needs?
 
-            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil) {
+            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil, needs: Claims.Needs? = nil) {
                 self.progress = progress
                 self.claim = claim
                 self.handover = handover
+                self.needs = needs
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1310,6 +1435,7 @@ public enum Claims {
                 self.progress = try fields.optional("progress")
                 self.claim = try fields.optional("claim")
                 self.handover = try fields.optional("handover")
+                self.needs = try fields.optional("needs")
                 try fields.finish()
             }
 
@@ -1318,6 +1444,7 @@ public enum Claims {
                     writer.field("progress", self.progress)
                     writer.field("claim", self.claim)
                     writer.field("handover", self.handover)
+                    writer.field("needs", self.needs)
                 }
             }
         }
@@ -1338,12 +1465,15 @@ public enum Claims {
             public var leaveOut: [Claims.DeviceAddress]?
             /// For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
             public var user: Int?
+            /// How many bytes of memory the guest has, for 'needs'.
+            public var guestMemory: Int?
 
-            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil) {
+            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, guestMemory: Int? = nil) {
                 self.claim = claim
                 self.access = access
                 self.leaveOut = leaveOut
                 self.user = user
+                self.guestMemory = guestMemory
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1352,6 +1482,7 @@ public enum Claims {
                 self.access = try fields.required("access")
                 self.leaveOut = try fields.optional("leaveOut")
                 self.user = try fields.optional("user")
+                self.guestMemory = try fields.optional("guestMemory")
                 try fields.finish()
             }
 
@@ -1361,6 +1492,7 @@ public enum Claims {
                     writer.field("access", self.access)
                     writer.field("leaveOut", self.leaveOut)
                     writer.field("user", self.user)
+                    writer.field("guestMemory", self.guestMemory)
                 }
             }
         }
@@ -1371,16 +1503,20 @@ public enum Claims {
             public var claim: Claims.ClaimStatus
             /// What was handed over.
             public var handover: Claims.Handover
+            /// What the consumer needs.
+            public var needs: Claims.Needs
 
-            public init(claim: Claims.ClaimStatus, handover: Claims.Handover) {
+            public init(claim: Claims.ClaimStatus, handover: Claims.Handover, needs: Claims.Needs) {
                 self.claim = claim
                 self.handover = handover
+                self.needs = needs
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
                 var fields = try FieldReader(value, mode)
                 self.claim = try fields.required("claim")
                 self.handover = try fields.required("handover")
+                self.needs = try fields.required("needs")
                 try fields.finish()
             }
 
@@ -1388,6 +1524,7 @@ public enum Claims {
                 writer.object { writer in
                     writer.field("claim", self.claim)
                     writer.field("handover", self.handover)
+                    writer.field("needs", self.needs)
                 }
             }
         }

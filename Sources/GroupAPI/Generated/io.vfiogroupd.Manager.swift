@@ -317,6 +317,16 @@ public enum Manager {
           reservedRegions: []ReservedRegion
         )
 
+        # What is known of interrupt remapping. Without it the kernel gives devices to processes only when it is told to.
+        type InterruptRemapping (
+          # Whether it is on.
+          on: bool,
+          # allow_unsafe_interrupts of the module vfio_iommu_type1; absent while it is not loaded.
+          type1Allows: ?bool,
+          # allow_unsafe_interrupts of the module iommufd; absent while it is not loaded.
+          iommufdAllows: ?bool
+        )
+
         # A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
         # devices only if they were asked for.
         type Snapshot (
@@ -326,6 +336,8 @@ public enum Manager {
           kernelRelease: ?string,
           # The parameters of the kernel's command line that decide about isolation.
           kernelCommandLine: ?[]string,
+          # What is known of interrupt remapping.
+          interrupts: ?InterruptRemapping,
           # The host bridges.
           hostBridges: []SnapshotHostBridge,
           # The devices.
@@ -1361,6 +1373,38 @@ public enum Manager {
         }
     }
 
+    /// What is known of interrupt remapping. Without it the kernel gives devices to processes only when it is told to.
+    public struct InterruptRemapping: VarlinkValue {
+        /// Whether it is on.
+        public var on: Bool
+        /// allow_unsafe_interrupts of the module vfio_iommu_type1; absent while it is not loaded.
+        public var type1Allows: Bool?
+        /// allow_unsafe_interrupts of the module iommufd; absent while it is not loaded.
+        public var iommufdAllows: Bool?
+
+        public init(on: Bool, type1Allows: Bool? = nil, iommufdAllows: Bool? = nil) {
+            self.on = on
+            self.type1Allows = type1Allows
+            self.iommufdAllows = iommufdAllows
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.on = try fields.required("on")
+            self.type1Allows = try fields.optional("type1Allows")
+            self.iommufdAllows = try fields.optional("iommufdAllows")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("on", self.on)
+                writer.field("type1Allows", self.type1Allows)
+                writer.field("iommufdAllows", self.iommufdAllows)
+            }
+        }
+    }
+
     /// A whole host, to be looked at elsewhere. It has no serial numbers, MAC addresses or names of disks; serial numbers of
     /// devices only if they were asked for.
     public struct Snapshot: VarlinkValue {
@@ -1370,6 +1414,8 @@ public enum Manager {
         public var kernelRelease: String?
         /// The parameters of the kernel's command line that decide about isolation.
         public var kernelCommandLine: [String]?
+        /// What is known of interrupt remapping.
+        public var interrupts: Manager.InterruptRemapping?
         /// The host bridges.
         public var hostBridges: [Manager.SnapshotHostBridge]
         /// The devices.
@@ -1381,10 +1427,11 @@ public enum Manager {
         /// The slots.
         public var slots: [Manager.SnapshotSlot]?
 
-        public init(version: Int, kernelRelease: String? = nil, kernelCommandLine: [String]? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup], translationUnits: [Manager.TranslationUnit]? = nil, slots: [Manager.SnapshotSlot]? = nil) {
+        public init(version: Int, kernelRelease: String? = nil, kernelCommandLine: [String]? = nil, interrupts: Manager.InterruptRemapping? = nil, hostBridges: [Manager.SnapshotHostBridge], devices: [Manager.SnapshotDevice], kernelGroups: [Manager.SnapshotKernelGroup], translationUnits: [Manager.TranslationUnit]? = nil, slots: [Manager.SnapshotSlot]? = nil) {
             self.version = version
             self.kernelRelease = kernelRelease
             self.kernelCommandLine = kernelCommandLine
+            self.interrupts = interrupts
             self.hostBridges = hostBridges
             self.devices = devices
             self.kernelGroups = kernelGroups
@@ -1397,6 +1444,7 @@ public enum Manager {
             self.version = try fields.required("version")
             self.kernelRelease = try fields.optional("kernelRelease")
             self.kernelCommandLine = try fields.optional("kernelCommandLine")
+            self.interrupts = try fields.optional("interrupts")
             self.hostBridges = try fields.required("hostBridges")
             self.devices = try fields.required("devices")
             self.kernelGroups = try fields.required("kernelGroups")
@@ -1410,6 +1458,7 @@ public enum Manager {
                 writer.field("version", self.version)
                 writer.field("kernelRelease", self.kernelRelease)
                 writer.field("kernelCommandLine", self.kernelCommandLine)
+                writer.field("interrupts", self.interrupts)
                 writer.field("hostBridges", self.hostBridges)
                 writer.field("devices", self.devices)
                 writer.field("kernelGroups", self.kernelGroups)

@@ -23,6 +23,8 @@ public final class LinuxHost: Host {
     var nodePatience: Duration = .seconds(5)
     /// The devices' cdevs by their numbers, as they were last seen.
     var cdevs: [NodeNumber: DeviceAddress] = [:]
+    /// Whether interrupts are remapped, which is so or not from boot on.
+    private var interrupts: InterruptRemapping?
     /// The aliases of vfio's variant drivers, as the files were when they were last read.
     var variantAliases: VariantAliases?
 
@@ -49,7 +51,9 @@ public final class LinuxHost: Host {
         let attributes = scan.lockedAttributes
         let readings = await lockedAttributes.read(attributes.map(\.path), below: sys.descriptor)
         scan.take(readings, for: attributes)
-        return scan.inventory(kernel: kernelRelease(), commandLine: commandLine())
+        var inventory = scan.inventory(kernel: kernelRelease(), commandLine: commandLine())
+        inventory.interrupts = interruptRemapping(sys)
+        return inventory
     }
 
     public func awaitChange() async throws(LoopError) {
@@ -78,6 +82,18 @@ public final class LinuxHost: Host {
             return nil
         }
         return KernelRelease(words[2])
+    }
+
+    private func interruptRemapping(_ sys: borrowing Directory) -> InterruptRemapping? {
+        if interrupts == nil, let proc = try? Directory(path: joined("proc")) {
+            interrupts = (try? proc.readAll("interrupts")).flatMap { InterruptRemapping(interrupts: $0) }
+        }
+        func allows(_ module: String) -> Bool? {
+            (try? sys.text("module/\(module)/parameters/allow_unsafe_interrupts")).map { $0 == "Y" }
+        }
+        guard var found = interrupts else { return nil }
+        (found.type1Allows, found.iommufdAllows) = (allows("vfio_iommu_type1"), allows("iommufd"))
+        return found
     }
 
     private func commandLine() -> KernelCommandLine? {

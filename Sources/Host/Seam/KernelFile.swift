@@ -12,6 +12,8 @@ import Glibc
 public final class KernelFile: Sendable {
     /// The descriptor; -1 once it was let go of.
     public private(set) var number: Int32
+    /// Others may have it open as well.
+    private(set) var wasCopied = false
 
     /// Takes over an open descriptor.
     public init(owning number: Int32) { self.number = number }
@@ -24,6 +26,7 @@ public final class KernelFile: Sendable {
     /// A copy to pass on; nil when it was let go of, or no descriptor is free.
     public func copy() -> Descriptor? {
         guard isOpen else { return nil }
+        wasCopied = true
         let copy = clinux_duplicate(number)
         return copy < 0 ? nil : Descriptor(owning: copy)
     }

@@ -13,6 +13,9 @@ extension Inventory {
     public func snapshot(serialNumbers: [DeviceAddress: String] = [:]) -> Manager.Snapshot {
         Manager.Snapshot(
             version: Self.snapshotVersion, kernelRelease: kernel?.text, kernelCommandLine: commandLine?.parameters,
+            interrupts: interrupts.map {
+                .init(on: $0.isOn, type1Allows: $0.type1Allows, iommufdAllows: $0.iommufdAllows)
+            },
             hostBridges: hostBridges.map {
                 .init(
                     id: $0.id.description, parent: $0.parent?.description,
@@ -58,6 +61,9 @@ extension Inventory {
             kernel: snapshot.kernelRelease.flatMap { KernelRelease($0) },
             commandLine: snapshot.kernelCommandLine.map(KernelCommandLine.init(parameters:)), hostBridges: hostBridges,
             devices: devices, kernelGroups: groups, translationUnits: units, slots: slots)
+        interrupts = snapshot.interrupts.map {
+            InterruptRemapping(isOn: $0.on, type1Allows: $0.type1Allows, iommufdAllows: $0.iommufdAllows)
+        }
     }
 }
 

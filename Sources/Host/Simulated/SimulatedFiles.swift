@@ -54,7 +54,8 @@ final class SimulatedFiles {
     func letGo(of descriptor: KernelFile) {
         let inode = Self.inode(descriptor.number)
         descriptor.letGo()
-        collect(inode)
+        // A child that is being forked may have it for a moment yet, which is none of the simulated machine's processes.
+        if descriptor.wasCopied { collect(inode) } else { ended(inode) }
     }
 
     /// Looks now for files whose last descriptor was closed, rather than when the loop comes to it.

@@ -138,11 +138,11 @@ extension SimulatedHost {
                 try perform { (kernel) throws(Refusal) in try kernel.bindIOMMUFD(cdev, iommufd) }
             case .allocateIOAS(let iommufd):
                 _ = try file(iommufd)
-                // The simulated iommufd has one address space.
+                // The daemon makes one; a consumer may take any other number for its own.
                 return .done(.number(1))
-            case .attach(let cdev, _):
+            case .attach(let cdev, let ioas):
                 let cdev = try file(cdev)
-                try perform { (kernel) throws(Refusal) in try kernel.attach(cdev) }
+                try perform { (kernel) throws(Refusal) in try kernel.attach(cdev, to: ioas) }
             case .isBound(let cdev):
                 let cdev = try file(cdev)
                 return .done(.number(try perform { (kernel) throws(Refusal) in try kernel.isBound(cdev) } ? 1 : 0))

@@ -18,6 +18,7 @@ from cases import (  # noqa: F401
     systemd,
     virtual_functions,
     windows,
+    handover,
     hotplug,
     package,
 )

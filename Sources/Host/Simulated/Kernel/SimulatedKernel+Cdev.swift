@@ -37,8 +37,9 @@ extension SimulatedKernel {
         guard state == .opened, !isBound(address) else { throw .failed(.einval) }
         guard let group = groups[number], group.opener == nil else { throw .failed(.ebusy) }
         guard group.owner == nil || group.owner == .iommufd(iommufd), isViable(number) else { throw .failed(.eperm) }
+        if let interrupts, !interrupts.isOn, interrupts.iommufdAllows != true { throw .failed(.eperm) }
         groups[number]?.owner = .iommufd(iommufd)
-        files[file]?.kind = .cdev(address, .bound(to: iommufd, isAttached: false))
+        files[file]?.kind = .cdev(address, .bound(to: iommufd, ioas: nil))
         files[iommufd]?.references += 1
     }
 
@@ -46,17 +47,26 @@ extension SimulatedKernel {
         files.values.contains { if case .cdev(address, .bound) = $0.kind { true } else { false } }
     }
 
-    /// VFIO_DEVICE_ATTACH_IOMMUFD_PT to the one address space that an iommufd has here: EINVAL before BIND.
-    public mutating func attach(_ file: File) throws(Refusal) { try setAttached(file, true, .attach) }
+    /// VFIO_DEVICE_ATTACH_IOMMUFD_PT to an address space, of which an iommufd has any number here: EINVAL before BIND, and
+    /// while a member of the group is attached to another.
+    public mutating func attach(_ file: File, to ioas: UInt32 = 1) throws(Refusal) {
+        let address = try cdev(file).address
+        let others = files.filter { other, state in
+            guard other != file, case .cdev(let member, .bound(_, ioas: let used?)) = state.kind else { return false }
+            return used != ioas && devices[member]?.device.kernelGroup == devices[address]?.device.kernelGroup
+        }
+        if !others.isEmpty { throw .failed(.einval) }
+        try setAttached(file, ioas, .attach)
+    }
 
     /// VFIO_DEVICE_DETACH_IOMMUFD_PT: the group stays owned.
-    public mutating func detach(_ file: File) throws(Refusal) { try setAttached(file, false, .detach) }
+    public mutating func detach(_ file: File) throws(Refusal) { try setAttached(file, nil, .detach) }
 
-    private mutating func setAttached(_ file: File, _ isAttached: Bool, _ step: SimulatedFault.Step) throws(Refusal) {
+    private mutating func setAttached(_ file: File, _ ioas: UInt32?, _ step: SimulatedFault.Step) throws(Refusal) {
         let (address, state) = try cdev(file)
         try meetFault(step, [address])
         guard case .bound(let iommufd, _) = state else { throw .failed(.einval) }
-        files[file]?.kind = .cdev(address, .bound(to: iommufd, isAttached: isAttached))
+        files[file]?.kind = .cdev(address, .bound(to: iommufd, ioas: ioas))
     }
 
     /// VFIO_DEVICE_GET_INFO of a cdev, which here tells only that it may be asked: EINVAL before BIND.

@@ -90,6 +90,7 @@ extension SimulatedKernel {
         let groups = groups(in: container)
         try meetFault(.setIOMMU, groups.flatMap(members))
         guard !groups.isEmpty, !hasIOMMU else { throw .failed(.einval) }
+        if let interrupts, !interrupts.isOn, interrupts.type1Allows != true { throw .failed(.eperm) }
         files[container]?.kind = .container(hasIOMMU: true)
     }
 
@@ -129,7 +130,7 @@ extension SimulatedKernel {
         case .container(hasIOMMU: true): return groups(in: file)
         case .iommufd:
             let attached = files.values.compactMap { other -> Int? in
-                guard case .cdev(let address, .bound(file, isAttached: true)) = other.kind else { return nil }
+                guard case .cdev(let address, .bound(file, ioas: .some)) = other.kind else { return nil }
                 return devices[address]?.device.kernelGroup
             }
             return Set(attached).sorted()

@@ -21,7 +21,8 @@ extension SimulatedKernel {
 
     enum CdevState: Equatable, Sendable {
         case opened
-        case bound(to: File, isAttached: Bool)
+        /// To an iommufd, and attached to one of its address spaces.
+        case bound(to: File, ioas: UInt32?)
     }
 
     /// A file and how often it is referred to: by descriptors and by other files.

@@ -30,6 +30,8 @@
 // 17. Unbinding the last device makes /dev/vfio/N go; GROUP_GET_STATUS of an old descriptor is ENODEV [lab].
 // 18. Two groups may share a container [lab].
 // 19. IOVA ranges leave out the reserved regions and what lies above the aperture; mapping there is EINVAL [lab].
+//     Without interrupt remapping SET_IOMMU and BIND are EPERM, unless the module's allow_unsafe_interrupts is on
+//     [lab: virtio-iommu].
 // 20. Nodes in /dev come and go later than their uevents: with `settle` [law 10]. They are root's with mode 0600, and
 //     somebody else's open of one is EACCES, until somebody changes that; a node that comes again is root's [lab: node
 //     modes].
@@ -38,6 +40,8 @@
 // 21. A cdev opens twice, binds once: a second BIND is EINVAL, with any iommufd [lab, own].
 // 22. BIND while the legacy group is open is EBUSY, and so is the reverse; GET_INFO before BIND is EINVAL [lab].
 // 23. While one member is bound, others bind to the same iommufd; to another it is EPERM [own].
+//     The members of a group can only be attached to one address space; to another it is EINVAL
+//     [V: iommufd_hw_pagetable_attach].
 // 24. A descriptor that was passed on keeps what it owns until its last copy is closed [own: SCM_RIGHTS].
 //
 // Blocking
@@ -74,6 +78,8 @@ public struct SimulatedKernel: Sendable {
 
     let release: KernelRelease?
     let commandLine: KernelCommandLine?
+    /// May be changed by an administrator at any time, which nothing announces.
+    public var interrupts: InterruptRemapping?
     let hostBridges: [HostBridge]
     let translationUnits: [TranslationUnit]
     let slots: [Slot]
@@ -100,6 +106,7 @@ public struct SimulatedKernel: Sendable {
         self.configuration = configuration ?? Configuration(inventory.kernel)
         release = inventory.kernel
         commandLine = inventory.commandLine
+        interrupts = inventory.interrupts
         hostBridges = inventory.hostBridges
         translationUnits = inventory.translationUnits
         slots = inventory.slots
@@ -132,10 +139,12 @@ public struct SimulatedKernel: Sendable {
 
     /// What a scan of sysfs sees now. Of a kernel that nothing happened to, it is what the kernel was made from.
     public var inventory: Inventory {
-        Inventory(
+        var inventory = Inventory(
             kernel: release, commandLine: commandLine, hostBridges: hostBridges, devices: devices.values.map(visible),
             kernelGroups: groups.values.filter(\.isListed).map(\.attributes), translationUnits: translationUnits,
             slots: slots, warnings: warnings)
+        inventory.interrupts = interrupts
+        return inventory
     }
 
     /// The device as a scan sees it now.
