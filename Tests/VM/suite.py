@@ -1,14 +1,14 @@
 """The named tests, and which machines each of them is run in."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from kernels import Kernel
 from machine import Machine
 from place import Place
 
 # Topology -> IOMMUs.
-Places = dict[str, tuple[str, ...]]
+Places = Mapping[str, tuple[str, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
