@@ -1,8 +1,8 @@
 // A service on the built-in machine that a test can configure, reload and restart, with the messages that it tells.
 
-import Config
 import EventLoop
 import GroupAPI
+import Grouping
 import Host
 import JSON
 import Registry
@@ -11,6 +11,7 @@ import Takeover
 import TestSupport
 import Varlink
 
+@testable import Config
 @testable import Service
 
 /// The built-in machine, served and followed.
@@ -44,7 +45,7 @@ final class DemoService {
         try server.listen(path: folder.path + "/socket")
     }
 
-    static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
+    nonisolated static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
         .init(
             configuration: try Configuration(reading: [ConfigurationText(file: "f", bytes: Array(text.utf8))]),
             files: ["f"])
