@@ -17,6 +17,15 @@ struct ServiceManagerTests {
         #expect(await eventually(within: 30) { socket.received.contains("STOPPING=1") })
     }
 
+    @Test("the watchdog is fed when there is one")
+    func watchdog() async throws {
+        let socket = try NotifySocket()
+        let daemon = try await RunningDaemon(
+            environment: ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "200000"])
+        #expect(await eventually(within: 30) { socket.received.contains("WATCHDOG=1") })
+        try await daemon.stop()
+    }
+
     @Test("a start that fails is never READY, and says why")
     func failedStart() async throws {
         let socket = try NotifySocket()
