@@ -34,7 +34,7 @@ struct StoreTests {
     }
 
     @LoopActor
-    private func store(of socket: LocalSocket, patience: Duration = .seconds(60)) -> ManagerStore {
+    private func store(of socket: LocalSocket, patience: Duration = .seconds(86_400)) -> ManagerStore {
         ManagerStore(NotifySocket(address: socket.path), patience: patience)
     }
 
@@ -76,12 +76,12 @@ struct StoreTests {
             try? await store.settle()
             isSettled = true
         }
-        for _ in 0..<100 { await EventLoop.main.yield() }
+        for _ in 0..<10 { await EventLoop.main.yield() }
         #expect(!isSettled)
         #expect(receive(socket)?.text == "FDSTOREREMOVE=1\nFDNAME=x")
         let barrier = try #require(receive(socket))
         #expect(barrier.text == "BARRIER=1")
-        for _ in 0..<100 { await EventLoop.main.yield() }
+        for _ in 0..<10 { await EventLoop.main.yield() }
         #expect(!isSettled)
         close(try #require(barrier.descriptor))
         await settling.value
