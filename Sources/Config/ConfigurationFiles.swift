@@ -21,6 +21,12 @@ public struct ConfigurationFiles: Sendable {
         public let configuration: Configuration
         /// The files that were read, in the order in which they were applied.
         public let files: [String]
+
+        /// What a load would give.
+        public init(configuration: Configuration, files: [String]) {
+            self.configuration = configuration
+            self.files = files
+        }
     }
 
     /// A file larger than this (in bytes) is refused: it is no configuration, and would only fill the memory.

@@ -153,7 +153,9 @@ final class Reservations {
     }
 
     private func isClaim(_ view: ClaimView, of reservation: Reservation) -> Bool {
-        guard view.claim.name == reservation.name, view.claim.owner.uid == geteuid(), !view.isOver else { return false }
+        // One on its way back is over for whoever released it, and an obstacle for whoever did not.
+        guard view.claim.name == reservation.name, view.claim.owner.uid == geteuid(), view.claim.goal != .restore
+        else { return false }
         return switch reservation.subject {
         case .group(let id): view.claim.groups.contains { $0.id.text == id }
         case .device(let address):

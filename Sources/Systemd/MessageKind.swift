@@ -89,7 +89,8 @@ extension MessageKind {
         switch self {
         case .started, .stopping: .info
         case .claimGranted, .requestRefused, .handedOver, .groupsAttached, .groupsDetached, .claimReleased,
-            .groupAdopted, .quarantineLifted, .claimEnded, .claimsFound, .reservationTaken, .reservationReleased, .configurationReloaded,
+            .groupAdopted, .quarantineLifted, .claimEnded, .claimsFound, .reservationTaken, .reservationReleased,
+            .configurationReloaded,
             .bootDifference:
             .notice
         case .claimAbandoned, .groupDegraded, .removalRequested, .restoreDelayed, .reservationNotTaken, .raceLost:

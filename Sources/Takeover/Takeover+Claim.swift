@@ -325,10 +325,11 @@ extension ClaimedGroup {
     /// adoption that fails left a group alone which somebody may be using.
     fileprivate mutating func becomeAdopted() {
         for index in members.indices {
-            guard let driver = members[index].vfioDriver else { continue }
             let before = members[index].before
-            let wasHeld = before.driver.name == driver
-            let wasPinned = [driver, "vfio-pci", Pin.noDriver].contains(before.driverOverride)
+            let driver = members[index].vfioDriver
+            let wasHeld = driver != nil && before.driver.name == driver
+            let wasPinned =
+                before.driverOverride.map { [driver, "vfio-pci", Pin.noDriver].contains($0) } ?? false
             // What had it before is not known, and an override for vfio is none to go back to.
             if wasHeld || wasPinned { members[index].before.driverOverride = nil }
             if wasHeld || wasPinned && before.driver == .none { members[index].before.driver = .unknown }

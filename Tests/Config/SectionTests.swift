@@ -68,7 +68,8 @@ struct SectionTests {
     func limits() throws {
         let limits = try configuration("[Limits]\nConnections=65\nConnectionsPerUser=2\nClaims=3\nClaimsPerUser=4")
             .limits
-        #expect([limits.connections, limits.connectionsPerUser, limits.claims, limits.claimsPerUser] == [65, 2, 3, 4])
+        let figures: [Int] = [limits.connections, limits.connectionsPerUser, limits.claims, limits.claimsPerUser]
+        #expect(figures == [65, 2, 3, 4])
         for text in [
             "Connections=64", "Claims=0", "Claims=-1", "Claims=+1", "Claims=1k", "ClaimsPerUser=99999999999999999999",
         ] {

@@ -143,7 +143,8 @@ struct ClaimsCommandsTests {
         daemon.on(Manager.GetStatus.self) { (_) async in
             .init(
                 version: "1", host: "this host", simulated: false, generation: 1, isolating: true, remarks: [],
-                groupCount: 1, deviceCount: 2, ungroupedCount: 0, hostBridges: [], disagreements: [], warnings: [])
+                groupCount: 1, deviceCount: 2, ungroupedCount: 0, hostBridges: [], disagreements: [], warnings: [],
+                reservations: [])
         }
         let shown = try await daemon.control("show", cardGroup).output
         #expect(shown.contains("state         claimed\n"))

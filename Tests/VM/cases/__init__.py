@@ -2,10 +2,22 @@
 
 # The order is that of the tests in a machine. What unplugs devices comes last: Debian's 6.1 may panic over the next claim
 # (see ownership).
-from cases import (
-    blocked_unbinds, boots, claims, consumers, crashes, drivers, groups, ownership, preflight, restart,
-    service_store, systemd, virtual_functions, hotplug, package)
-
-__all__ = [
-    "blocked_unbinds", "boots", "claims", "consumers", "crashes", "drivers", "groups", "hotplug", "ownership", "package",
-    "preflight", "restart", "service_store", "systemd", "virtual_functions"]
+from cases import (  # noqa: F401
+    blocked_unbinds,
+    boots,
+    claims,
+    consumers,
+    crashes,
+    drivers,
+    groups,
+    launchers,
+    ownership,
+    preflight,
+    restart,
+    service_store,
+    systemd,
+    virtual_functions,
+    windows,
+    hotplug,
+    package,
+)
