@@ -76,12 +76,12 @@ struct StoreTests {
             try? await store.settle()
             isSettled = true
         }
-        for _ in 0..<100 { await EventLoop.main.yield() }
+        for _ in 0..<10 { await EventLoop.main.yield() }
         #expect(!isSettled)
         #expect(receive(socket)?.text == "FDSTOREREMOVE=1\nFDNAME=x")
         let barrier = try #require(receive(socket))
         #expect(barrier.text == "BARRIER=1")
-        for _ in 0..<100 { await EventLoop.main.yield() }
+        for _ in 0..<10 { await EventLoop.main.yield() }
         #expect(!isSettled)
         close(try #require(barrier.descriptor))
         await settling.value
