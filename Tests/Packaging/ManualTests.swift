@@ -67,6 +67,7 @@ import Testing
         let help = try await Program.run("vfiogroupctl", ["--help"]).output
         let commands = help.components(separatedBy: "SUBCOMMANDS:").last.map { list in
             list.components(separatedBy: "\n").compactMap { line -> String? in
+                // Behind the commands stands "See 'vfiogroupctl help'".
                 guard line.hasPrefix("  "), line.dropFirst(2).first?.isLowercase == true else { return nil }
                 return String(line.dropFirst(2).prefix { $0 != " " })
             }

@@ -122,7 +122,8 @@ def root(disk: pathlib.Path | None) -> list[str]:
     """The words for a disk with a userspace: all machines may have the same file, since their writes go elsewhere."""
     if disk is None:
         return []
-    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}", "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
+    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}",
+            "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
 
 
 class Monitor:
