@@ -146,7 +146,8 @@ def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> No
         vm.daemon.release("held")
 
 
-@test(PLACES, FURTHER, userspace="systemd")
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="systemd")
 def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> None:
     """Debian's driver of the card is a module, which the early helper beats; the other kernel has it built in."""
     from_package(vm)
@@ -181,8 +182,7 @@ def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine
     vm.qemu.unplug("late")
 
 
-@test(NONE, interface="legacy", userspace="systemd")
-@test({}, NONE, interface="iommufd", userspace="systemd")
+@test({}, NONE, userspace="systemd")
 def without_an_iommu_the_package_serves_the_inventory_and_says_why_nothing_can_be_claimed(vm: Machine) -> None:
     from_package(vm)
     assert "no IOMMU isolates any device" in vm.daemon.property("StatusText")  # type: ignore[attr-defined]
