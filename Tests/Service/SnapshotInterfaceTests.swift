@@ -94,7 +94,9 @@ struct SnapshotInterfaceTests {
 
     @Test("serial numbers are for administrators, all the rest for everybody")
     @LoopActor func access() async throws {
-        let host = LinuxHost(root: machine().root)
+        let sysfs = machine()
+        defer { withExtendedLifetime(sysfs) {} }
+        let host = LinuxHost(root: sysfs.root)
         _ = try await snapshot(of: host, serialNumbers: false, administrators: [])
         do {
             _ = try await snapshot(of: host, serialNumbers: true, administrators: [])
