@@ -67,7 +67,8 @@ import Testing
         let help = try await Program.run("vfiogroupctl", ["--help"]).output
         let commands = help.components(separatedBy: "SUBCOMMANDS:").last.map { list in
             list.components(separatedBy: "\n").compactMap { line -> String? in
-                guard line.hasPrefix("  "), line.dropFirst(2).first?.isLetter == true else { return nil }
+                // Behind the commands stands "See 'vfiogroupctl help'".
+                guard line.hasPrefix("  "), line.dropFirst(2).first?.isLowercase == true else { return nil }
                 return String(line.dropFirst(2).prefix { $0 != " " })
             }
         }

@@ -46,8 +46,11 @@ final class DemoService {
     }
 
     nonisolated static func loaded(_ text: String) throws -> ConfigurationFiles.Loaded {
-        .init(
-            configuration: try Configuration(reading: [ConfigurationText(file: "f", bytes: Array(text.utf8))]),
+        // The loop is everybody's: what takes a moment by itself may take a minute beside all other tests.
+        let patient = "[Timing]\nBlockedAfterSec=1h\nTakeoverTimeoutSec=1h\nNodeTimeoutSec=1h\n"
+        return .init(
+            configuration: try Configuration(
+                reading: [patient, text].map { ConfigurationText(file: "f", bytes: Array($0.utf8)) }),
             files: ["f"])
     }
 

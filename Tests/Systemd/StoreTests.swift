@@ -34,7 +34,7 @@ struct StoreTests {
     }
 
     @LoopActor
-    private func store(of socket: LocalSocket, patience: Duration = .seconds(60)) -> ManagerStore {
+    private func store(of socket: LocalSocket, patience: Duration = .seconds(3600)) -> ManagerStore {
         ManagerStore(NotifySocket(address: socket.path), patience: patience)
     }
 

@@ -1,8 +1,8 @@
 """Runs the shipped daemon on real kernels in emulated machines: `make test-vm`.
 
 Boots one machine for each kernel, topology and IOMMU that a test names, and runs in it, one after the other, all tests
-that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM; root is needed only where
-unprivileged user namespaces are not at hand, to make the disk once (see disk.py).
+that name it. A machine in which a test failed is booted anew for the next one. Nothing needs KVM; root is needed once, to
+make the disk of the guests that run systemd (see disk.py).
 
 To add a test, write a function into a file of `cases` (a new file is named in cases/__init__.py):
 
@@ -22,8 +22,8 @@ programs for the guest are added in initramfs.py, its modules in kernels.py, a t
 the machine as it found it.
 
 Under systemd, `vm.daemon` is the service that `make install` installs, enabled (`property("MainPID")` is what systemctl
-says of it), and `vm.reboot()` boots from the same disk again. Packages of the disk are named in disk.py, files that it has
-from every boot on lie in `root`, units that are masked stand in initramfs.py.
+says of it), and `vm.reboot()` boots from the same disk again. The packages of the disk are named in disk.py, the files
+that every boot puts on it lie in `root`, and the units that are masked stand in initramfs.py.
 """
 
 import argparse

@@ -93,7 +93,7 @@ class Daemon:
 
 
 class Service(Daemon):
-    """A vfiogroupd that is a service of the guest's systemd. Once killed it is started again by itself, and `start` waits
+    """A vfiogroupd that is a service of the guest's systemd. When it is killed, systemd starts it again, and `start` waits
     for that."""
 
     UNIT = "vfiogroupd.service"

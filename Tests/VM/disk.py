@@ -1,9 +1,9 @@
 """The disk of the guests that are a whole Debian 12 under systemd: `userspace="systemd"`.
 
-It is Debian's packages as mmdebstrap installs them, with their maintainer scripts, in a file system of its own, so that
-dpkg, apt and systemctl work in the guest as anywhere. It is made once, in about a minute, and kept in the cache. What changes
-from run to run (the daemon, a kernel's modules) comes with the initramfs and is copied on to it at boot (`init`). A machine's
-writes are gone with the machine.
+It is Debian's packages as mmdebstrap installs them, with their maintainer scripts, in a file system of its own, so
+that dpkg, apt and systemctl work in the guest as anywhere. It is made once, in one or two minutes, and kept in the cache.
+What changes from run to run (the daemon, a kernel's modules) comes with the initramfs and is copied on to it at boot
+(`init`). A machine's writes are gone with the machine.
 """
 
 import hashlib
@@ -15,8 +15,20 @@ import cache
 import debian
 
 SUITE = "bookworm"
+SOURCES = """\
+deb http://deb.debian.org/debian bookworm main
+deb http://deb.debian.org/debian bookworm-updates main
+deb http://deb.debian.org/debian-security bookworm-security main
+deb http://deb.debian.org/debian bookworm-backports main
+"""
 # Beyond what is essential to every Debian: its init, and what the daemon's binaries are linked with.
-PACKAGES = ["systemd-sysv", "udev", "kmod", "libstdc++6", "usr-is-merged"]
+SYSTEM = ["systemd-sysv", "udev", "kmod", "libstdc++6", "usr-is-merged"]
+# Other people's launchers: a QEMU that knows iommufd, and DPDK with the driver of the topologies' cards.
+LAUNCHERS = [
+    *(f"{name}/bookworm-backports" for name in ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]),
+    "dpdk-dev", "librte-net-e1000-23", "librte-mempool-ring23", "librte-bus-pci23"]
+# What they depend on, no test needs, and would make the disk several times as big: a package of ours provides it.
+ABSENT = ["ipxe-qemu", "libdpdk-dev", "python3"]
 # usr-is-merged, made true by the hook, instead of usrmerge, which would bring all of Perl.
 HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
 # Sparse: what is not used takes no place.
@@ -25,16 +37,18 @@ SIZE = 2 << 30
 
 def image() -> pathlib.Path:
     """The file system; from the cache when it has been made before."""
-    arguments = ["mmdebstrap", "--variant=minbase", "--format=ext2", f"--include={','.join(PACKAGES)}",
-                 f"--hook-dir={HOOKS}", "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=force-unsafe-io", SUITE]
-    wanted = hashlib.sha256(f"{arguments} {SIZE}".encode()).hexdigest()[:8]
+    arguments = ["mmdebstrap", "--variant=minbase", "--format=ext2", f"--include={','.join([*SYSTEM, *LAUNCHERS])}",
+                 f"--hook-dir={HOOKS}", "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=force-unsafe-io"]
+    wanted = hashlib.sha256(f"{arguments} {SOURCES} {ABSENT} {SIZE}".encode()).hexdigest()[:8]
     path = cache.folder("disks") / f"{SUITE}-{wanted}.ext2"
     if not path.exists():
         print("VM systemd: making Debian's userspace, once", flush=True)
         # Made beside and moved: a run that was interrupted leaves no half of a disk.
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             made = pathlib.Path(scratch) / "root.ext2"
-            run(*arguments, str(made))
+            placeholder = package_of_absent(pathlib.Path(scratch))
+            run(*arguments, f"--essential-hook=dpkg --root=\"$1\" --install {placeholder}", SUITE, str(made), "-",
+                said=SOURCES)
             with open(made, "r+b") as file:
                 file.truncate(SIZE)
             run("resize2fs", "-f", str(made))
@@ -42,9 +56,20 @@ def image() -> pathlib.Path:
     return path
 
 
-def run(*words: str) -> None:
+def package_of_absent(folder: pathlib.Path) -> pathlib.Path:
+    """A package without files that provides what is to be absent."""
+    tree = folder / "absent"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text(
+        "Package: vm-tests-absent\nVersion: 1\nArchitecture: all\nMaintainer: VM tests <root@localhost>\n"
+        f"Provides: {', '.join(f'{name} (= 1:99)' for name in ABSENT)}\nDescription: what the VM tests do without\n")
+    run("dpkg-deb", "--build", "--root-owner-group", str(tree))
+    return folder / "absent.deb"
+
+
+def run(*words: str, said: str = "") -> None:
     try:
-        result = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900)
+        result = subprocess.run(words, input=said, capture_output=True, text=True, timeout=900)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise debian.Unreachable(f"{words[0]}: {error}") from error
     if result.returncode != 0:

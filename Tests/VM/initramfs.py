@@ -1,6 +1,6 @@
-"""What a kernel is booted with: busybox, modules, and what the userspace needs. Without a disk that is all of the guest:
-the shipped programs with the libraries that ldd names, the agent, and every program of which `programs` holds the C source.
-For a userspace on a disk (see disk.py) it holds, below `disk`, what is copied on to that.
+"""What a kernel is booted with: busybox, modules, and what the userspace needs. Without a disk that is all of the
+guest: the shipped programs with the libraries that ldd names, the agent, and every program of which `programs` holds the
+C source. For a userspace on a disk (see disk.py) it holds, below `disk`, what is copied on to that.
 
 It is written as the kernel reads it (cpio's `newc`), not unpacked from a folder, since device nodes and files of root
 would take root. It is not compressed: the guest would spend seconds of its emulated time on that.
@@ -138,6 +138,7 @@ def add_disk(archive: Archive, programs: pathlib.Path, package: pathlib.Path) ->
         archive.link(f"disk/etc/systemd/system/multi-user.target.wants/{unit}", f"/usr/lib/systemd/system/{unit}")
     archive.link("disk/etc/systemd/system/sockets.target.wants/vfiogroupd.socket",
                  "/usr/lib/systemd/system/vfiogroupd.socket")
+    archive.file("disk/usr/bin/busybox", BUSYBOX.read_bytes(), 0o755)
     add_test_programs(archive, "disk/usr/bin")
 
 
@@ -166,7 +167,7 @@ def libraries(program: pathlib.Path) -> list[str]:
 
 
 def add_modules(kernel: kernels.Kernel, archive: Archive) -> None:
-    """Adds a kernel's modules, and which of them `init` loads: all that the topologies need, or for what the disk needs."""
+    """Adds a kernel's modules, and which of them `init` loads: those of the topologies, or those of the disk."""
     there: set[str] = set()
     if kernel.modules is not None:
         for path in sorted((kernel.modules / "lib/modules").rglob("*")):

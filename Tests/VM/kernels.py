@@ -14,7 +14,7 @@ import debian
 
 # Loaded at boot: the drivers of the topologies' devices. No udev does it in the guest.
 LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "virtio-rng", "virtio-iommu"]
-# Loaded for a userspace on a disk instead: there udev loads the drivers, and those that are no device's at all.
+# Loaded instead where the userspace is on a disk: the others are left to its udev.
 DISK = ["virtio-blk", "virtio-pci", "ext4"]
 # There for a `modprobe`, by a test or by the daemon.
 AT_HAND = [*DISK, "vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub"]

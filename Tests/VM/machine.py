@@ -52,6 +52,7 @@ class Machine:
         self.guest.check("sync")
         self.qemu.reset()
         self.guest.wait_for_boot()
+        self.qemu.has_booted()
         self.daemon.start()
 
     def _traces(self) -> str:

@@ -90,10 +90,12 @@ class QEMU:
             self._monitor.request_deletion(name)
 
     def reset(self) -> None:
-        """Starts the machine anew, disks and devices as they are."""
-        # What decides is the action at the time of the request: a panic later still ends QEMU.
+        """Starts the machine anew, disks and devices as they are; `has_booted` is to follow."""
         self._monitor.execute("set-action", reboot="reset")
         self._monitor.execute("system_reset")
+
+    def has_booted(self) -> None:
+        """Has a panic end QEMU again. The firmware resets the machine once more before it boots, so that this is late."""
         self._monitor.execute("set-action", reboot="shutdown")
 
     def ending(self) -> str | None:
@@ -120,7 +122,8 @@ def root(disk: pathlib.Path | None) -> list[str]:
     """The words for a disk with a userspace: all machines may have the same file, since their writes go elsewhere."""
     if disk is None:
         return []
-    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}", "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
+    return ["-drive", f"if=none,id=root,format=raw,snapshot=on,file={disk}",
+            "-device", "virtio-blk-pci,drive=root,addr=1e.0"]
 
 
 class Monitor:

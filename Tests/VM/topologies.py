@@ -1,7 +1,7 @@
 """The emulated machines: which devices sit where, and the IOMMU before them, as arguments of QEMU.
 
-No network card has a network behind it (QEMU warns of that, and nothing here needs one), and none has a boot ROM
-(`romfile=`): Debian ships those in a package that is not needed otherwise.
+Of the network cards two in the small topology are connected with each other and the others with nothing (QEMU warns of
+that); none has a boot ROM (`romfile=`): Debian ships those in a package that is not needed otherwise.
 """
 
 # What stands between the devices and memory. caching-mode and intremap are what a host that assigns devices has.
@@ -57,10 +57,15 @@ nvme,serial=n3,bus=prp1
 virtio-net-pci,bus=prp2,iommu_platform=on,disable-legacy=on,romfile=
 """
 
-# A group of one, and one network card alone behind its port.
+# A network card that is a group of its own, connected with the first of two that are one group.
 SMALL = """
+hubport,id=net1,hubid=0
+hubport,id=net2,hubid=0
 pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0
-e1000e,bus=rp1,romfile=
+e1000e,bus=rp1,netdev=net1,romfile=
+pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0
+e1000e,bus=rp2,addr=0.0,multifunction=on,netdev=net2,romfile=
+e1000e,bus=rp2,addr=0.1,romfile=
 """
 
 # A controller with up to four virtual functions, and a card beside it that must not be touched by them. QEMU before
@@ -124,4 +129,5 @@ TOPOLOGIES: dict[str, list[str]] = {
 
 def devices(topology: str, iommu: str) -> list[str]:
     """The words for QEMU: the IOMMU first, since it must be there before the devices that it translates for."""
-    return [word for device in IOMMUS[iommu] + TOPOLOGIES[topology] for word in ("-device", device)]
+    return [word for device in IOMMUS[iommu] + TOPOLOGIES[topology]
+            for word in ("-netdev" if device.startswith("hubport,") else "-device", device)]

@@ -75,7 +75,7 @@ struct LimitTests {
 
     @Test("A client that takes its descriptors late but in time gets all of them")
     func lateDescriptors() async throws {
-        var limits = ServerLimits()
+        var limits = ServerLimits.forTests
         limits.unreadDescriptors = 10
         let server = try await TestServer.start(limits)
         let client = try server.connect()

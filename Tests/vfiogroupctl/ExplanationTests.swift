@@ -100,8 +100,8 @@ struct ExplanationTests {
         #expect(
             sentence(.tooManyGroups(limit: 1, reason: "P7IOC")).hasPrefix("one claim can have 1 group here: P7IOC."))
         #expect(
-            sentence(.accessDenied(reason: "uid 7 has no grant")) == "you may not do that: uid 7 has no grant. Root may"
-        )
+            sentence(.accessDenied(reason: "uid 7 may not; ClaimUsers=7 would allow it"))
+                == "you may not do that: uid 7 may not; ClaimUsers=7 would allow it")
     }
 
     @Test("of the wrong moment says what to wait for")

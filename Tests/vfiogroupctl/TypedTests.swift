@@ -80,7 +80,14 @@ struct ClaimArgumentsTests {
         #expect(try parse("01:00.0", "--lifetime", "manual", "--", "true").effectiveLifetime == .manual)
     }
 
-    @Test("that hand descriptors to nobody are refused", arguments: ["bound", "unbound", "container", "path"])
+    @Test("that open nodes to a user hand nothing to the command, and may be of a claim that stays")
+    func nodes() throws {
+        #expect(try parse("01:00.0", "--access", "path").effectiveLifetime == .manual)
+        #expect(try parse("01:00.0", "--access", "path", "--user", "65534").user == "65534")
+        #expect(throws: (any Error).self) { try parse("01:00.0", "--user", "65534") }
+    }
+
+    @Test("that hand descriptors to nobody are refused", arguments: ["bound", "unbound", "container"])
     func nobody(access: String) throws {
         #expect(throws: (any Error).self) { try parse("01:00.0", "--access", access) }
         #expect(throws: (any Error).self) { try parse("01:00.0", "--access", access, "--lifetime", "manual") }

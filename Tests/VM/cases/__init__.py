@@ -10,6 +10,7 @@ from cases import (  # noqa: F401
     crashes,
     drivers,
     groups,
+    launchers,
     ownership,
     preflight,
     restart,
