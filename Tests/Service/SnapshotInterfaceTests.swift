@@ -95,6 +95,7 @@ struct SnapshotInterfaceTests {
     @Test("serial numbers are for administrators, all the rest for everybody")
     @LoopActor func access() async throws {
         let sysfs = machine()
+        defer { withExtendedLifetime(sysfs) {} }
         let host = LinuxHost(root: sysfs.root)
         _ = try await snapshot(of: host, serialNumbers: false, administrators: [])
         do {
