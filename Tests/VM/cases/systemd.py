@@ -17,12 +17,3 @@ def systemd_comes_up_and_the_daemon_is_ready(vm: Machine) -> None:
     assert vm.daemon.members() == vm.sysfs.kernel_groups()
     # udev finds the drivers: modules of Debian's kernel.
     until(lambda: vm.sysfs.find(E1000E).driver == "e1000e", "the card's driver")
-
-
-@test({}, PLACES, userspace="systemd")
-def after_a_reboot_the_groups_are_the_same(vm: Machine) -> None:
-    until(lambda: vm.sysfs.find(E1000E).driver == "e1000e", "the card's driver")
-    before, boot = vm.daemon.groups(), vm.guest.read("/proc/sys/kernel/random/boot_id")
-    vm.reboot()
-    assert vm.guest.read("/proc/sys/kernel/random/boot_id") != boot
-    until(lambda: vm.daemon.groups() == before, "the groups of the last boot")
