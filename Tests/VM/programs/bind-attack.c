@@ -1,7 +1,7 @@
 // Keeps trying to bind a host driver to a device of a claimed group, as fast as it can: clears its override, takes it from
 // whatever has it, and binds it to the driver.
 //     bind-attack ADDRESS DRIVER
-// Prints "attacking" when it begins, "won" each time that the driver has the device, and "refused N" after every ten binds
+// Prints "attacking" when it begins, "won" and ends when the driver has the device, and "refused N" after every ten binds
 // that failed. An unbind that waits for somebody
 // who has the device open is left to a child; until that ends there is one of them.
 #include <errno.h>
@@ -53,7 +53,7 @@ int main(int count, char **words) {
             const char *name = strrchr(target, '/');
             if (name && !strcmp(name + 1, words[2])) {
                 puts("won");
-                fflush(stdout);
+                return 0;
             }
         }
         usleep(1000);
