@@ -23,12 +23,14 @@ enum CrashScenario: CaseIterable {
     /// Nodes are given to a user in it.
     var isLaunched: Bool { self == .launch || self == .regain || self == .releaseLaunched }
 
-    /// By cdevs and by the legacy interface; of the largest group the second only on request, because it takes a minute
-    /// and meets the same code as the smaller ones.
-    static func interfaces(_ size: Int) -> [Bool] {
+    /// By cdevs and by the legacy interface; of the largest group the second only on request, and neither where it is
+    /// launched, because it takes minutes and meets the same code as the smaller ones.
+    func interfaces(_ size: Int) -> [Bool] {
         if size < 12 || getenv("VFIOGROUPD_TEST_FULL") != nil { return [true, false] }
-        print("skipped: \(size) members by the legacy interface; VFIOGROUPD_TEST_FULL=1 includes them")
-        return [true]
+        print(
+            "skipped: \(self) of \(size) members by \(isLaunched ? "either" : "the legacy") interface; "
+                + "VFIOGROUPD_TEST_FULL=1 includes it")
+        return isLaunched ? [] : [true]
     }
 
     @LoopActor static func member(ofSize size: Int) -> DeviceAddress {
@@ -203,7 +205,7 @@ struct CrashRun {
     }
 }
 
-@Suite("A daemon that is killed", .timeLimit(.minutes(10)))
+@Suite("A daemon that is killed", .timeLimit(.minutes(25)))
 struct CrashTests {
     init() throws { try EventLoop.main.runInBackground() }
 
@@ -212,7 +214,8 @@ struct CrashTests {
         arguments: CrashScenario.allCases, CrashScenario.sizes)
     @LoopActor func killed(scenario: CrashScenario, size: Int) async throws {
         var points = 0
-        for hasIOMMUFD in CrashScenario.interfaces(size) {
+        let interfaces = scenario.interfaces(size)
+        for hasIOMMUFD in interfaces {
             var effects = 1
             while true {
                 let run = try await CrashRun(scenario, size: size, hasIOMMUFD: hasIOMMUFD)
@@ -228,7 +231,7 @@ struct CrashTests {
             }
         }
         print("crash points of \(scenario) with \(size) members, all recovered: \(points)")
-        #expect(points > 10)
+        #expect(points > 10 || interfaces.isEmpty)
     }
 
     @Test(
@@ -236,7 +239,8 @@ struct CrashTests {
         arguments: CrashScenario.allCases, CrashScenario.sizes)
     @LoopActor func failing(scenario: CrashScenario, size: Int) async throws {
         var points = 0
-        for hasIOMMUFD in CrashScenario.interfaces(size) {
+        let interfaces = scenario.interfaces(size)
+        for hasIOMMUFD in interfaces {
             var effects = 1
             while true {
                 let run = try await CrashRun(scenario, size: size, hasIOMMUFD: hasIOMMUFD)
@@ -255,6 +259,6 @@ struct CrashTests {
             }
         }
         print("failing steps of \(scenario) with \(size) members, all recovered: \(points)")
-        #expect(points > 10)
+        #expect(points > 10 || interfaces.isEmpty)
     }
 }

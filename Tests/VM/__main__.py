@@ -17,7 +17,7 @@ To add a test, write a function into a file of `cases` (a new file is named in c
 `vm.guest` runs commands in the guest (`check`, `run`; what may block is `start`ed), `vm.daemon` is the daemon (`call`
 is vfiogroupctl; `process.kill`, `start`), `vm.sysfs` is what the kernel says without it, `vm.qemu` plugs and unplugs.
 A wait is `until(condition, "what for")` or `until_equal`, never a sleep. `interface="iommufd"` is for tests of
-/dev/iommu; a second `@test` with `{}` for always leaves the other kernel to VM_FULL=1, since CI has 12 minutes. Further
+/dev/iommu; a second `@test` with `{}` for always leaves the other kernel to VM_FULL=1, since CI has half an hour. Further
 programs for the guest are added in initramfs.py, its modules in kernels.py, a topology in topologies.py. A test leaves
 the machine as it found it.
 
@@ -29,6 +29,7 @@ that every boot puts on it lie in `root`, and the units that are masked stand in
 import argparse
 import pathlib
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -44,30 +45,7 @@ import suite
 import waiting
 from machine import Machine
 from qemu import MachineGone
-
-
-class Report:
-    """What passed and what failed, printed as it happens and summed up at the end."""
-
-    def __init__(self) -> None:
-        self.passed = 0
-        self.failures: list[str] = []
-
-    def passes(self, name: str, seconds: float) -> None:
-        self.passed += 1
-        print(f"  ✔ {name} ({seconds:.1f} s)", flush=True)
-
-    def fails(self, place: str, name: str, reason: str) -> None:
-        self.failures.append(f"{name} [{place}]")
-        print(f"  ✘ {name}\n" + "\n".join(f"      {line}" for line in reason.splitlines()), flush=True)
-
-    def close(self, folder: pathlib.Path) -> int:
-        for failure in self.failures:
-            print(f"✘ {failure}")
-        if self.failures:
-            print(f"The consoles lie in {folder}")
-        print(f"VM: {self.passed} passed, {len(self.failures)} failed")
-        return 1 if self.failures or not self.passed else 0
+from report import Report
 
 
 class Images:
@@ -156,14 +134,48 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="all places, and Debian's backported kernel (VM_FULL=1)")
     parser.add_argument("--only", default="", help="only tests with this in their name")
     parser.add_argument("--budget", type=float, default=7200, help="end within so many seconds, whatever hangs")
+    parser.add_argument("--half", choices=HALVES, help="one half of the tests alone; what came of them goes to --result")
+    parser.add_argument("--result", type=pathlib.Path)
     options = parser.parse_args()
     options.only = options.only.replace("_", " ")
     waiting.Run.starts(options.budget)
-    # What ends a run that takes too long must not leave its emulated machine behind.
+    # What ends a run that takes too long must not leave its emulated machines behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    report = Report()
-    folder = cache.folder_of_run()
+    if options.half:
+        report, folder = Report(), cache.folder_of_run()
+        HALVES[options.half](options, folder, report)
+        report.save(options.result)
+        if report.failures:
+            print(f"The consoles lie in {folder}")
+        return 0
+    with tempfile.TemporaryDirectory(prefix="vfiogroupd-vm-") as scratch:
+        return run_halves(pathlib.Path(scratch)).close()
 
+
+def run_halves(folder: pathlib.Path) -> Report:
+    """Both halves beside each other: a machine has one processor. The second is printed when the first has ended."""
+    halves = []
+    try:
+        for half in HALVES:
+            log = open(folder / f"{half}.log", "w+") if halves else None
+            words = [sys.executable, "-B", *sys.argv, "--half", half, "--result", str(folder / half)]
+            halves.append((half, subprocess.Popen(words, stdout=log), log))
+        report = Report()
+        for half, process, log in halves:
+            process.wait()
+            if log:
+                log.seek(0)
+                print(log.read(), end="", flush=True)
+            report.add(Report.saved(folder / half, half))
+        return report
+    finally:
+        for _, process, _ in halves:
+            process.terminate()
+            process.wait()
+
+
+def run_legacy(options: argparse.Namespace, folder: pathlib.Path, report: Report) -> None:
+    """Debian's kernels, which have no iommufd."""
     try:
         run_kernel(kernels.stock(), options, folder, report)
     except debian.Unreachable as error:
@@ -175,11 +187,16 @@ def main() -> int:
             print(f"VM backports: SKIPPED (Debian's backported kernel cannot be had: {error})")
     else:
         print("VM backports: SKIPPED (Debian's backported kernel is run with VM_FULL=1)")
+
+
+def run_iommufd(options: argparse.Namespace, folder: pathlib.Path, report: Report) -> None:
+    """The kernel with iommufd that is there."""
     if kernel := kernels.with_iommufd(options.kernel):
         run_kernel(kernel, options, folder, report)
     else:
         print("VM iommufd: SKIPPED (no VM_KERNEL)")
-    return report.close(folder)
 
+
+HALVES = {"legacy": run_legacy, "iommufd": run_iommufd}
 
 sys.exit(main())

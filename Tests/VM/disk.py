@@ -6,6 +6,7 @@ What changes from run to run (the daemon, a kernel's modules) comes with the ini
 (`init`). A machine's writes are gone with the machine.
 """
 
+import fcntl
 import hashlib
 import pathlib
 import subprocess
@@ -41,6 +42,15 @@ def image() -> pathlib.Path:
                  f"--hook-dir={HOOKS}", "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=force-unsafe-io"]
     wanted = hashlib.sha256(f"{arguments} {SOURCES} {ABSENT} {SIZE}".encode()).hexdigest()[:8]
     path = cache.folder("disks") / f"{SUITE}-{wanted}.ext2"
+    # Both halves of a run may want it.
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make(path, arguments)
+    return path
+
+
+def make(path: pathlib.Path, arguments: list[str]) -> None:
+    """Makes the file system where it is not there yet."""
     if not path.exists():
         print("VM systemd: making Debian's userspace, once", flush=True)
         # Made beside and moved: a run that was interrupted leaves no half of a disk.
@@ -53,7 +63,6 @@ def image() -> pathlib.Path:
                 file.truncate(SIZE)
             run("resize2fs", "-f", str(made))
             made.rename(path)
-    return path
 
 
 def package_of_absent(folder: pathlib.Path) -> pathlib.Path:

@@ -10,6 +10,12 @@ import Glibc
 final class StandIns {
     private var spare: ProcessIdentity?
 
+    isolated deinit {
+        guard let spare else { return }
+        _ = clinux_kill_worker(spare.pid)
+        waitpid(spare.pid, nil, 0)
+    }
+
     /// A process for a call that may not return.
     func take() throws(HostError) -> ProcessIdentity {
         if let spare { return spare }
