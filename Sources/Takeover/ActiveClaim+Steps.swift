@@ -162,7 +162,16 @@ extension ActiveClaim {
     }
 
     private func reset(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        guard let binding = try await binding(of: member, context), binding.driver != nil else {
+        let found: DeviceBinding?
+        do throws(StepFailure) { found = try await binding(of: member, context) } catch {
+            // Who unbinds the device holds its lock until the daemon closes what it has open of it: to wait for the lock
+            // before that is to wait for ever. In its last close vfio resets the device (vfio_pci_core_disable).
+            guard case .reason = error.cause, space.cdevs[member] != nil || space.barriers[member] != nil else {
+                throw error
+            }
+            return update(member, in: context.group) { $0.reset = .notReset }
+        }
+        guard let binding = found, binding.driver != nil else {
             return update(member, in: context.group) { $0.reset = .notReset }
         }
         guard binding.canReset else { return update(member, in: context.group) { $0.reset = .notReset } }
