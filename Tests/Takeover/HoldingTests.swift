@@ -118,6 +118,18 @@ struct HoldingTests {
         #expect(machine.host.kernel[TestMachine.single] == nil)
     }
 
+    @Test("goes back while somebody unbinds a device of it, who holds the lock until the daemon lets go")
+    @LoopActor func foreignUnbind() async throws {
+        let machine = try TestMachine(kernel: "6.1.0-56-amd64")
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        machine.host.perform { kernel in _ = kernel.write(.unbind(TestMachine.single, from: "vfio-pci")) }
+        await machine.settle(daemon, within: .seconds(1))
+        _ = try await machine.release(daemon, claim).get()
+        await machine.settle(daemon)
+        #expect(daemon.takeover.views.isEmpty)
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
+    }
+
     @Test("that lost a device to remove and rescan takes the device again where it is driverless")
     @LoopActor func rescan() async throws {
         let machine = try TestMachine()
