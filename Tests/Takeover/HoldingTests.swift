@@ -16,9 +16,10 @@ struct HoldingTests {
 
     @LoopActor
     private func held(
-        _ members: DeviceAddress..., on machine: TestMachine
+        _ members: DeviceAddress..., on machine: TestMachine, looksEvery pause: Duration? = nil
     ) async throws -> (MortalDaemon, String) {
         let daemon = try await machine.start()
+        if let pause { daemon.takeover.timing.memberLook = pause }
         let selectors = members.map { GroupSelector.device($0) }
         let owner = machine.owner
         let granted = await machine.running(daemon) {
@@ -128,6 +129,23 @@ struct HoldingTests {
         await machine.settle(daemon)
         #expect(daemon.takeover.views.isEmpty)
         #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
+    }
+
+    @Test("is told of an unbind that waits for something else than an open device, by the lock that it holds on 6.1")
+    @LoopActor func lockedUnbind() async throws {
+        let machine = try TestMachine(kernel: "6.1.0-56-amd64", hasIOMMUFD: false)
+        let (daemon, claim) = try await held(TestMachine.single, on: machine, looksEvery: .seconds(2))
+        machine.host.perform { kernel in
+            kernel.inject(SimulatedFault(.unbind, of: TestMachine.single, .neverReturns))
+            _ = kernel.write(.unbind(TestMachine.single, from: "vfio-pci"))
+        }
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } == 1)
+        #expect(try daemon.takeover.view(of: claim).state.name == "degraded")
+        machine.host.perform { _ = $0.releaseAll() }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
     }
 
     @Test("that lost a device to remove and rescan takes the device again where it is driverless")

@@ -132,15 +132,14 @@ extension SimulatedKernel {
         guard let state = devices[address], case .bound(let name) = state.binding else { return }
         devices[address]?.binding = .leaving(name)
         if driver(named: name)?.kind == .host, state.isNetwork { announce("remove", "net", address.name) }
-        if let vfio = state.vfio {
-            devices[address]?.vfio = nil
-            announce("remove", "vfio-dev", "vfio\(vfio.number)", node: cdevNode(vfio.number))
-        }
+        if configuration.announcesUnbindFirst { dropVFIODevice(address) }
         request(address)
     }
 
     mutating func finishDetach(_ address: DeviceAddress) {
         guard let state = devices[address], state.driver != nil else { return }
+        dropVFIODevice(address)
+        if state.driver.flatMap({ driver(named: $0) })?.kind == .vfio { devices[address]?.powerControl = .on }
         devices[address]?.binding = .none
         devices[address]?.requests = 0
         if let number = state.device.kernelGroup { dropVFIOGroup(number) }
