@@ -23,6 +23,11 @@ extension SimulatedKernel {
         }
     }
 
+    /// Takes the attributes `bind` and `unbind` from a driver.
+    public mutating func suppressBinding(of name: String) {
+        if let index = driverIndex(name) { drivers[index].canBeUnbound = false }
+    }
+
     /// Whether a driver's module is loaded.
     public func isLoaded(_ name: String) -> Bool { driver(named: name)?.isLoaded ?? false }
 
@@ -102,7 +107,7 @@ extension SimulatedKernel {
     }
 
     mutating func bind(_ address: DeviceAddress, _ name: String) -> KernelErrno? {
-        guard let driver = driver(named: name), driver.isLoaded else { return .enoent }
+        guard let driver = driver(named: name), driver.isLoaded, driver.canBeUnbound else { return .enoent }
         guard let state = devices[address], accepts(state.device, driver) else { return .enodev }
         guard state.driver == nil else { return .ebusy }
         switch probe(address, driver) {
