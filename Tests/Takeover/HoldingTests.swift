@@ -165,7 +165,7 @@ struct HoldingTests {
         #expect(try await machine.bindings() == before)
     }
 
-    @Test("goes on trying to take a member again whose pin cannot be set, with longer and longer pauses, and says it once")
+    @Test("tries again to take a member whose pin cannot be set, with longer and longer pauses, and says it once")
     @LoopActor func pinFails() async throws {
         let machine = try TestMachine()
         let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
@@ -207,7 +207,8 @@ struct HoldingTests {
         // Nothing tells of a write to driver_override: it is seen at the next change of anything, and stays seen.
         for isBound in [true, false] {
             machine.host.perform { kernel in
-                _ = kernel.write(isBound ? .unbind(TestMachine.single, from: "e1000e") : .driversProbe(TestMachine.single))
+                _ = kernel.write(
+                    isBound ? .unbind(TestMachine.single, from: "e1000e") : .driversProbe(TestMachine.single))
             }
             await machine.settle(daemon, within: .milliseconds(500))
             #expect(daemon.state(victim)?.name == "degraded")

@@ -44,7 +44,10 @@ struct KernelBlockingTests {
         #expect(kernel.events(since: seen) == [])
         try kernel.close(device)
         #expect(kernel.outcome(of: operation) == .done)
-        #expect(kernel.events(since: seen) == ["remove vfio-dev/vfio0", "remove vfio/1 DEVNAME=vfio/1", "unbind pci/0000:01:00.0"])
+        #expect(
+            kernel.events(since: seen) == [
+                "remove vfio-dev/vfio0", "remove vfio/1 DEVNAME=vfio/1", "unbind pci/0000:01:00.0",
+            ])
     }
 
     @Test("a cdev that is OPEN, not bound, blocks unbind and removal without REQ", arguments: [false, true])
