@@ -150,7 +150,7 @@ extension ActiveClaim {
     /// - Returns: whether it is no longer without a driver.
     private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) -> Bool {
         // What led here was read some time ago.
-        guard host.driverLink(of: member) == DriverLink.none else {
+        guard host.driverLink(of: member) == .driverless else {
             takeover.changed()
             return true
         }

@@ -36,7 +36,7 @@ extension LinuxHost {
     public func driverLink(of device: DeviceAddress) -> DriverLink? {
         do throws(SystemError) {
             let folder = try Directory(path: folder(of: device))
-            return try folder.driver().map { .driver($0) } ?? DriverLink.none
+            return try folder.driver().map { .driver($0) } ?? .driverless
         } catch { return error.isVanished ? .noDevice : nil }
     }
 }

@@ -5,13 +5,13 @@
 public enum DriverLink: Equatable, Sendable {
     case driver(String)
     /// No driver, or one that is about to leave.
-    case none
+    case driverless
     case noDevice
 }
 
 extension DriverLink {
     /// The link as it was when the inventory was read; nil for a device that it does not have.
     public init(of device: Device?) {
-        self = device.map { $0.driver.map { .driver($0) } ?? .none } ?? .noDevice
+        self = device.map { $0.driver.map { .driver($0) } ?? .driverless } ?? .noDevice
     }
 }

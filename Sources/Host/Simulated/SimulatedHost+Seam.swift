@@ -14,7 +14,7 @@ extension SimulatedHost {
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? {
         guard let state = kernel.devices[device] else { return .noDevice }
-        return state.driverLink.map { .driver($0) } ?? DriverLink.none
+        return state.driverLink.map { .driver($0) } ?? .driverless
     }
 
     public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {

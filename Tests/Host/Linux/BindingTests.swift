@@ -56,7 +56,7 @@ struct BindingTests {
         let path = sysfs.path(of: "0000:00:01.0")
         unlink(sysfs.root + "/" + path + "/driver_override")
         #expect(mkfifo(sysfs.root + "/" + path + "/driver_override", 0o600) == 0)
-        #expect(host().driverLink(of: device) == DriverLink.none)
+        #expect(host().driverLink(of: device) == .driverless)
         sysfs.folder.link(path + "/driver", to: "../../../bus/pci/drivers/nvme")
         #expect(host().driverLink(of: device) == .driver("nvme"))
         #expect(host().driverLink(of: .pci(try #require(PCIAddress("0000:00:02.0")))) == .noDevice)
