@@ -11,6 +11,7 @@ To add a test, write a function into a file of `cases` (a new file is named in c
         ...
 
     @test({"small": ("intel",)}, userspace="systemd")             # in a whole Debian 12, with dpkg, apt, udev, systemctl
+    @test({"small": ("intel",)}, userspace="trixie")              # and in a Debian 13, whose systemd is a newer one
     def systemd_starts_the_daemon(vm: Machine) -> None:
         ...
 
@@ -45,6 +46,7 @@ import kernels
 import suite
 import waiting
 from machine import Machine
+from place import Place
 from qemu import MachineGone
 from report import Report
 
@@ -59,15 +61,13 @@ class Images:
         self._programs = programs
         self._package = package
         self._folder = folder
-        self._made: dict[str, tuple[pathlib.Path, pathlib.Path | None]] = {}
 
-    def of(self, userspace: str) -> tuple[pathlib.Path, pathlib.Path | None]:
-        """The initramfs, and the disk where there is one."""
-        if userspace not in self._made:
-            made = self._folder / f"{userspace}.cpio"
-            made.write_bytes(initramfs.build(self._kernel, self._programs, self._package, userspace))
-            self._made[userspace] = made, disk.image() if userspace == "systemd" else None
-        return self._made[userspace]
+    def of(self, place: Place) -> tuple[pathlib.Path, pathlib.Path | None]:
+        """The initramfs, which all userspaces on disks share, and the disk where there is one."""
+        made = self._folder / ("disk.cpio" if place.has_systemd else "guest.cpio")
+        if not made.exists():
+            made.write_bytes(initramfs.build(self._kernel, self._programs, self._package, place.has_systemd))
+        return made, disk.image(place.userspace) if place.has_systemd else None
 
 
 def run_boot(boot: suite.Boot, images: Images, folder: pathlib.Path, report: Report) -> None:
@@ -80,7 +80,7 @@ def run_boot(boot: suite.Boot, images: Images, folder: pathlib.Path, report: Rep
         started = time.monotonic()
         logs = folder / f"{place.replace(' ', '-')}-{attempt}"
         try:
-            first, root = images.of(boot.place.userspace)
+            first, root = images.of(boot.place)
             machine = Machine(boot.place, first, root, logs)
         except (MachineGone, debian.Unreachable) as gone:
             reason = f"the machine did not come up: {gone}"
@@ -137,7 +137,7 @@ def main() -> int:
     parser.add_argument("--package", type=pathlib.Path, required=True, help="the Debian package of them")
     parser.add_argument("--kernel", default="", help="a kernel with iommufd and all drivers built in (VM_KERNEL)")
     parser.add_argument("--full", action="store_true", help="all places, and Debian's backported kernel (VM_FULL=1)")
-    parser.add_argument("--only", default="", help="only tests with this in their name")
+    parser.add_argument("--only", default="", help="only tests with this in their name [place]")
     parser.add_argument("--budget", type=float, default=7200, help="end within so many seconds, whatever hangs")
     parser.add_argument("--half", choices=HALVES, help="one half of the tests alone; what came of them goes to --result")
     parser.add_argument("--result", type=pathlib.Path)

@@ -25,7 +25,7 @@ class Machine:
         try:
             self.guest = Guest(self.qemu.agent)
             self.sysfs = Sysfs(self.guest)
-            self.daemon = Service(self.guest) if place.userspace == "systemd" else Daemon(self.guest)
+            self.daemon = Service(self.guest) if place.has_systemd else Daemon(self.guest)
         except Exception as error:
             self.qemu.close()
             raise MachineGone(f"{error}\n{self._traces()}") from error

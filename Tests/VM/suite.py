@@ -63,12 +63,14 @@ class Boot:
 
 
 def plan(kernel: Kernel, is_full: bool, repeats: bool, only: str) -> list[Boot]:
-    """The boots of a kernel, in the order in which the tests name their places; none without a test."""
+    """The boots of a kernel, in the order in which the tests name their places; none without a test. `only` is a part of
+    a test's name, or of its place, as a report gives them."""
     places = [Place(kernel, topology, iommu, test.userspace) for test in TESTS for where in (test.places, test.full)
               for topology, iommus in where.items() for iommu in iommus]
     boots = []
     for place in dict.fromkeys(places):
-        tests = tuple(test for test in TESTS if only in test.name and test.belongs_to(place, is_full))
+        tests = tuple(
+            test for test in TESTS if only in f"{test.name} [{place}]" and test.belongs_to(place, is_full))
         if tests:
             boots.append(Boot(place, tests, is_full and repeats))
     return boots

@@ -52,6 +52,7 @@ def configure(vm: Machine, text: str) -> None:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def the_package_brings_the_daemon_up(vm: Machine) -> None:
     from_package(vm)
     assert vm.guest.check(f"systemctl is-enabled {' '.join(UNITS)}").split() == ["enabled"] * 3
@@ -67,6 +68,7 @@ def the_package_brings_the_daemon_up(vm: Machine) -> None:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Machine) -> None:
     from_package(vm)
     before = vm.daemon.groups()
@@ -84,6 +86,7 @@ def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Mach
 
 
 @test(PLACES, FURTHER, userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
 def in_its_sandbox_the_daemon_loads_modules_takes_and_gives_back(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -103,6 +106,7 @@ def in_its_sandbox_the_daemon_loads_modules_takes_and_gives_back(vm: Machine) ->
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -127,6 +131,7 @@ def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -148,6 +153,8 @@ def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> No
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
+@test(PLACES, interface="legacy", userspace="trixie")
 def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> None:
     """Debian's driver of the card is a module, which the early helper beats; the other kernel has it built in."""
     from_package(vm)
@@ -167,6 +174,7 @@ def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> Non
 
 
 @test({}, {"hotplug": ("intel",)}, interface="legacy", userspace="systemd")
+@test({}, {"hotplug": ("intel",)}, interface="legacy", userspace="trixie")
 def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine) -> None:
     from_package(vm)
     port = next(f for f in vm.sysfs.functions().values() if f.identity == "pci0000-00_09.0")
@@ -183,6 +191,7 @@ def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine
 
 
 @test({}, NONE, userspace="systemd")
+@test({}, NONE, interface="iommufd", userspace="trixie")
 def without_an_iommu_the_package_serves_the_inventory_and_says_why_nothing_can_be_claimed(vm: Machine) -> None:
     from_package(vm)
     assert "no IOMMU isolates any device" in vm.daemon.property("StatusText")  # type: ignore[attr-defined]

@@ -80,6 +80,7 @@ def unowned(vm: Machine, name: str) -> list[dict[str, object]]:
 
 
 @test(HOTPLUG, userspace="systemd")
+@test({}, HOTPLUG, userspace="trixie", interface="iommufd")
 def no_attacker_gets_a_member_while_the_service_is_restarted_and_killed(vm: Machine) -> None:
     first, second = cards(vm)
     with unchanged(vm):
@@ -128,6 +129,7 @@ def prove_that_the_consumer_does_not_notice(vm: Machine, access: str) -> None:
 
 
 @test(SMALL, userspace="systemd", interface="iommufd")
+@test(SMALL, userspace="trixie", interface="iommufd")
 def a_consumer_of_bound_devices_does_not_notice_a_restart_of_the_service(vm: Machine) -> None:
     prove_that_the_consumer_does_not_notice(vm, "bound")
 
@@ -138,6 +140,7 @@ def a_consumer_of_a_container_does_not_notice_a_restart_of_the_service(vm: Machi
 
 
 @test(SMALL, userspace="systemd")
+@test({}, SMALL, userspace="trixie", interface="iommufd")
 def an_owner_that_ends_while_the_service_is_down_is_missed_at_its_start(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm), setting(vm, "RestartSec=5"):
@@ -152,6 +155,7 @@ def an_owner_that_ends_while_the_service_is_down_is_missed_at_its_start(vm: Mach
 
 
 @test(SMALL, userspace="systemd")
+@test(SMALL, userspace="trixie", interface="iommufd")
 def a_stuck_service_is_ended_by_the_watchdog_and_its_claims_stay_owned(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm), setting(vm, "WatchdogSec=10\\nTimeoutAbortSec=5"):
@@ -170,6 +174,7 @@ def a_stuck_service_is_ended_by_the_watchdog_and_its_claims_stay_owned(vm: Machi
 
 
 @test(SMALL, userspace="systemd")
+@test(SMALL, userspace="trixie", interface="iommufd")
 def a_stop_of_the_service_does_not_wait_for_an_unbind_that_blocks(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E)
     with unchanged(vm):
