@@ -202,11 +202,16 @@ extension Takeover {
         }
         watch?.cancel()
         claim.taking = nil
-        guard let failure else { return changed() }
+        guard var failure else { return changed() }
         // A daemon that ends leaves it to the next.
         guard !isStopped else { throw .stopped }
         let unrestored = await undo(ids, of: claim)
-        if case .stopped = failure.cause { throw .stopped }
+        if case .stopped = failure.cause {
+            // Nobody waits for an answer of it when who asked for it has gone.
+            if Task.isCancelled || isStopped { throw .stopped }
+            failure.cause = .reason("the claim was released before it was made")
+            failure.remedy = "claim the group again when it is free"
+        }
         throw .failed(failure, unrestored: unrestored)
     }
 
