@@ -1,4 +1,4 @@
-"""The Debian package in a Debian under systemd: installed, started, upgraded, and reserving devices at boot."""
+"""The Debian package in a Debian under systemd: installed, started, upgraded, reserving devices at boot, and removed."""
 
 import re
 
@@ -22,12 +22,13 @@ PACKAGE, NEXT = "/root/vfiogroupd.deb", "/root/next.deb"
 LOCAL = "/etc/vfiogroupd/vfiogroupd.conf.d/local.conf"
 
 
-def install(vm: Machine, package: str) -> None:
-    vm.guest.check(f"DEBIAN_FRONTEND=noninteractive dpkg --install {package}", 600)
+def apt(vm: Machine, words: str) -> None:
+    """Has apt do something. It has no network and no lists: a package that needs what is not on the disk is refused."""
+    vm.guest.check(f"DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet {words}", 600)
 
 
 def is_installed(vm: Machine) -> bool:
-    return vm.guest.run("dpkg-query --status vfiogroupd").status == 0
+    return vm.guest.run("dpkg-query --show --showformat '${db:Status-Status}' vfiogroupd").output == "installed"
 
 
 def from_package(vm: Machine) -> None:
@@ -35,7 +36,7 @@ def from_package(vm: Machine) -> None:
     if is_installed(vm):
         return
     vm.guest.check(f"systemctl stop {' '.join(UNITS)}; rm -rf {LEFT}; systemctl daemon-reload")
-    install(vm, PACKAGE)
+    apt(vm, f"install {PACKAGE}")
     vm.daemon.start()
 
 
@@ -119,7 +120,7 @@ def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm:
         wait_for_consumer(owner)
         before, process, listening = consumer(vm), vm.daemon.process.pid, vm.guest.check(
             "systemctl show vfiogroupd.socket --property ActiveEnterTimestampMonotonic")
-        install(vm, NEXT)
+        apt(vm, f"install {NEXT}")
         vm.daemon.start()
         assert vm.daemon.process.pid != process, "the upgrade did not restart the daemon"
         assert listening == vm.guest.check("systemctl show vfiogroupd.socket --property ActiveEnterTimestampMonotonic")
@@ -198,3 +199,21 @@ def without_an_iommu_the_package_serves_the_inventory_and_says_why_nothing_can_b
     card = vm.sysfs.find(E1000E).address
     assert card in vm.daemon.devices()
     assert "IOMMU" in vm.daemon.refusal(f"claim {card}")
+
+
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
+def a_removal_ends_the_daemon_and_a_purge_leaves_nothing_of_it(vm: Machine) -> None:
+    from_package(vm)
+    process = vm.daemon.process.pid
+    apt(vm, "remove vfiogroupd")
+    assert vm.guest.run(f"test -e /proc/{process}").status != 0
+    for unit in UNITS:
+        assert vm.guest.check(f"systemctl show {unit} --property LoadState --value").strip() == "not-found", unit
+    assert vm.guest.run("systemctl is-system-running --wait").output.strip() == "running"
+    vm.guest.check("test -e /etc/vfiogroupd/vfiogroupd.conf && test -d /var/lib/vfiogroupd")
+    apt(vm, "purge vfiogroupd")
+    # Of `make install` every boot brings a file that the package has elsewhere.
+    left = "find /etc /usr /var/lib -path '*vfiogroup*' -not -path '/usr/share/zsh/site-functions/*'"
+    assert vm.guest.check(left) == "", vm.guest.check(left)
+    assert vm.guest.run("dpkg-query --status vfiogroupd").status != 0
