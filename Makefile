@@ -36,7 +36,7 @@ test: deps  ## Run all tests that need no virtual machine
 	swift test --skip-build --filter '$(LONG_TESTS)'
 
 # VM_KERNEL is a kernel with iommufd (without it, what `make vm-kernel` has built), VM_FULL=1 runs every test everywhere,
-# VM_ONLY=WORDS only the tests with these in their name; VM_BUDGET is the seconds after which a run gives up.
+# VM_ONLY=WORDS only the tests with these in their name or place; VM_BUDGET is the seconds after which a run gives up.
 VM_KERNEL ?=
 VM_FULL   ?=
 VM_ONLY   ?=

@@ -80,6 +80,15 @@ final class ActiveClaim {
         }
     }
 
+    /// Puts it on record between the steps of a group.
+    func save(about group: GroupID) throws(StepFailure) {
+        do throws(JournalError) { try save() } catch {
+            throw StepFailure(
+                group: group, member: nil, action: "record", cause: .reason(error.description),
+                remedy: "make room in the state directory")
+        }
+    }
+
     /// Puts it on record where going on without is better than not to: the next write tries again.
     func saveOrReport() {
         do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }

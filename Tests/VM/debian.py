@@ -1,6 +1,7 @@
 """Packages of Debian that are looked into and not installed: apt downloads them into the cache, with lists of its own,
 so that this needs no root and changes nothing of the system."""
 
+import fcntl
 import pathlib
 import re
 import subprocess
@@ -12,6 +13,13 @@ BACKPORTS = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http
 
 class Unreachable(Exception):
     """The package cannot be had."""
+
+
+def keyring(folder: pathlib.Path) -> pathlib.Path:
+    """The keys of Debian's newest package of them, unpacked below a folder: those of this system, of an older release, may
+    lack those of a newer one."""
+    subprocess.run(["dpkg-deb", "-x", str(Archive().download("debian-archive-keyring")), str(folder / "keys")], check=True)
+    return folder / "keys/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class Archive:
@@ -59,8 +67,11 @@ class Archive:
     def _apt(self, program: str, *arguments: str) -> str:
         options = [word for option in self._options for word in ("-o", option)]
         try:
-            result = subprocess.run(
-                [program, *options, *arguments], cwd=self._folder, capture_output=True, text=True, timeout=600)
+            # Both halves of a run may ask, and apt does not wait for its own locks.
+            with open(self._folder / "lock", "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                result = subprocess.run(
+                    [program, *options, *arguments], cwd=self._folder, capture_output=True, text=True, timeout=600)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Unreachable(f"{program} {' '.join(arguments)}: {error}") from error
         if result.returncode != 0:

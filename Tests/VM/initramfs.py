@@ -85,8 +85,8 @@ class Archive:
         self._bytes += b"\0" * (-len(self._bytes) % 4)
 
 
-def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, userspace: str) -> bytes:
-    """The archive for a kernel and a userspace; `programs` is the folder of the release binaries, and `package` the Debian
+def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, has_disk: bool) -> bytes:
+    """The archive for a kernel, with or without a userspace on a disk; `programs` is the folder of the release binaries, and `package` the Debian
     package of them."""
     archive = Archive()
     for name in FOLDERS:
@@ -101,7 +101,7 @@ def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path,
     archive.link("sbin", "bin")
     archive.link("usr", ".")
     add_modules(kernel, archive)
-    if userspace == "systemd":
+    if has_disk:
         add_disk(archive, programs, package)
     else:
         add_guest(archive, programs)

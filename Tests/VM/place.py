@@ -12,8 +12,12 @@ class Place:
     kernel: Kernel
     topology: str
     iommu: str
-    # `busybox` alone, or `systemd` in a whole Debian.
+    # `busybox` alone, or one of the Debians of `disk`.
     userspace: str
+
+    @property
+    def has_systemd(self) -> bool:
+        return self.userspace != "busybox"
 
     def __str__(self) -> str:
         words = [self.kernel.name, self.topology, self.iommu]

@@ -1,4 +1,4 @@
-"""The Debian package in a Debian under systemd: installed, started, upgraded, and reserving devices at boot."""
+"""The Debian package in a Debian under systemd: installed, started, upgraded, reserving devices at boot, and removed."""
 
 import re
 
@@ -22,12 +22,13 @@ PACKAGE, NEXT = "/root/vfiogroupd.deb", "/root/next.deb"
 LOCAL = "/etc/vfiogroupd/vfiogroupd.conf.d/local.conf"
 
 
-def install(vm: Machine, package: str) -> None:
-    vm.guest.check(f"DEBIAN_FRONTEND=noninteractive dpkg --install {package}", 600)
+def apt(vm: Machine, words: str) -> None:
+    """Has apt do something. It has no network and no lists: a package that needs what is not on the disk is refused."""
+    vm.guest.check(f"DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet {words}", 600)
 
 
 def is_installed(vm: Machine) -> bool:
-    return vm.guest.run("dpkg-query --status vfiogroupd").status == 0
+    return vm.guest.run("dpkg-query --show --showformat '${db:Status-Status}' vfiogroupd").output == "installed"
 
 
 def from_package(vm: Machine) -> None:
@@ -35,7 +36,7 @@ def from_package(vm: Machine) -> None:
     if is_installed(vm):
         return
     vm.guest.check(f"systemctl stop {' '.join(UNITS)}; rm -rf {LEFT}; systemctl daemon-reload")
-    install(vm, PACKAGE)
+    apt(vm, f"install {PACKAGE}")
     vm.daemon.start()
 
 
@@ -52,6 +53,7 @@ def configure(vm: Machine, text: str) -> None:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def the_package_brings_the_daemon_up(vm: Machine) -> None:
     from_package(vm)
     assert vm.guest.check(f"systemctl is-enabled {' '.join(UNITS)}").split() == ["enabled"] * 3
@@ -67,6 +69,7 @@ def the_package_brings_the_daemon_up(vm: Machine) -> None:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Machine) -> None:
     from_package(vm)
     before = vm.daemon.groups()
@@ -84,6 +87,7 @@ def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Mach
 
 
 @test(PLACES, FURTHER, userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
 def in_its_sandbox_the_daemon_loads_modules_takes_and_gives_back(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -103,6 +107,7 @@ def in_its_sandbox_the_daemon_loads_modules_takes_and_gives_back(vm: Machine) ->
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -115,7 +120,7 @@ def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm:
         wait_for_consumer(owner)
         before, process, listening = consumer(vm), vm.daemon.process.pid, vm.guest.check(
             "systemctl show vfiogroupd.socket --property ActiveEnterTimestampMonotonic")
-        install(vm, NEXT)
+        apt(vm, f"install {NEXT}")
         vm.daemon.start()
         assert vm.daemon.process.pid != process, "the upgrade did not restart the daemon"
         assert listening == vm.guest.check("systemctl show vfiogroupd.socket --property ActiveEnterTimestampMonotonic")
@@ -127,6 +132,7 @@ def an_upgrade_restarts_the_daemon_and_leaves_a_claim_and_its_consumer_alone(vm:
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> None:
     from_package(vm)
     card = vm.sysfs.find(E1000E).address
@@ -148,6 +154,8 @@ def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> No
 
 @test(PLACES, FURTHER, interface="legacy", userspace="systemd")
 @test({}, PLACES, interface="iommufd", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
+@test(PLACES, interface="legacy", userspace="trixie")
 def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> None:
     """Debian's driver of the card is a module, which the early helper beats; the other kernel has it built in."""
     from_package(vm)
@@ -167,6 +175,7 @@ def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> Non
 
 
 @test({}, {"hotplug": ("intel",)}, interface="legacy", userspace="systemd")
+@test({}, {"hotplug": ("intel",)}, interface="legacy", userspace="trixie")
 def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine) -> None:
     from_package(vm)
     port = next(f for f in vm.sysfs.functions().values() if f.identity == "pci0000-00_09.0")
@@ -183,9 +192,28 @@ def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine
 
 
 @test({}, NONE, userspace="systemd")
+@test({}, NONE, interface="iommufd", userspace="trixie")
 def without_an_iommu_the_package_serves_the_inventory_and_says_why_nothing_can_be_claimed(vm: Machine) -> None:
     from_package(vm)
     assert "no IOMMU isolates any device" in vm.daemon.property("StatusText")  # type: ignore[attr-defined]
     card = vm.sysfs.find(E1000E).address
     assert card in vm.daemon.devices()
     assert "IOMMU" in vm.daemon.refusal(f"claim {card}")
+
+
+@test(PLACES, FURTHER, interface="legacy", userspace="systemd")
+@test({}, PLACES, interface="iommufd", userspace="trixie")
+def a_removal_ends_the_daemon_and_a_purge_leaves_nothing_of_it(vm: Machine) -> None:
+    from_package(vm)
+    process = vm.daemon.process.pid
+    apt(vm, "remove vfiogroupd")
+    assert vm.guest.run(f"test -e /proc/{process}").status != 0
+    for unit in UNITS:
+        assert vm.guest.check(f"systemctl show {unit} --property LoadState --value").strip() == "not-found", unit
+    assert vm.guest.run("systemctl is-system-running --wait").output.strip() == "running"
+    vm.guest.check("test -e /etc/vfiogroupd/vfiogroupd.conf && test -d /var/lib/vfiogroupd")
+    apt(vm, "purge vfiogroupd")
+    # Of `make install` every boot brings a file that the package has elsewhere.
+    left = "find /etc /usr /var/lib -path '*vfiogroup*' -not -path '/usr/share/zsh/site-functions/*'"
+    assert vm.guest.check(left) == "", vm.guest.check(left)
+    assert vm.guest.run("dpkg-query --status vfiogroupd").status != 0

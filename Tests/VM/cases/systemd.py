@@ -10,6 +10,7 @@ PLACES = {"small": ("intel",)}
 
 
 @test(PLACES, userspace="systemd")
+@test(PLACES, interface="iommufd", userspace="trixie")
 def systemd_comes_up_and_the_daemon_is_ready(vm: Machine) -> None:
     state = vm.guest.run("systemctl is-system-running --wait").output.strip()
     assert state == "running", f"{state}: {vm.guest.check('systemctl --failed --no-legend')}"
