@@ -78,7 +78,8 @@ def a_removal_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_
     vm.qemu.request_unplug("plugged")
     monitor.wait_for("removalRequested", member=address)
     until_equal(lambda: state(vm, "used"), lambda: "degraded", "the claim's state")
-    assert address in vm.sysfs.functions(), "the removal did not wait: nothing was tested"
+    # Without a look at its attributes: on 6.1 that would wait for the device's lock.
+    vm.guest.check(f"test -e {PCI}/{address}")
     vm.guest.check(f"kill -KILL {consumer(vm)}")
     vm.qemu.unplug("plugged")
     monitor.wait_for("memberRemoved", member=address)
