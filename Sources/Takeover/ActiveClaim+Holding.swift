@@ -145,18 +145,16 @@ extension ActiveClaim {
         StepContext(group: group, step: step, deadline: host.now + takeover.timing.patience)
     }
 
-    /// Binds a member to vfio again that has lost it. With its link gone and a descriptor of it open, somebody is
-    /// unbinding or removing it, and the kernel waits for the owner to let go.
+    /// Binds a member to vfio again that has lost it.
     ///
     /// - Returns: whether it is no longer without a driver.
     private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) -> Bool {
         // What led here was read some time ago.
-        guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
+        guard host.driverLink(of: member) == .driverless else {
             takeover.changed()
             return true
         }
-        let isOpen = await !takeover.holders(of: [member]).filter { $0.device == member }.isEmpty
-        guard !isOpen, space.cdevs[member] == nil, space.barriers[member] == nil else {
+        guard await !isLeaving(member) else {
             guard let work = work[group], work.leaving.insert(member).inserted else { return false }
             tellProblems(of: work)
             takeover.publish(
@@ -164,6 +162,7 @@ extension ActiveClaim {
                 cause: "it is being unbound or removed, which waits until its descriptors are closed")
             return false
         }
+        guard try await binding(of: member, context(group, .bind(member))) != nil else { return true }
         try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
@@ -171,6 +170,21 @@ extension ActiveClaim {
         takeover.publish(
             .memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
         return true
+    }
+
+    /// Whether somebody is unbinding or removing a member whose link is gone, and the kernel waits for the owner to let go:
+    /// a descriptor of it is open, or the kernel holds its lock.
+    private func isLeaving(_ member: DeviceAddress) async -> Bool {
+        let binding: DeviceBinding?
+        do throws(HostError) { binding = try await host.readBinding(of: member) } catch {
+            if case .deviceBusy = error { return true }
+            binding = nil
+        }
+        // vfio allows a device to sleep for as long as it has it, and forbids it when it has let go. A group that is open
+        // keeps none of its devices, so that it tells nothing of a device without vfio.
+        if binding?.powerControl == .on { return false }
+        if space.cdevs[member] != nil || space.barriers[member] != nil { return true }
+        return await takeover.holders(of: [member]).contains { $0.device == member }
     }
 
     /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first

@@ -84,7 +84,14 @@ extension ActiveClaim {
                 .reason("somebody bound it to \(driver) meanwhile"), member: member,
                 remedy: "find out who, and try again")
         }
-        try await call(.unbind(member, from: driver), about: member, context)
+        do throws(StepFailure) { try await call(.unbind(member, from: driver), about: member, context) } catch {
+            guard case .errno(let errno) = error.cause, KernelError(errno).name == "ENOENT",
+                host.driverLink(of: member) == .driver(driver)
+            else { throw error }
+            throw context.failure(
+                .reason("\(driver) cannot be made to let go of it: it has no unbind attribute"), member: member,
+                remedy: "keep \(driver) from the device when the host boots")
+        }
         if let still = try await present(member, context).driver, still != recorded.vfioDriver {
             throw context.failure(
                 .reason("it is bound to \(still) after it was unbound"), member: member,

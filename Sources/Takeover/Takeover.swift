@@ -50,6 +50,8 @@ public final class Takeover {
     /// Signalled whenever something about a claim changes.
     let condition = Condition()
     var consumerTask: Task<Void, Never>?
+    /// Looks at members.
+    var memberTask: Task<Void, Never>?
     /// Those who wait for a worker, whoever asked them to.
     var waits: Set<Task<CallOutcome?, Never>> = []
     private(set) var isStopped = false
@@ -70,6 +72,7 @@ public final class Takeover {
     public func stop() {
         isStopped = true
         consumerTask?.cancel()
+        memberTask?.cancel()
         for claim in claims.values { claim.stop() }
         for wait in waits { wait.cancel() }
         condition.signal()
@@ -127,6 +130,7 @@ public final class Takeover {
     func changed(_ notices: [Notice] = []) {
         onChange?(notices)
         condition.signal()
+        watchMembers()
     }
 
     func publish(

@@ -14,6 +14,8 @@ public struct TakeoverTiming: Equatable, Sendable {
     public var lastRetry = Duration.seconds(60)
     /// How often it is looked whether owners still have descriptors.
     public var look = Duration.seconds(1)
+    /// How often it is looked whether members still have their drivers, of which not every kernel tells in time.
+    public var memberLook = Duration.seconds(2)
     /// How long nobody may have been seen with a device before ownership is taken back: a trial in a consumer's own gap
     /// would make the consumer fail.
     public var unseen = Duration.seconds(2)

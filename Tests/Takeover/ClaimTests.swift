@@ -48,4 +48,22 @@ struct ClaimTests {
         for group in [2, 4, 5] { #expect(!machine.host.kernel.isOwned(group)) }
         #expect(daemon.state(TestMachine.dozen[0]) == .available)
     }
+
+    @Test("fails with the name of a driver that cannot be made to let go of a member, and leaves all as it was")
+    @LoopActor func noUnbind() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        machine.host.perform { $0.suppressBinding(of: "nvme") }
+        let daemon = try await machine.start()
+        guard case .failure(.failed(let failure, let unrestored)) = await machine.claim(daemon, TestMachine.dozen[2])
+        else {
+            Issue.record("it did not fail")
+            return
+        }
+        #expect(failure.member.map(TestMachine.dozen[10...].contains) == true && failure.action == "unbind")
+        #expect(failure.detail == "nvme cannot be made to let go of it: it has no unbind attribute")
+        #expect(unrestored == [])
+        #expect(try await machine.bindings() == before)
+        #expect(daemon.takeover.claimCount == 0)
+    }
 }

@@ -103,6 +103,68 @@ struct HandoverTests {
         }
     }
 
+    @Test(
+        "of a device that somebody unbinds or removes is told of where the kernel announces nothing before it is let go of",
+        arguments: [false, true])
+    @LoopActor func unannounced(isRemoval: Bool) async throws {
+        let machine = try TestMachine(kernel: "6.1.0-56-amd64", hasIOMMUFD: false)
+        let daemon = try await machine.start()
+        daemon.takeover.timing.memberLook = .seconds(2)
+        let id = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
+        let (_, copies) = try await launch(machine, daemon, id, .container)
+        let group = try #require(machine.host.files.file(copies[0]))
+        let device = try machine.host.perform { (kernel) throws(SimulatedKernel.Refusal) in
+            try kernel.getDevice(group, TestMachine.single)
+        }
+        let uevents = machine.host.kernel.ueventCount
+        machine.host.perform { kernel in
+            _ = kernel.write(isRemoval ? .remove(TestMachine.single) : .unbind(TestMachine.single, from: "vfio-pci"))
+        }
+        #expect(machine.host.kernel.ueventCount == uevents)
+        await machine.settle(daemon, within: .seconds(3))
+        let requests = { daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } }
+        #expect(requests() == 1)
+        #expect(daemon.state(TestMachine.single)?.name == "degraded")
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(requests() == 1)
+
+        machine.host.perform { $0.closeWhateverHappens(device) }
+        for file in copies { file.letGo() }
+        machine.host.collectClosedFiles()
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(5))
+        if isRemoval {
+            #expect(
+                try daemon.takeover.view(of: id).groups[0].problems == [TestMachine.single: "the device left the host"])
+        } else {
+            #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+            #expect(try daemon.takeover.view(of: id).state == .claimed)
+        }
+    }
+
+    @Test("of a container does not keep a member from being taken again that its consumer does not have open")
+    @LoopActor func sibling() async throws {
+        let machine = try TestMachine(kernel: "6.12.95", hasIOMMUFD: false)
+        let daemon = try await machine.start()
+        let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+        let (_, copies) = try await launch(machine, daemon, id, .container)
+        let group = try #require(machine.host.files.file(copies[0]))
+        for member in TestMachine.triple[0...1] {
+            _ = try machine.host.perform { (kernel) throws(SimulatedKernel.Refusal) in
+                try kernel.getDevice(group, member)
+            }
+        }
+        machine.host.perform { kernel in
+            for member in TestMachine.triple[1...] { _ = kernel.write(.unbind(member, from: "vfio-pci")) }
+        }
+        #expect(machine.host.kernel.blockedOperations.count == 1)
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[TestMachine.triple[2]]?.driver == "vfio-pci")
+        #expect(daemon.notices.filter { $0.kind == .memberRetaken }.map(\.member) == [TestMachine.triple[2]])
+        #expect(daemon.notices.filter { $0.kind == .removalRequested }.map(\.member) == [TestMachine.triple[1]])
+        for file in copies { file.letGo() }
+    }
+
     @Test("in a way that the host does not have is refused with those that it has; nothing changes")
     @LoopActor func notAvailable() async throws {
         let machine = try TestMachine(hasIOMMUFD: false)

@@ -16,9 +16,10 @@ struct HoldingTests {
 
     @LoopActor
     private func held(
-        _ members: DeviceAddress..., on machine: TestMachine
+        _ members: DeviceAddress..., on machine: TestMachine, looksEvery pause: Duration? = nil
     ) async throws -> (MortalDaemon, String) {
         let daemon = try await machine.start()
+        if let pause { daemon.takeover.timing.memberLook = pause }
         let selectors = members.map { GroupSelector.device($0) }
         let owner = machine.owner
         let granted = await machine.running(daemon) {
@@ -130,6 +131,23 @@ struct HoldingTests {
         #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
     }
 
+    @Test("is told of an unbind that waits for something else than an open device, by the lock that it holds on 6.1")
+    @LoopActor func lockedUnbind() async throws {
+        let machine = try TestMachine(kernel: "6.1.0-56-amd64", hasIOMMUFD: false)
+        let (daemon, claim) = try await held(TestMachine.single, on: machine, looksEvery: .seconds(2))
+        machine.host.perform { kernel in
+            kernel.inject(SimulatedFault(.unbind, of: TestMachine.single, .neverReturns))
+            _ = kernel.write(.unbind(TestMachine.single, from: "vfio-pci"))
+        }
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } == 1)
+        #expect(try daemon.takeover.view(of: claim).state.name == "degraded")
+        machine.host.perform { _ = $0.releaseAll() }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+    }
+
     @Test("that lost a device to remove and rescan takes the device again where it is driverless")
     @LoopActor func rescan() async throws {
         let machine = try TestMachine()
@@ -147,7 +165,7 @@ struct HoldingTests {
         #expect(try await machine.bindings() == before)
     }
 
-    @Test("goes on trying to take a member again whose pin cannot be set, with longer and longer pauses, and says it once")
+    @Test("tries again to take a member whose pin cannot be set, with longer and longer pauses, and says it once")
     @LoopActor func pinFails() async throws {
         let machine = try TestMachine()
         let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
@@ -189,7 +207,8 @@ struct HoldingTests {
         // Nothing tells of a write to driver_override: it is seen at the next change of anything, and stays seen.
         for isBound in [true, false] {
             machine.host.perform { kernel in
-                _ = kernel.write(isBound ? .unbind(TestMachine.single, from: "e1000e") : .driversProbe(TestMachine.single))
+                _ = kernel.write(
+                    isBound ? .unbind(TestMachine.single, from: "e1000e") : .driversProbe(TestMachine.single))
             }
             await machine.settle(daemon, within: .milliseconds(500))
             #expect(daemon.state(victim)?.name == "degraded")

@@ -71,6 +71,7 @@ final class MortalHost: Host {
     func readInventory() async throws(HostError) -> Inventory { try await machine.readInventory() }
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
+    func driverLink(of device: DeviceAddress) -> DriverLink? { life.isOver ? nil : machine.driverLink(of: device) }
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
@@ -269,10 +270,13 @@ final class MortalDaemon {
         takeover = Takeover(
             host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life), store: self.store,
             snapshot: { inventory })
-        takeover.snapshot = { [unowned self] in registry.snapshot }
-        takeover.onChange = { [unowned self] notices in take(notices) }
-        takeover.onReport = { [unowned self] message in reports.append(message) }
-        takeover.refresh = { [unowned self] in await refresh() }
+        // A test may end, and let go of its daemon, while that is at work.
+        takeover.snapshot = { [weak self] in self?.registry.snapshot ?? inventory }
+        // A clock that goes on to whatever is due next would stop at every look, and tests would take hours.
+        takeover.timing.memberLook = .seconds(7200)
+        takeover.onChange = { [weak self] notices in self?.take(notices) }
+        takeover.onReport = { [weak self] message in self?.reports.append(message) }
+        takeover.refresh = { [weak self] in await self?.refresh() }
         life.onDeath = { [weak self] in self?.die() }
         try takeover.recover(store.passed())
         following = EventLoop.main.spawn { [weak self, host] in

@@ -80,6 +80,22 @@ class QEMU:
         """Adds a device; `name` is what `unplug` knows it by."""
         self._monitor.execute("device_add", id=name, driver=driver, **properties)
 
+    def plug_disk(self, name: str, bus: str) -> None:
+        """Adds a disk of nothing but zeroes."""
+        self._monitor.execute(
+            "blockdev-add", driver="null-co", size=16 << 20, **{"node-name": f"{name}-zeroes", "read-zeroes": True})
+        self.plug(name, "virtio-blk-pci", bus=bus, drive=f"{name}-zeroes", iommu_platform=True, **{"disable-legacy": "on"})
+
+    def stall_disk(self, name: str, is_stalled: bool) -> None:
+        """Has a disk answer no more than a byte a second, or answer again. A request more or less passes first."""
+        limits = {"bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
+        self._monitor.execute(
+            "block_set_io_throttle", id=f"/machine/peripheral/{name}/virtio-backend", bps=int(is_stalled), **limits)
+
+    def unplug_disk(self, name: str) -> None:
+        self.unplug(name)
+        self._monitor.execute("blockdev-del", **{"node-name": f"{name}-zeroes"})
+
     def request_unplug(self, name: str) -> None:
         """Asks the guest to let a device go; `unplug` waits until it has."""
         self._monitor.execute("device_del", id=name)

@@ -531,7 +531,8 @@ public enum Groups {
           claimRemoved,
           # A claimed group is no longer complete or no longer owned in the kernel.
           degraded,
-          # Somebody wants a claimed device to leave: its owner should let go of it.
+          # Somebody unbinds or removes a claimed device, and waits until its owner lets go of it. Linux before 6.6 announces that
+          # only when it is over, so that it is seen up to two seconds later.
           removalRequested,
           # A member that had lost its vfio driver was taken again.
           memberRetaken
@@ -1709,7 +1710,8 @@ public enum Groups {
         case claimRemoved
         /// A claimed group is no longer complete or no longer owned in the kernel.
         case degraded
-        /// Somebody wants a claimed device to leave: its owner should let go of it.
+        /// Somebody unbinds or removes a claimed device, and waits until its owner lets go of it. Linux before 6.6 announces that
+        /// only when it is over, so that it is seen up to two seconds later.
         case removalRequested
         /// A member that had lost its vfio driver was taken again.
         case memberRetaken

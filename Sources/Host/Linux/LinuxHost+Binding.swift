@@ -21,9 +21,8 @@ extension LinuxHost {
         }
         // Last: had the device been in an unbind, the attributes above came after it.
         let driver: String?
-        do throws(SystemError) { driver = try folder.linkName("driver") } catch {
-            guard error.isVanished else { throw .system(call: "read driver of \(device)", errno: error.errno) }
-            driver = nil
+        do throws(SystemError) { driver = try folder.driver() } catch {
+            throw .system(call: "read driver of \(device)", errno: error.errno)
         }
         let canReset = folder.has("reset")
         // A folder of sysfs that was removed while it was open is empty.
@@ -32,5 +31,22 @@ extension LinuxHost {
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
             d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset)
+    }
+
+    public func driverLink(of device: DeviceAddress) -> DriverLink? {
+        do throws(SystemError) {
+            let folder = try Directory(path: folder(of: device))
+            return try folder.driver().map { .driver($0) } ?? .driverless
+        } catch { return error.isVanished ? .noDevice : nil }
+    }
+}
+
+extension Directory {
+    /// The driver of the device whose folder this is.
+    fileprivate func driver() throws(SystemError) -> String? {
+        do throws(SystemError) { return try linkName("driver") } catch {
+            if error.isVanished { return nil }
+            throw error
+        }
     }
 }

@@ -23,6 +23,9 @@ public protocol Host: AnyObject, Sendable {
     /// - Throws: `.deviceBusy` when the kernel holds the device lock for longer than the host has patience.
     func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding?
 
+    /// Which driver has a device now; nil where that cannot be read. This never blocks.
+    func driverLink(of device: DeviceAddress) -> DriverLink?
+
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
@@ -87,6 +90,8 @@ public protocol Host: AnyObject, Sendable {
 
 extension Host {
     public var now: MonotonicTime { .now }
+
+    public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
 
     public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
 

@@ -12,6 +12,11 @@ extension SimulatedHost {
         try perform { (kernel) throws(HostError) in try kernel.binding(of: device) }
     }
 
+    public func driverLink(of device: DeviceAddress) -> DriverLink? {
+        guard let state = kernel.devices[device] else { return .noDevice }
+        return state.driverLink.map { .driver($0) } ?? .driverless
+    }
+
     public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
         devices.flatMap { device in
             kernel.files(of: device).filter { !files.isDaemons($0) }.map { _ in DeviceHolder(device, process: nil) }

@@ -32,6 +32,24 @@ struct KernelBlockingTests {
         #expect(kernel.blockedOperations.isEmpty)
     }
 
+    @Test("on 6.1 nothing is announced of an unbind that waits, and of what sysfs shows only the driver link goes")
+    func unannounced() throws {
+        var kernel = try takenKernel(release: "6.1.0-56-amd64")
+        let (group, _) = try kernel.openOwned(1)
+        let device = try kernel.getDevice(group, network)
+        let seen = kernel.uevents.count
+        let operation = try kernel.blocked(.unbind(network, from: "vfio-pci"))
+        #expect(kernel.driver(network) == nil)
+        #expect(kernel.vfioNumber(of: network) == 0)
+        #expect(kernel.events(since: seen) == [])
+        try kernel.close(device)
+        #expect(kernel.outcome(of: operation) == .done)
+        #expect(
+            kernel.events(since: seen) == [
+                "remove vfio-dev/vfio0", "remove vfio/1 DEVNAME=vfio/1", "unbind pci/0000:01:00.0",
+            ])
+    }
+
     @Test("a cdev that is OPEN, not bound, blocks unbind and removal without REQ", arguments: [false, true])
     func openCdev(isRemoval: Bool) throws {
         var kernel = try takenKernel()

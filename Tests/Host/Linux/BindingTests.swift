@@ -50,6 +50,18 @@ struct BindingTests {
         #expect(try await host().readBinding(of: .pci(try #require(PCIAddress("0000:00:02.0")))) == nil)
     }
 
+    @Test("the driver of a device is seen whatever holds its lock, and so is that it has none or is gone")
+    @LoopActor func driverLink() throws {
+        sysfs.add("0000:00:01.0", below: "pci0000:00")
+        let path = sysfs.path(of: "0000:00:01.0")
+        unlink(sysfs.root + "/" + path + "/driver_override")
+        #expect(mkfifo(sysfs.root + "/" + path + "/driver_override", 0o600) == 0)
+        #expect(host().driverLink(of: device) == .driverless)
+        sysfs.folder.link(path + "/driver", to: "../../../bus/pci/drivers/nvme")
+        #expect(host().driverLink(of: device) == .driver("nvme"))
+        #expect(host().driverLink(of: .pci(try #require(PCIAddress("0000:00:02.0")))) == .noDevice)
+    }
+
     @Test("a device whose lock the kernel holds is busy")
     @LoopActor func busy() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00")

@@ -20,5 +20,6 @@ from cases import (  # noqa: F401
     windows,
     handover,
     hotplug,
+    slow_drivers,
     package,
 )

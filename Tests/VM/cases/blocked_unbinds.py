@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from cases.claims import E1000E, unchanged
-from cases.ownership import state
+from cases.consumers import consumer, start, wait_for_consumer
+from cases.ownership import state, wait_until_whole
 from daemon import JSON
 from guest import Process
 from machine import Machine
@@ -12,6 +13,19 @@ from sysfs import PCI
 from waiting import until, until_equal
 
 PLACES, FURTHER = {"small": ("intel",)}, {"small": ("amd",)}
+
+
+def blocked(vm: Machine, name: str) -> JSON | None:
+    """What a claim waits for in the kernel, once that is shown as blocked."""
+    claim = vm.daemon.claim_of(name)
+    operation: JSON | None = claim["groups"][0].get("operation") if claim else None
+    return operation if operation and operation["blocked"] and operation["seconds"] > 2 else None
+
+
+def wait_until_blocked(vm: Machine, name: str, when: str = "") -> JSON:
+    operation = until(lambda: blocked(vm, name), f"the unbind to be shown as blocked {when}")
+    assert operation is not None and "vfiogroupd-call" in vm.guest.read(f"/proc/{operation['pid']}/comm"), operation
+    return operation
 
 
 def stranger(vm: Machine, end_of_daemon: Callable[[], object]) -> Process:
@@ -38,27 +52,39 @@ def an_unbind_that_blocks_is_shown_survives_a_restart_and_ends_with_the_holder(v
         until_equal(lambda: state(vm, "held"), lambda: "degraded", "the claim's state")
         release = vm.guest.start("vfiogroupctl release held")
 
-        def blocked() -> JSON | None:
-            claim = vm.daemon.claim_of("held")
-            operation: JSON | None = claim["groups"][0].get("operation") if claim else None
-            return operation if operation and operation["blocked"] and operation["seconds"] > 2 else None
-
-        operation = until(blocked, "the unbind to be shown as blocked")
-        assert operation is not None and operation["action"] == "restore", operation
+        operation = wait_until_blocked(vm, "held")
+        assert operation["action"] == "restore", operation
         worker = operation["pid"]
-        assert "vfiogroupd-call" in vm.guest.read(f"/proc/{worker}/comm")
         assert [group["state"] for group in vm.daemon.groups() if card in str(group)] == ["releasing"]
 
         vm.daemon.process.kill("KILL")
         vm.daemon.start()
-        again = until(blocked, "the unbind to be shown as blocked after a restart")
-        assert again is not None and again["pid"] == worker, (again, worker)
-        assert vm.guest.run(f"test -d /proc/{worker}").status == 0, "the unbind did not wait: nothing was tested"
+        again = wait_until_blocked(vm, "held", "after a restart")
+        assert again["pid"] == worker, (again, worker)
         vm.daemon.process.kill("TERM")
         vm.daemon.start()
-        assert until(blocked, "the unbind to be shown as blocked after a stop") is not None
+        assert wait_until_blocked(vm, "held", "after a stop")["pid"] == worker
 
         holder.kill()
         until(lambda: vm.daemon.claims() == [], "the release to end with the holder")
         until(lambda: not release.is_running(), "the client of the release to end")
         until_equal(lambda: vm.sysfs.settings()[card].driver, lambda: "e1000e", "the card's driver")
+
+
+@test(PLACES, FURTHER, interface="legacy")
+def an_unbind_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_nothing(vm: Machine) -> None:
+    card = vm.sysfs.find(E1000E).address
+    with unchanged(vm):
+        wait_for_consumer(start(vm, "container", card, "--name used --lifetime manual"))
+        monitor = vm.daemon.monitor()
+        unbind = vm.guest.start(f"sh -c 'echo {card} > {PCI}/{card}/driver/unbind'")
+        monitor.wait_for("removalRequested", member=card)
+        until_equal(lambda: state(vm, "used"), lambda: "degraded", "the claim's state")
+        assert unbind.is_running(), "the unbind did not wait: nothing was tested"
+        vm.guest.check(f"kill -KILL {consumer(vm)}")
+        until(lambda: not unbind.is_running(), "the unbind to end")
+        monitor.wait_for("memberRetaken", member=card)
+        wait_until_whole(vm, "used", [card])
+        assert [event["kind"] for event in monitor.events()].count("removalRequested") == 1, monitor.events()
+        monitor.stop()
+        vm.daemon.release("used")

@@ -1,24 +1,32 @@
 """Programs that use what was claimed for them, without any right of their own; and what becomes of it when they end."""
 
-from cases.claims import E1000E, unchanged
-from cases.ownership import wait_until_whole
+from cases.claims import E1000, E1000E, unchanged
+from cases.ownership import cards, state, wait_until_whole
 from daemon import JSON
 from guest import Process
 from machine import Machine
 from suite import test
-from waiting import until
+from sysfs import PCI
+from waiting import until, until_equal
 
 PLACES, FURTHER = {"small": ("intel",)}, {"small": ("amd",), "rich": ("intel",)}
-READ = "read 0x8086:0x10d3 as uid 65534"
+
+
+def read(ids: str) -> str:
+    """What vfio-consume says of a device when it has read its config space."""
+    return f"read {ids} as uid 65534"
+
+
+READ = read(E1000E)
 
 
 def start(vm: Machine, access: str, card: str, words: str) -> Process:
     return vm.guest.start(f"vfiogroupctl claim {card} --access {access} {words} -- vfio-consume hold {card}")
 
 
-def wait_for_consumer(process: Process) -> None:
-    until(lambda: READ in process.output() or not process.is_running(), "the consumer to use the device")
-    assert READ in process.output(), process.output()
+def wait_for_consumer(process: Process, ids: str = E1000E) -> None:
+    until(lambda: read(ids) in process.output() or not process.is_running(), "the consumer to use the device")
+    assert read(ids) in process.output(), process.output()
 
 
 def consumer(vm: Machine) -> int:
@@ -127,3 +135,19 @@ def a_release_waits_for_a_consumer_that_has_nothing_but_the_devices_descriptor(v
         vm.guest.check(f"kill -KILL {consumer(vm)}")
         until(lambda: not release.is_running(), "the release to end")
         assert "released" in release.output(), release.output()
+
+
+@test({"hotplug": ("intel",)}, {"hotplug": ("amd",)}, interface="legacy")
+def a_card_that_a_containers_consumer_does_not_have_open_is_taken_again(vm: Machine) -> None:
+    first, second = cards(vm)
+    with unchanged(vm):
+        wait_for_consumer(start(vm, "container", first, "--name used --lifetime manual"), E1000)
+        monitor = vm.daemon.monitor()
+        vm.guest.write(f"{PCI}/{second}/driver/unbind", second)
+        monitor.wait_for("memberRetaken", member=second)
+        until_equal(lambda: vm.sysfs.settings()[second].driver, lambda: "vfio-pci", "the card's driver")
+        until_equal(lambda: state(vm, "used"), lambda: "claimed", "the claim's state")
+        monitor.stop()
+        vm.guest.check(f"kill -KILL {consumer(vm)}")
+        until(lambda: access_of(vm, "used") == "hold", "the daemon to have the group again")
+        vm.daemon.release("used")

@@ -2,7 +2,7 @@
 meanwhile, and that nobody comes in where nothing is."""
 
 from cases.claims import E1000, E1000E, unchanged
-from cases.consumers import READ, access_of, consumer
+from cases.consumers import READ, access_of, consumer, read
 from cases.ownership import UNPLUGS, UNPLUGS_LEGACY, cards, state, wait_until_whole
 from daemon import JSON
 from guest import Process
@@ -31,7 +31,7 @@ def start_consumer(vm: Machine, claim: str, words: str, ids: str = E1000E) -> No
     """Makes the claim `used` for a program that uses a device with these IDs until it is killed."""
     owner = vm.guest.start(
         f"vfiogroupctl claim {claim} --name used --lifetime manual -- vfio-consume hold {words}")
-    until(lambda: f"read {ids} as uid 65534" in owner.output() or not owner.is_running(), "the consumer")
+    until(lambda: read(ids) in owner.output() or not owner.is_running(), "the consumer")
     assert owner.is_running(), owner.output()
 
 

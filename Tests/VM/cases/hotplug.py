@@ -1,5 +1,7 @@
 """Devices that come and go."""
 
+from cases.consumers import consumer, start, wait_for_consumer
+from cases.ownership import state
 from daemon import names
 from machine import Machine
 from suite import test
@@ -63,6 +65,26 @@ def a_device_plugged_behind_a_conventional_bridge_joins_the_group(vm: Machine) -
 def bridge(vm: Machine) -> str:
     """QEMU's pcie-pci-bridge."""
     return vm.sysfs.find("0x1b36:0x000e").address
+
+
+@test(PLACES, {"hotplug": ("amd",)}, interface="legacy")
+def a_removal_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_nothing(vm: Machine) -> None:
+    before = set(vm.sysfs.functions())
+    vm.qemu.plug("plugged", "e1000e", bus="rp8", romfile="")
+    address = newcomer(vm, before)
+    until(lambda: address in vm.daemon.devices(), "the daemon to know of the device")
+    wait_for_consumer(start(vm, "container", address, "--name used --lifetime manual"))
+    monitor = vm.daemon.monitor()
+    vm.qemu.request_unplug("plugged")
+    monitor.wait_for("removalRequested", member=address)
+    until_equal(lambda: state(vm, "used"), lambda: "degraded", "the claim's state")
+    assert address in vm.sysfs.functions(), "the removal did not wait: nothing was tested"
+    vm.guest.check(f"kill -KILL {consumer(vm)}")
+    vm.qemu.unplug("plugged")
+    monitor.wait_for("memberRemoved", member=address)
+    monitor.stop()
+    vm.daemon.release("used")
+    until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, without the device")
 
 
 @test({"small": ("intel",)}, {"rich": ("intel", "amd", "virtio")})

@@ -28,6 +28,8 @@ public struct KernelDriver: Equatable, Sendable {
     public var matches: [Match]
     /// Whether its module is loaded; otherwise it is as good as absent.
     public var isLoaded: Bool
+    /// Whether it has the attributes `bind` and `unbind`, which a driver may be without (suppress_bind_attrs).
+    public var canBeUnbound = true
 
     /// A driver; without a kind, the one that its name tells.
     public init(_ name: String, kind: Kind? = nil, matches: [Match] = [], isLoaded: Bool = true) {

@@ -8,6 +8,9 @@ extension SimulatedKernel {
         /// Whether `driver_override` waits for the device lock. Measured: yes on 6.1, no on 6.12; between them the
         /// worse is assumed.
         public var overrideTakesDeviceLock: Bool
+        /// Whether vfio-dev/vfioN goes, and is announced to go, before vfio waits for who has the device open. Measured:
+        /// no on 6.1, yes on 6.12; since 6.6, where cdevs came (drivers/vfio/vfio_main.c, vfio_unregister_group_dev).
+        public var announcesUnbindFirst: Bool
         /// Whether drivers_autoprobe=0 keeps drivers from hot-added devices. Measured: no on 6.12, yes on 7.3.
         public var honoursAutoprobeOnHotplug: Bool
         /// CONFIG_IOMMUFD and CONFIG_VFIO_DEVICE_CDEV, which exist since 6.6. No Debian kernel has them.
@@ -20,6 +23,7 @@ extension SimulatedKernel {
             let version = release.map { ($0.major, $0.minor) } ?? (6, 12)
             countsOwnership = version >= (5, 19)
             overrideTakesDeviceLock = version < (6, 12)
+            announcesUnbindFirst = version >= (6, 6)
             honoursAutoprobeOnHotplug = version >= (7, 3)
             hasIOMMUFD = version >= (6, 6)
         }

@@ -23,6 +23,11 @@ extension SimulatedKernel {
         }
     }
 
+    /// Takes the attributes `bind` and `unbind` from a driver.
+    public mutating func suppressBinding(of name: String) {
+        if let index = driverIndex(name) { drivers[index].canBeUnbound = false }
+    }
+
     /// Whether a driver's module is loaded.
     public func isLoaded(_ name: String) -> Bool { driver(named: name)?.isLoaded ?? false }
 
@@ -102,7 +107,7 @@ extension SimulatedKernel {
     }
 
     mutating func bind(_ address: DeviceAddress, _ name: String) -> KernelErrno? {
-        guard let driver = driver(named: name), driver.isLoaded else { return .enoent }
+        guard let driver = driver(named: name), driver.isLoaded, driver.canBeUnbound else { return .enoent }
         guard let state = devices[address], accepts(state.device, driver) else { return .enodev }
         guard state.driver == nil else { return .ebusy }
         switch probe(address, driver) {
@@ -132,15 +137,14 @@ extension SimulatedKernel {
         guard let state = devices[address], case .bound(let name) = state.binding else { return }
         devices[address]?.binding = .leaving(name)
         if driver(named: name)?.kind == .host, state.isNetwork { announce("remove", "net", address.name) }
-        if let vfio = state.vfio {
-            devices[address]?.vfio = nil
-            announce("remove", "vfio-dev", "vfio\(vfio.number)", node: cdevNode(vfio.number))
-        }
+        if configuration.announcesUnbindFirst { dropVFIODevice(address) }
         request(address)
     }
 
     mutating func finishDetach(_ address: DeviceAddress) {
         guard let state = devices[address], state.driver != nil else { return }
+        dropVFIODevice(address)
+        if state.driver.flatMap({ driver(named: $0) })?.kind == .vfio { devices[address]?.powerControl = .on }
         devices[address]?.binding = .none
         devices[address]?.requests = 0
         if let number = state.device.kernelGroup { dropVFIOGroup(number) }

@@ -86,6 +86,13 @@ extension SimulatedKernel {
         announce("add", "vfio-dev", "vfio\(number)", node: cdevNode(number))
     }
 
+    /// What a vfio driver does when it lets go of a device, some before it has and some when it has.
+    mutating func dropVFIODevice(_ address: DeviceAddress) {
+        guard let vfio = devices[address]?.vfio else { return }
+        devices[address]?.vfio = nil
+        announce("remove", "vfio-dev", "vfio\(vfio.number)", node: cdevNode(vfio.number))
+    }
+
     func cdevNode(_ number: Int) -> String? {
         configuration.hasIOMMUFD ? "vfio/devices/vfio\(number)" : nil
     }

@@ -102,7 +102,9 @@ extension SimulatedKernel {
         case .reset(let address):
             return devices[address].map { $0.reset != .absent } == true ? .success([.apply(access)]) : .failure(.enoent)
         case .unbind(let address, let driver):
-            guard self.driver(named: driver)?.isLoaded == true else { return .failure(.enoent) }
+            guard let bound = self.driver(named: driver), bound.isLoaded, bound.canBeUnbound else {
+                return .failure(.enoent)
+            }
             guard devices[address]?.driverLink == driver else { return .failure(.enodev) }
             return .success(stepsToUnbind(address))
         case .remove(let address):

@@ -14,7 +14,8 @@
 //  7. Takeover is announced in the order remove net, unbind, add vfio/N, add vfio-dev/vfioN (with DEVNAME only where
 //     there are cdevs), bind DRIVER=vfio-pci [lab: takeover uevents].
 //  8. Remove and rescan: the override is lost and the host driver binds [lab]. The group has the lowest free number [lab].
-//  9. vfio-pci sets power/control to auto, a host driver to on; d3cold_allowed stays as it was written [own: power].
+//  9. vfio-pci sets power/control to auto and, when it has let go, to on [V: vfio_pci_core_unregister_device], a host
+//     driver to on; d3cold_allowed stays as it was written [own: power].
 // 10. A reset through sysfs is not refused while vfio is bound; a device without a method has no such file, and
 //     VFIO_DEVICE_RESET is EINVAL [own: Reset].
 //
@@ -45,7 +46,8 @@
 // 24. A descriptor that was passed on keeps what it owns until its last copy is closed [own: SCM_RIGHTS].
 //
 // Blocking
-// 25. Unbind and removal while a device descriptor or a cdev is open block; the driver link and vfio-dev go at once;
+// 25. Unbind and removal while a device descriptor or a cdev is open block; the driver link goes at once, and so does
+//     vfio-dev, announced, on 6.12; on 6.1 it goes at the end, and nothing is announced before that (seen on 6.1.192).
 //     REQ reaches device descriptors and bound cdevs, not cdevs that are merely open; with the holder's close they end
 //     [lab, own].
 // 26. Unbind with only the group or container open does not block; GET_DEVICE_FD is ENODEV then [lab].

@@ -1,0 +1,31 @@
+// What no event tells of: before Linux 6.6 an unbind or a removal of a device on vfio is announced when it is over, and it
+// waits for whoever has the device open. So the members of held groups are looked at from time to time.
+
+import EventLoop
+import Host
+import Registry
+
+extension Takeover {
+    /// Looks at the members of held groups while there are any, and reads the host anew when one is not as it is known.
+    func watchMembers() {
+        guard memberTask == nil, !isStopped, holdsGroups else { return }
+        memberTask = EventLoop.main.spawn { [weak self] in
+            while let self, holdsGroups {
+                do throws(LoopError) { try await host.sleep(for: timing.memberLook) } catch { return }
+                if hasUnseenChange { await refresh?() }
+            }
+            self?.memberTask = nil
+        }
+    }
+
+    private var holdsGroups: Bool { claims.values.contains { $0.record.groups.contains { $0.goal == .hold } } }
+
+    private var hasUnseenChange: Bool {
+        let inventory = snapshot().inventory
+        let held = claims.values.lazy.flatMap(\.record.groups).filter { $0.goal == .hold }
+        return held.flatMap(\.members).map(\.address).contains { member in
+            guard let link = host.driverLink(of: member) else { return false }
+            return link != DriverLink(of: inventory[member])
+        }
+    }
+}
