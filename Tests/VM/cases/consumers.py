@@ -134,7 +134,8 @@ def a_release_waits_for_a_consumer_that_has_nothing_but_the_devices_descriptor(v
         assert vm.sysfs.settings()[card].driver == "vfio-pci" and release.is_running()
         vm.guest.check(f"kill -KILL {consumer(vm)}")
         until(lambda: not release.is_running(), "the release to end")
-        assert "released" in release.output(), release.output()
+        # Its words may be that e1000e's probe still has the device's lock, in a busy guest.
+        until(lambda: vm.daemon.claim_of("used") is None, f"the claim to have gone: {release.output()}")
 
 
 @test({"hotplug": ("intel",)}, {"hotplug": ("amd",)}, interface="legacy")
