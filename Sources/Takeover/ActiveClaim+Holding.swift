@@ -29,22 +29,17 @@ extension ActiveClaim {
         }
         var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
-        var problems = problems(of: findings)
-        for case .unowned(let member) in findings where problems[member] == nil { problems[member] = work.unowned }
-        for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }
-        if work.problems != problems {
-            work.problems = problems
-            takeover.changed()
-        }
-        let present = Set(findings.compactMap(\.leaving))
-        work.leaving.formIntersection(present)
-        let remediable = findings.filter { $0.isRemediable && !work.hopeless.contains($0) }
-        work.hopeless.formIntersection(findings)
-        guard !remediable.isEmpty else { return }
+        work.findings = findings
+        work.setbacks = work.setbacks.filter { findings.contains($0.key) }
+        work.leaving.formIntersection(findings.compactMap(\.leaving))
+        tellProblems(of: work)
+        let remediable = findings.filter { $0.isRemediable && work.setbacks[$0]?.due ?? host.now <= host.now }
+        guard !remediable.isEmpty else { return lookAgainWhenDue(at: id) }
         work.task = EventLoop.main.spawn { [self] in
             for finding in remediable where !Task.isCancelled { await remedy(finding, id) }
             guard !Task.isCancelled else { return }
             work.task = nil
+            lookAgainWhenDue(at: id)
             if work.looksAgain {
                 work.looksAgain = false
                 look(at: id)
@@ -55,18 +50,23 @@ extension ActiveClaim {
     private static let lastDriverLost = "from the loss of its last vfio driver until it was bound to one again"
     private static let leaving = "somebody wants it to leave, and waits for it to be let go of"
 
-    private func problems(of findings: [HoldingFinding]) -> [DeviceAddress: String] {
+    /// Shows what is wrong with members, of several things with one the first.
+    private func tellProblems(of work: GroupWork) {
         var problems: [DeviceAddress: String] = [:]
-        for finding in findings {
-            switch finding {
-            case .gone(let member): problems[member] = "the device left the host"
-            case .replaced(let member): problems[member] = "another device has its address now"
-            case .driverless(let member): problems[member] = "it lost its vfio driver"
-            case .onDriver(let member, let driver): problems[member] = "it is bound to \(driver)"
-            case .overrideChanged, .joined, .unowned: break
-            }
+        for finding in work.findings {
+            let setback = work.setbacks[finding]
+            let member = setback?.member ?? finding.member
+            guard problems[member] == nil else { continue }
+            problems[member] =
+                switch (finding.problem, setback?.reason) {
+                case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
+                case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned : nil)
+                }
         }
-        return problems
+        for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }
+        guard work.problems != problems else { return }
+        work.problems = problems
+        takeover.changed()
     }
 
     /// The first member on vfio of a kernel group that should be owned and is not.
@@ -82,8 +82,13 @@ extension ActiveClaim {
 
     private func remedy(_ finding: HoldingFinding, _ group: GroupID) async {
         do throws(StepFailure) {
+            try checkNoCallIsOut(of: group)
             switch finding {
-            case .driverless(let member): try await retake(member, group)
+            case .driverless(let member):
+                guard try await retake(member, group) else {
+                    work[group]?.setbacks[finding] = nil
+                    return
+                }
             case .overrideChanged(let member):
                 try await pin(member, context(group, .pin(member)))
                 takeover.publish(
@@ -93,18 +98,25 @@ extension ActiveClaim {
             case .unowned: try await ownAgain(group)
             case .gone, .replaced, .onDriver: break
             }
+            guard let work = work[group] else { return }
+            work.findings.removeAll { $0 == finding }
+            work.setbacks[finding] = nil
+            tellProblems(of: work)
         } catch {
             if case .stopped = error.cause { return }
-            // Tried again when something about it changes, not in circles.
-            work[group]?.hopeless.insert(finding)
-            if let member = error.member ?? finding.unowned { work[group]?.problems[member] = error.reason }
-            takeover.changed()
-            if finding.unowned != nil {
-                work[group]?.unowned = error.reason
-                // Nothing tells when a program closes what it had open.
-                lookLater(at: group, again: finding)
-            }
+            guard let work = work[group] else { return }
+            work.setbacks[finding] = Setback(
+                error, after: work.setbacks[finding], now: host.now, takeover.timing, isEven: finding.isOfOwnership)
+            tellProblems(of: work)
         }
+    }
+
+    /// One that a try gave up on may sit in the kernel for ever, and another would only wait behind it.
+    private func checkNoCallIsOut(of group: GroupID) throws(StepFailure) {
+        guard let worker = self[group]?.worker, host.findWorker(worker.process) != nil else { return }
+        throw StepFailure(
+            group: group, member: worker.member, action: worker.action, cause: .blocked(pid: worker.process.pid),
+            remedy: "see /proc/\(worker.process.pid)/stack for where it waits")
     }
 
     /// Has the kernel refuse host drivers again, which somebody kept the daemon from.
@@ -116,13 +128,15 @@ extension ActiveClaim {
         takeover.publish(.claimChanged, self, group, cause: "it is owned in the kernel again")
     }
 
-    private func lookLater(at group: GroupID, again finding: HoldingFinding) {
+    /// Looks again when the first of what failed is due.
+    private func lookAgainWhenDue(at group: GroupID) {
         guard let work = work[group] else { return }
         work.laterLook?.cancel()
-        work.laterLook = EventLoop.main.spawn { [weak self, host, pause = takeover.timing.ownAgain] in
-            do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+        work.laterLook = nil
+        guard let due = work.setbacks.values.map(\.due).min() else { return }
+        work.laterLook = EventLoop.main.spawn { [weak self, host] in
+            do throws(LoopError) { try await host.sleep(until: due) } catch { return }
             guard let self, self[group]?.goal == .hold else { return }
-            work.hopeless.remove(finding)
             look(at: group)
         }
     }
@@ -133,30 +147,30 @@ extension ActiveClaim {
 
     /// Binds a member to vfio again that has lost it. With its link gone and a descriptor of it open, somebody is
     /// unbinding or removing it, and the kernel waits for the owner to let go.
-    private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+    ///
+    /// - Returns: whether it is no longer without a driver.
+    private func retake(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) -> Bool {
         // What led here was read some time ago.
         guard let binding = try await binding(of: member, context(group, .bind(member))), binding.driver == nil else {
-            return takeover.changed()
+            takeover.changed()
+            return true
         }
         let isOpen = await !takeover.holders(of: [member]).filter { $0.device == member }.isEmpty
         guard !isOpen, space.cdevs[member] == nil, space.barriers[member] == nil else {
-            work[group]?.problems[member] = Self.leaving
-            takeover.changed()
-            if work[group]?.leaving.insert(member).inserted == true {
-                takeover.publish(
-                    .removalRequested, self, group, member,
-                    cause: "it is being unbound or removed, which waits until its descriptors are closed")
-            }
-            return
+            guard let work = work[group], work.leaving.insert(member).inserted else { return false }
+            tellProblems(of: work)
+            takeover.publish(
+                .removalRequested, self, group, member,
+                cause: "it is being unbound or removed, which waits until its descriptors are closed")
+            return false
         }
         try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
         if handedOver == nil { try await regain(group) }
-        work[group]?.problems[member] = nil
         takeover.publish(
             .memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
-        takeover.changed()
+        return true
     }
 
     /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first
@@ -209,7 +223,8 @@ extension HoldingFinding {
         }
     }
 
-    fileprivate var unowned: DeviceAddress? { if case .unowned(let member) = self { member } else { nil } }
+    /// Whether the kernel would let host drivers in.
+    fileprivate var isOfOwnership: Bool { if case .unowned = self { true } else { false } }
 
     fileprivate var leaving: DeviceAddress? { if case .driverless(let member) = self { member } else { nil } }
 }

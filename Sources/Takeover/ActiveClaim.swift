@@ -80,6 +80,15 @@ final class ActiveClaim {
         }
     }
 
+    /// Puts it on record between the steps of a group.
+    func save(about group: GroupID) throws(StepFailure) {
+        do throws(JournalError) { try save() } catch {
+            throw StepFailure(
+                group: group, member: nil, action: "record", cause: .reason(error.description),
+                remedy: "make room in the state directory")
+        }
+    }
+
     /// Puts it on record where going on without is better than not to: the next write tries again.
     func saveOrReport() {
         do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }
@@ -145,9 +154,11 @@ final class GroupWork {
     var unowned: String?
     /// Devices that somebody wants to leave, so that each is announced once.
     var leaving: Set<DeviceAddress> = []
-    /// What could not be put right, and is not tried again while nothing about it changes.
-    var hopeless: Set<HoldingFinding> = []
-    /// Looks at the group again after a while.
+    /// What was found when the group was last looked at, without what has been put right since.
+    var findings: [HoldingFinding] = []
+    /// What of it could not be put right.
+    var setbacks: [HoldingFinding: Setback] = [:]
+    /// Looks at the group again when a further try is due.
     var laterLook: Task<Void, Never>?
     /// The host changed while the group was worked on.
     var looksAgain = false

@@ -21,6 +21,26 @@ enum HoldingFinding: Hashable, Sendable {
     /// The kernel would let host drivers in; the first member that is on vfio.
     case unowned(DeviceAddress)
 
+    /// The member that it is about.
+    var member: DeviceAddress {
+        switch self {
+        case .gone(let member), .replaced(let member), .driverless(let member), .onDriver(let member, _),
+            .overrideChanged(let member), .joined(let member), .unowned(let member):
+            member
+        }
+    }
+
+    /// What is wrong with the member, in words; nil for what is wrong only when it cannot be put right.
+    var problem: String? {
+        switch self {
+        case .gone: "the device left the host"
+        case .replaced: "another device has its address now"
+        case .driverless: "it lost its vfio driver"
+        case .onDriver(_, let driver): "it is bound to \(driver)"
+        case .overrideChanged, .joined, .unowned: nil
+        }
+    }
+
     /// What is wrong with a group that is held; `members` are those that the registry has.
     static func all(of group: ClaimedGroup, _ members: [Member], in inventory: Inventory) -> [HoldingFinding] {
         var findings: [HoldingFinding] = []

@@ -177,11 +177,7 @@ extension Takeover {
         let task = EventLoop.main.spawn { [self] () -> StepFailure? in
             do throws(StepFailure) {
                 for id in ids { try await recordMembers(of: id, in: claim, deadline, adopting) }
-                do throws(JournalError) { try claim.save() } catch {
-                    throw StepFailure(
-                        group: ids[0], member: nil, action: "record", cause: .reason(error.description),
-                        remedy: "make room in the state directory")
-                }
+                try claim.save(about: ids[0])
                 for id in ids {
                     let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
@@ -190,11 +186,9 @@ extension Takeover {
                 await refresh?()
                 if adopting { for id in ids { claim.update(id) { $0.becomeAdopted() } } }
                 for id in ids { claim.update(id) { $0.goal = .hold } }
-                do throws(JournalError) { try claim.save() } catch {
+                do throws(StepFailure) { try claim.save(about: ids[0]) } catch {
                     for id in ids { claim.update(id) { $0.goal = .take } }
-                    throw StepFailure(
-                        group: ids[0], member: nil, action: "record", cause: .reason(error.description),
-                        remedy: "make room in the state directory")
+                    throw error
                 }
                 return nil
             } catch { return error }
@@ -208,11 +202,16 @@ extension Takeover {
         }
         watch?.cancel()
         claim.taking = nil
-        guard let failure else { return changed() }
+        guard var failure else { return changed() }
         // A daemon that ends leaves it to the next.
         guard !isStopped else { throw .stopped }
         let unrestored = await undo(ids, of: claim)
-        if case .stopped = failure.cause { throw .stopped }
+        if case .stopped = failure.cause {
+            // Nobody waits for an answer of it when who asked for it has gone.
+            if Task.isCancelled || isStopped { throw .stopped }
+            failure.cause = .reason("the claim was released before it was made")
+            failure.remedy = "claim the group again when it is free"
+        }
         throw .failed(failure, unrestored: unrestored)
     }
 

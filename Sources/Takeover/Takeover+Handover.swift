@@ -60,11 +60,7 @@ extension Takeover {
                 access, of: ids, leaveOut: leaveOut, to: user ?? claim.userOfNodes)
             claim.record.access = access
             claim.record.leftOut = leaveOut
-            do throws(JournalError) { try claim.save() } catch {
-                throw StepFailure(
-                    group: ids.first ?? claim.record.groups[0].id, member: nil, action: "record",
-                    cause: .reason(error.description), remedy: "make room in the state directory")
-            }
+            try claim.save(about: ids.first ?? claim.record.groups[0].id)
             return handover
         } catch {
             if isStopped { throw .stopped }

@@ -8,7 +8,7 @@ public struct TakeoverTiming: Equatable, Sendable {
     public var patience = Duration.seconds(30)
     /// How long a node in /dev may be late.
     public var nodePatience = Duration.seconds(5)
-    /// The pause before a restore is tried again; it doubles with every try...
+    /// The pause before a restore, or taking a member again, is tried again; it doubles with every try...
     public var firstRetry = Duration.seconds(1)
     /// ... up to this.
     public var lastRetry = Duration.seconds(60)

@@ -96,7 +96,7 @@ struct BootMemoryTests {
     @LoopActor func refused() async throws {
         let host = SimulatedHost(name: "a test", inventory: before)
         let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try service.beginTakeover(journal: JournalInMemory()) { _ in }
+        try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
         let folder = TemporaryFolder()
         let memory = BootMemory(path: folder.path)
         var earlier = boot(before, "earlier")
@@ -127,7 +127,7 @@ struct BootMemoryTests {
         service.takeover?.stop()
 
         let restarted = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try restarted.beginTakeover(journal: JournalInMemory()) { _ in }
+        try restarted.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
         try restarted.rememberBoot(in: memory) { Issue.record("\($0)") }
         #expect(restarted.lastBoot?.changes.map(\.kind) == [.replaced])
         #expect(try await claim(restarted) == [])

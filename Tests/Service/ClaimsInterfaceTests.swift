@@ -32,7 +32,7 @@ struct ClaimsInterfaceTests {
             self.machine = machine
             let service = try await GroupService(.init(version: "1", isSimulated: true), host: machine, policy: .auto)
             self.service = service
-            try service.beginTakeover(journal: JournalInMemory(), onReport: { _ in })
+            try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried, onReport: { _ in })
             service.register(on: server)
             try server.listen(path: folder.path + "/socket")
             following = EventLoop.main.spawn { try? await service.followHost() }

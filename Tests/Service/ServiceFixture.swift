@@ -5,6 +5,7 @@ import GroupAPI
 import Grouping
 import Host
 import JSON
+import Takeover
 import TestSupport
 import Testing
 import Varlink
@@ -84,3 +85,14 @@ let testMachine = machine(
     pciDevice("0000:00:00.0"), pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
     pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2, driver: "nouveau"),
     pciDevice("0000:01:00.1", parent: "0000:00:01.0", group: 2, driver: "snd_hda_intel"), kernel: "6.12.0")
+
+extension TakeoverTiming {
+    /// The loop is everybody's: a call that takes a moment by itself may take a minute beside all other tests.
+    static var unhurried: Self {
+        var timing = Self()
+        timing.blockedAfter = .seconds(3600)
+        timing.patience = .seconds(3600)
+        timing.nodePatience = .seconds(3600)
+        return timing
+    }
+}

@@ -35,7 +35,7 @@ struct WindowInterfaceTests {
     @LoopActor func attached() async throws {
         let host = try SimulatedHost.demo()
         let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try service.beginTakeover(journal: JournalInMemory()) { _ in }
+        try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
         let takeover = try #require(service.takeover)
         let process = try #require(host.process(getpid()))
         let device = DeviceAddress.pci(try #require(.init("0000:84:00.0")))

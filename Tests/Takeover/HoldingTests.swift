@@ -147,6 +147,76 @@ struct HoldingTests {
         #expect(try await machine.bindings() == before)
     }
 
+    @Test("goes on trying to take a member again whose pin cannot be set, with longer and longer pauses, and says it once")
+    @LoopActor func pinFails() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        let victim = TestMachine.triple[1]
+        machine.host.perform { kernel in
+            _ = kernel.write(.driverOverride(victim, "\n"))
+            kernel.inject(SimulatedFault(.writeDriverOverride, of: victim, .fails(.eio), .always))
+            _ = kernel.write(.unbind(victim, from: "vfio-pci"))
+        }
+        await machine.settle(daemon, within: .milliseconds(500))
+        let problem = { try daemon.takeover.view(of: claim).groups[0].problems[victim] }
+        #expect(try problem()?.contains("EIO") == true)
+        let (told, effects) = (daemon.events.count, daemon.life.effects)
+        await machine.settle(daemon, within: .seconds(600))
+        // Fourteen tries, after 1, 3, 7, 15, 31, 63, 123 ... seconds.
+        #expect((40...70).contains(daemon.life.effects - effects), "\(daemon.life.effects - effects) effects")
+        #expect(daemon.events.count == told)
+        #expect(try problem()?.contains("EIO") == true)
+
+        machine.host.perform { _ = $0.clearFaults() }
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(machine.host.kernel[victim]?.driver == "vfio-pci")
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+        #expect(daemon.notices.count { $0.kind == .memberRetaken } == 1)
+        let quiet = daemon.life.effects
+        await machine.settle(daemon, within: .seconds(600))
+        #expect(daemon.life.effects == quiet)
+    }
+
+    @Test("sets a pin again that it could not set at first, and is degraded until it has")
+    @LoopActor func overrideFails() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        let victim = TestMachine.triple[1]
+        machine.host.perform { kernel in
+            _ = kernel.write(.driverOverride(victim, "\n"))
+            kernel.inject(SimulatedFault(.writeDriverOverride, of: victim, .fails(.eio), .always))
+        }
+        // Nothing tells of a write to driver_override: it is seen at the next change of anything, and stays seen.
+        for isBound in [true, false] {
+            machine.host.perform { kernel in
+                _ = kernel.write(isBound ? .unbind(TestMachine.single, from: "e1000e") : .driversProbe(TestMachine.single))
+            }
+            await machine.settle(daemon, within: .milliseconds(500))
+            #expect(daemon.state(victim)?.name == "degraded")
+        }
+        machine.host.perform { _ = $0.clearFaults() }
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(machine.host.kernel[victim]?.driverOverride == .present("vfio-pci"))
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+    }
+
+    @Test("makes no second call about a member while a first one has not returned")
+    @LoopActor func retakeBlocks() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        let victim = TestMachine.triple[1]
+        machine.host.perform { kernel in
+            kernel.inject(SimulatedFault(.driversProbe, of: victim, .neverReturns))
+            _ = kernel.write(.unbind(victim, from: "vfio-pci"))
+        }
+        await machine.settle(daemon, within: .seconds(600))
+        #expect(machine.host.kernel.blockedOperations.count == 1)
+        #expect(daemon.state(victim)?.name == "degraded")
+        machine.host.perform { _ = $0.releaseAll() }
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
+    }
+
     @Test("leaves a device alone that is another one at the same address")
     @LoopActor func replaced() async throws {
         let machine = try TestMachine()

@@ -128,6 +128,31 @@ struct RaceTests {
         #expect(try await machine.bindings() == before)
     }
 
+    @Test("a client whose claim somebody releases while it is made is told so, and not left waiting")
+    @LoopActor func releasedWhileMade() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        machine.host.perform { $0.inject(SimulatedFault(.unbind, of: TestMachine.triple[1], .neverReturns)) }
+        let daemon = try await machine.start()
+        let claim = attempt(
+            daemon, ClaimRequest([.device(TestMachine.triple[0])], name: "stuck", lifetime: .manual), machine.owner)
+        await machine.settle(daemon, within: .seconds(3)) {
+            daemon.takeover.claims.values.first?.work.values.first?.step?.isBlocked == true
+        }
+        #expect(try await machine.release(daemon, "stuck").get().isOver == false)
+        guard case .failure(.failed(let failure, let unrestored)) = await machine.running(daemon, { await claim.value })
+        else {
+            Issue.record("it did not fail")
+            return
+        }
+        #expect(failure.cause == .reason("the claim was released before it was made"))
+        #expect(failure.action == "unbind" && failure.member == TestMachine.triple[1])
+        #expect(unrestored.map(\.device).contains(TestMachine.triple[1]))
+        machine.host.perform { _ = $0.releaseAll() }
+        await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
+        #expect(try await machine.bindings() == before)
+    }
+
     @Test("ends with its owner's process, also when that ended while no daemon ran; a manual one stays")
     @LoopActor func ownerEnds() async throws {
         let machine = try TestMachine()

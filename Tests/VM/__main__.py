@@ -35,6 +35,7 @@ import sys
 import tempfile
 import time
 import traceback
+from typing import TextIO
 
 import cache
 import cases  # noqa: F401 (registers the tests)
@@ -80,7 +81,7 @@ def run_boot(boot: suite.Boot, images: Images, folder: pathlib.Path, report: Rep
         logs = folder / f"{place.replace(' ', '-')}-{attempt}"
         try:
             first, root = images.of(boot.place)
-            machine = Machine(boot.place, first, root, boot.is_full, logs)
+            machine = Machine(boot.place, first, root, logs)
         except (MachineGone, debian.Unreachable) as gone:
             reason = f"the machine did not come up: {gone}"
             for test in left:
@@ -89,8 +90,10 @@ def run_boot(boot: suite.Boot, images: Images, folder: pathlib.Path, report: Rep
             return
         with machine:
             print(f"{place}: Linux {machine.guest.release} is up after {time.monotonic() - started:.1f} s", flush=True)
-            while left and run_test(left.pop(0), machine, place, report):
-                pass
+            passed = True
+            while left and passed:
+                machine.repeats = boot.repeats(left[0])
+                passed = run_test(left.pop(0), machine, place, report)
     for test in left:
         report.fails(place, test.name, "not run: the time of the whole run was over")
 
@@ -111,9 +114,11 @@ def run_test(test: suite.Test, machine: Machine, place: str, report: Report) -> 
     return True
 
 
-def run_kernel(kernel: kernels.Kernel, options: argparse.Namespace, folder: pathlib.Path, report: Report) -> None:
+def run_kernel(
+    kernel: kernels.Kernel, options: argparse.Namespace, folder: pathlib.Path, report: Report, repeats: bool = True
+) -> None:
     """All boots of a kernel."""
-    boots = suite.plan(kernel, options.full, options.only)
+    boots = suite.plan(kernel, options.full, repeats, options.only)
     if not kernel.has_virtio_iommu:
         left_out = sum(len(boot.tests) for boot in boots if boot.place.iommu == "virtio")
         boots = [boot for boot in boots if boot.place.iommu != "virtio"]
@@ -154,18 +159,18 @@ def main() -> int:
 
 def run_halves(folder: pathlib.Path) -> Report:
     """Both halves beside each other: a machine has one processor. The second is printed when the first has ended."""
-    halves = []
+    halves: list[tuple[str, subprocess.Popen[bytes], TextIO | None]] = []
     try:
         for half in HALVES:
             log = open(folder / f"{half}.log", "w+") if halves else None
             words = [sys.executable, "-B", *sys.argv, "--half", half, "--result", str(folder / half)]
             halves.append((half, subprocess.Popen(words, stdout=log), log))
         report = Report()
-        for half, process, log in halves:
+        for half, process, output in halves:
             process.wait()
-            if log:
-                log.seek(0)
-                print(log.read(), end="", flush=True)
+            if output:
+                output.seek(0)
+                print(output.read(), end="", flush=True)
             report.add(Report.saved(folder / half, half))
         return report
     finally:
@@ -182,7 +187,7 @@ def run_legacy(options: argparse.Namespace, folder: pathlib.Path, report: Report
         report.fails("legacy", "all tests on Debian's kernel", f"it cannot be had: {error}")
     if options.full:
         try:
-            run_kernel(kernels.stock("bookworm-backports"), options, folder, report)
+            run_kernel(kernels.stock("bookworm-backports"), options, folder, report, repeats=False)
         except debian.Unreachable as error:
             print(f"VM backports: SKIPPED (Debian's backported kernel cannot be had: {error})")
     else:

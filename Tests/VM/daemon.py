@@ -52,7 +52,8 @@ class Daemon:
 
     def claim(self, words: str) -> JSON:
         """Claims what the words of `vfiogroupctl claim` say: the claim."""
-        return last_reply(self._guest.check(f"vfiogroupctl --json claim {words}"))["claim"]
+        claim: JSON = last_reply(self._guest.check(f"vfiogroupctl --json claim {words}"))["claim"]
+        return claim
 
     def release(self, name: str) -> None:
         """Gives a claim back, which must leave nothing of it."""

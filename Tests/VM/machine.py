@@ -15,10 +15,11 @@ class Machine:
     """An emulated machine with the daemon running in it."""
 
     def __init__(
-        self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, is_full: bool, folder: pathlib.Path
+        self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, folder: pathlib.Path
     ) -> None:
         self.kernel = place.kernel
-        self.is_full = is_full
+        # Whether what may go wrong once in a while is done often.
+        self.repeats = False
         self._boot = (place, initramfs, disk)
         self.qemu = QEMU(place, initramfs, disk, folder)
         try:
@@ -36,8 +37,7 @@ class Machine:
         """Another machine of the same kernel: this one after somebody changed its hardware and switched it on again."""
         place, initramfs, disk = self._boot
         return Machine(
-            dataclasses.replace(place, topology=topology), initramfs, disk, self.is_full,
-            self.qemu.folder / f"as-{topology}")
+            dataclasses.replace(place, topology=topology), initramfs, disk, self.qemu.folder / f"as-{topology}")
 
     def __enter__(self) -> "Machine":
         return self
@@ -55,6 +55,10 @@ class Machine:
         self.guest.wait_for_boot()
         self.qemu.has_booted()
         self.daemon.start()
+
+    def times(self, few: int, many: int) -> int:
+        """How often a test is to do something: many times only where it is run with VM_FULL=1 and always."""
+        return many if self.repeats else few
 
     def _traces(self) -> str:
         return f"last lines of the console:\n{self.qemu.last_console_lines()}"

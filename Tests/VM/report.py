@@ -18,7 +18,8 @@ class Report:
         print(f"  ✔ {name} ({seconds:.1f} s)", flush=True)
 
     def fails(self, place: str, name: str, reason: str) -> None:
-        self.failures.append(f"{name} [{place}]")
+        # The end of a log is what is read first, and all that is kept of a long one.
+        self.failures.append(f"{name} [{place}]: {reason.splitlines()[0]}")
         print(f"  ✘ {name}\n" + "\n".join(f"      {line}" for line in reason.splitlines()), flush=True)
 
     def add(self, other: Report) -> None:

@@ -27,8 +27,10 @@ class Test:
     def belongs_to(self, place: Place, is_full: bool) -> bool:
         if self.interface not in (None, place.kernel.interface) or self.userspace != place.userspace:
             return False
-        wheres = [self.places, self.full] if is_full else [self.places]
-        return any(place.iommu in where.get(place.topology, ()) for where in wheres)
+        return self.always_runs_at(place) or is_full and place.iommu in self.full.get(place.topology, ())
+
+    def always_runs_at(self, place: Place) -> bool:
+        return place.iommu in self.places.get(place.topology, ())
 
 
 TESTS: list[Test] = []
@@ -52,11 +54,15 @@ class Boot:
 
     place: Place
     tests: tuple[Test, ...]
-    # With VM_FULL=1, where tests repeat more often what may go wrong once in a while.
+    # With VM_FULL=1, where tests repeat more often what may go wrong once in a while: but not in every further place,
+    # which would take a day.
     is_full: bool
 
+    def repeats(self, test: Test) -> bool:
+        return self.is_full and test.always_runs_at(self.place)
 
-def plan(kernel: Kernel, is_full: bool, only: str) -> list[Boot]:
+
+def plan(kernel: Kernel, is_full: bool, repeats: bool, only: str) -> list[Boot]:
     """The boots of a kernel, in the order in which the tests name their places; none without a test. `only` is a part of
     a test's name, or of its place, as a report gives them."""
     places = [Place(kernel, topology, iommu, test.userspace) for test in TESTS for where in (test.places, test.full)
@@ -66,5 +72,5 @@ def plan(kernel: Kernel, is_full: bool, only: str) -> list[Boot]:
         tests = tuple(
             test for test in TESTS if only in f"{test.name} [{place}]" and test.belongs_to(place, is_full))
         if tests:
-            boots.append(Boot(place, tests, is_full))
+            boots.append(Boot(place, tests, is_full and repeats))
     return boots

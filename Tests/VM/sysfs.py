@@ -9,9 +9,25 @@ from guest import Guest
 PCI = "/sys/bus/pci/devices"
 
 # One round trip reads all, and with the shell's own means: a process for each attribute would take seconds. A line is a
-# kind, a function's address, and what it has: its path, its kernel group, driver, IDs, the physical function that it is
-# the N-th virtual one of, or what a takeover changes of it.
-SCRIPT = """
+# kind, a function's address, and what it has: its driver, or what else a takeover changes of it ...
+DRIVERS = """
+for link in /sys/bus/pci/drivers/*/*:*:*; do
+    driver=${link%/*}
+    echo "driver|${link##*/}|${driver##*/}"
+done
+"""
+SETTINGS = DRIVERS + """
+for device in /sys/bus/pci/devices/*; do
+    override= power= d3cold=
+    read -r override <$device/driver_override
+    [ -e $device/power/control ] && read -r power <$device/power/control
+    [ -e $device/d3cold_allowed ] && read -r d3cold <$device/d3cold_allowed
+    echo "settings|${device##*/}|$override|$power|$d3cold"
+done 2>/dev/null
+"""
+
+# ... or its path, its kernel group, IDs, and the physical function that it is the N-th virtual one of.
+FUNCTIONS = DRIVERS + """
 ls -l /sys/bus/pci/devices | while read -r line; do
     case $line in *" -> "*) address=${line% -> *}; echo "path|${address##* }|${line##* -> ../../../}" ;; esac
 done
@@ -19,18 +35,9 @@ for link in /sys/kernel/iommu_groups/*/devices/*:*; do
     group=${link#/sys/kernel/iommu_groups/}
     echo "group|${link##*/}|${group%%/*}"
 done
-for link in /sys/bus/pci/drivers/*/*:*:*; do
-    driver=${link%/*}
-    echo "driver|${link##*/}|${driver##*/}"
-done
 for device in /sys/bus/pci/devices/*; do
     read -r vendor <$device/vendor; read -r ids <$device/device
     echo "ids|${device##*/}|$vendor:$ids"
-    override= power= d3cold=
-    read -r override <$device/driver_override
-    [ -e $device/power/control ] && read -r power <$device/power/control
-    [ -e $device/d3cold_allowed ] && read -r d3cold <$device/d3cold_allowed
-    echo "settings|${device##*/}|$override|$power|$d3cold"
 done 2>/dev/null
 for link in /sys/bus/pci/devices/*/virtfn*; do
     [ -e $link ] || continue
@@ -74,7 +81,7 @@ class Sysfs:
 
     def functions(self) -> dict[str, Function]:
         """All PCI functions, by address."""
-        read = self._read()
+        read = self._read(FUNCTIONS)
         paths = {address: f"/sys/devices/{words[0].removeprefix('devices/')}" for address, words in read["path"].items()}
         functions = {}
         for address, path in paths.items():
@@ -91,14 +98,14 @@ class Sysfs:
 
     def settings(self) -> dict[str, Settings]:
         """What a takeover changes, of all functions."""
-        read = self._read()
+        read = self._read(SETTINGS)
         return {address: Settings(read["driver"].get(address, [""])[0], *words)
                 for address, words in read["settings"].items()}
 
-    def _read(self) -> dict[str, dict[str, list[str]]]:
-        """What SCRIPT prints: by kind and address."""
+    def _read(self, script: str) -> dict[str, dict[str, list[str]]]:
+        """What a script prints: by kind and address."""
         read: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
-        for line in self._guest.check(SCRIPT).splitlines():
+        for line in self._guest.check(script).splitlines():
             kind, address, *words = line.split("|")
             read[kind][address] = words
         return read

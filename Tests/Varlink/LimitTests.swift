@@ -108,7 +108,7 @@ private final class Impostor {
             os.setgid(\(uid)); os.setuid(\(uid))
             open_, served = [], 0
             for _ in range(\(connections)):
-                s = socket.socket(socket.AF_UNIX); s.settimeout(10); s.connect('\(path)'); open_.append(s)
+                s = socket.socket(socket.AF_UNIX); s.settimeout(300); s.connect('\(path)'); open_.append(s)
                 try:
                     s.sendall(b'{"method":"org.varlink.service.GetInfo"}\\0')
                     served += s.recv(65536) != b''

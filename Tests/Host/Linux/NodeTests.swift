@@ -61,7 +61,7 @@ struct NodeTests {
     @Test("a node that appears late is waited for")
     @LoopActor func late() async throws {
         sysfs.folder.write("sys/class/misc/iommu/dev", "1:5\n")
-        let worker = try host(patience: .seconds(60)).prepare(.open(.iommufd))
+        let worker = try host(patience: .seconds(3600)).prepare(.open(.iommufd))
         worker.go()
         let result = EventLoop.main.spawn { try? await worker.outcome() }
         try await EventLoop.main.sleep(for: .milliseconds(1))

@@ -1,5 +1,7 @@
 """An unbind that waits for somebody who has the device open: nobody else waits, and it is found again after a restart."""
 
+from collections.abc import Callable
+
 from cases.claims import E1000E, unchanged
 from cases.ownership import state
 from daemon import JSON
@@ -12,10 +14,10 @@ from waiting import until, until_equal
 PLACES, FURTHER = {"small": ("intel",)}, {"small": ("amd",)}
 
 
-def stranger(vm: Machine) -> Process:
+def stranger(vm: Machine, end_of_daemon: Callable[[], object]) -> Process:
     """A program that got at the device behind the daemon's back: while that was dead, root could."""
     card = vm.sysfs.find(E1000E)
-    vm.daemon.process.kill("KILL")
+    end_of_daemon()
     if vm.kernel.interface == "legacy":
         holder = vm.guest.start(f"vfio-hold group {card.kernel_group} {card.address}")
     else:
@@ -31,7 +33,7 @@ def an_unbind_that_blocks_is_shown_survives_a_restart_and_ends_with_the_holder(v
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm):
         vm.daemon.claim(f"{card} --name held")
-        holder = stranger(vm)
+        holder = stranger(vm, vm.daemon.process.kill)
         # The claim is there, and not owned any more.
         until_equal(lambda: state(vm, "held"), lambda: "degraded", "the claim's state")
         release = vm.guest.start("vfiogroupctl release held")

@@ -2,6 +2,7 @@
 
 from cases.claims import E1000E, unchanged
 from cases.ownership import wait_until_whole
+from daemon import JSON
 from guest import Process
 from machine import Machine
 from suite import test
@@ -27,7 +28,7 @@ def consumer(vm: Machine) -> int:
 
 def access_of(vm: Machine, name: str) -> str | None:
     claim = vm.daemon.claim_of(name)
-    return claim and claim["access"]
+    return claim["access"] if claim else None
 
 
 def prove_that_it_maps_and_reads(vm: Machine, access: str) -> None:
@@ -118,7 +119,7 @@ def a_release_waits_for_a_consumer_that_has_nothing_but_the_devices_descriptor(v
 
         def waits() -> bool:
             claim = vm.daemon.claim_of("used")
-            operation = claim and claim["groups"][0].get("operation")
+            operation: JSON = claim["groups"][0].get("operation", {}) if claim else {}
             return bool(operation) and operation["action"] == "wait for the owner" and operation["seconds"] > 2
 
         until(waits, "the release to wait for the consumer")

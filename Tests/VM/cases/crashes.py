@@ -29,7 +29,7 @@ def after_kill_9_under_load_every_claim_is_there_or_undone(vm: Machine) -> None:
     cards = [vm.sysfs.find(E1000E).address, vm.sysfs.find(E1000, behind=vm.sysfs.find("0x1b36:0x000e").address).address]
     chance = random.Random()
     with unchanged(vm) as before:
-        for _ in range(50 if vm.is_full else 5):
+        for _ in range(vm.times(5, 50)):
             vm.guest.check("touch /tmp/load")
             for number, card in enumerate(cards):
                 vm.guest.check("cat > /tmp/load%d.sh <<'END'\n%s\nEND" % (number, LOAD % (card, number, number)))

@@ -144,7 +144,7 @@ def a_device_plugged_into_an_owned_group_never_gets_a_host_driver(vm: Machine) -
         vm.daemon.claim(f"{first} --name held")
         probes = vm.guest.check("dmesg | grep -c 'e1000 0000:.* eth' || true")
         monitor = vm.daemon.monitor()
-        for round_ in range(20 if vm.is_full else 5):
+        for round_ in range(vm.times(5, 20)):
             vm.qemu.plug(f"plugged{round_}", "e1000", bus="br1", addr="5", romfile="")
             until(lambda: len(cards(vm)) == 3, "the plugged device")
             added = cards(vm)[-1]

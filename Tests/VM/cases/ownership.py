@@ -21,7 +21,7 @@ def cards(vm: Machine) -> list[str]:
 
 def state(vm: Machine, name: str) -> str | None:
     claim = vm.daemon.claim_of(name)
-    return claim and claim["state"]
+    return claim["state"] if claim else None
 
 
 def wait_until_whole(vm: Machine, name: str, addresses: list[str]) -> None:

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cases.blocked_unbinds import stranger
 from cases.claims import E1000E, unchanged
-from cases.consumers import access_of, consumer, start, wait_for_consumer
+from cases.consumers import consumer, start, wait_for_consumer
 from cases.ownership import cards, state, wait_until_whole
 from daemon import Service
-from guest import Process
 from machine import Machine
 from suite import test
 from sysfs import PCI
@@ -89,7 +89,7 @@ def no_attacker_gets_a_member_while_the_service_is_restarted_and_killed(vm: Mach
         until_equal(lambda: in_store(vm), lambda: 3, "the number of descriptors in the store")
         vm.guest.check("touch /tmp/attack; cat > /tmp/attack.sh <<'END'\n%s\nEND" % (ATTACK % (second, PCI, PCI, PCI)))
         attack = vm.guest.start("sh /tmp/attack.sh")
-        for _ in range(10 if vm.is_full else 3):
+        for _ in range(vm.times(3, 10)):
             for end in (restart, kill_9):
                 tries = attack.output().count("tried")
                 end(vm)
@@ -179,7 +179,8 @@ def a_stop_of_the_service_does_not_wait_for_an_unbind_that_blocks(vm: Machine) -
     card = vm.sysfs.find(E1000E)
     with unchanged(vm):
         vm.daemon.claim(f"{card.address} --name held --lifetime manual")
-        holder = stranger(vm)
+        # A stop empties the store.
+        holder = stranger(vm, lambda: vm.guest.check(f"systemctl stop {Service.UNIT}"))
         release = vm.guest.start("vfiogroupctl release held")
 
         def blocked() -> int | None:
@@ -200,20 +201,6 @@ def a_stop_of_the_service_does_not_wait_for_an_unbind_that_blocks(vm: Machine) -
         holder.kill()
         until(lambda: vm.daemon.claims() == [], "the release to end with the holder")
         until(lambda: not release.is_running(), "the client of the release to end")
-
-
-def stranger(vm: Machine) -> Process:
-    """A program that got at the device behind the daemon's back: by a stop, which empties the store."""
-    card = vm.sysfs.find(E1000E)
-    vm.guest.check(f"systemctl stop {Service.UNIT}")
-    if vm.kernel.interface == "legacy":
-        holder = vm.guest.start(f"vfio-hold group {card.kernel_group} {card.address}")
-    else:
-        holder = vm.guest.start(f"vfio-hold cdev {vm.guest.check(f'ls {PCI}/{card.address}/vfio-dev').strip()}")
-    until(lambda: "holding" in holder.output() or not holder.is_running(), "the device to be held")
-    assert holder.is_running(), holder.output()
-    vm.daemon.start()
-    return holder
 
 
 def seconds(span: str) -> float:
