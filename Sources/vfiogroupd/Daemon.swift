@@ -180,20 +180,6 @@ extension Daemon {
         }
     }
 
-    /// Keeps what is reserved; released ones are on record beside the claims.
-    private func keepReservations(_ service: GroupService) {
-        do throws(FileFailure) {
-            let record = try ReservationRecord(path: reservationsFile, bootID: service.host.bootID)
-            service.keepReservations(record: record)
-        } catch { log.error("nothing is reserved, because what was released in this boot is not known: \(error)") }
-    }
-
-    /// nil in a simulation, whose claims end with it.
-    private var reservationsFile: String? {
-        guard options.simulate == nil else { return nil }
-        return (geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()) + "/reservations"
-    }
-
     private func announce(_ service: GroupService) {
         var last = service.statusLine
         tell(.ready, .status(last))
