@@ -53,7 +53,7 @@ struct Daemon {
             watchIncidents(server)
             offerReload(of: service)
             keepReservations(service)
-            let links = try listen(server, on: passed.sockets, configuration)
+            let links = try await listen(server, on: passed, configuration)
             keepTree(of: service, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
