@@ -75,6 +75,23 @@ int clinux_is_unix_listener(int fd) {
     return domain == AF_UNIX && type == SOCK_STREAM && listening;
 }
 
+int clinux_unix_path(int fd, unsigned char *path, size_t size) {
+    struct sockaddr_un address = {0};
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0) return -errno;
+    if (address.sun_family != AF_UNIX) return -EAFNOSUPPORT;
+    if (length <= offsetof(struct sockaddr_un, sun_path)) return 0;
+    size_t count = length - offsetof(struct sockaddr_un, sun_path);
+    if (address.sun_path[0] == 0) {
+        address.sun_path[0] = '@';
+    } else {
+        count = strnlen(address.sun_path, sizeof address.sun_path);
+    }
+    if (count > size) return -ENAMETOOLONG;
+    memcpy(path, address.sun_path, count);
+    return (int)count;
+}
+
 int clinux_set_nonblocking(int fd) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;

@@ -65,13 +65,8 @@ extension GroupService {
     func guardReading(on server: VarlinkServer) {
         guard !configuration.access.read.isEmpty else { return server.authorize = nil }
         server.authorize = { [weak self] (caller, method) throws(ErrorReply) in
-            guard let self, !isAdministrator(caller.peer), !method.hasPrefix("org.varlink.service.") else { return }
-            let client = Client(caller)
-            guard let reason = configuration.access.reasonAgainstReading(by: client) else { return }
-            tell(
-                JournalMessage(
-                    .requestRefused, "refused \(method) to \(client.text): it may not read",
-                    client.fields + [.init(.errorName, Groups.Failure.accessDenied(reason: "").name)]))
+            guard let self, !method.hasPrefix("org.varlink.service.") else { return }
+            guard let reason = refuseReading(to: caller, "refused \(method) to") else { return }
             if method.hasPrefix(Manager.interface.name + ".") {
                 throw ErrorReply(Manager.Failure.accessDenied(reason: reason))
             }
@@ -80,6 +75,22 @@ extension GroupService {
             }
             throw ErrorReply(Groups.Failure.accessDenied(reason: reason))
         }
+        // Those that were begun when they still might.
+        monitors.close { caller in
+            refuseReading(to: caller, "ended a monitor of").map { ErrorReply(Groups.Failure.accessDenied(reason: $0)) }
+        }
+    }
+
+    /// Why a caller may not read, put on record in words that the client is the end of; nil when it may.
+    private func refuseReading(to caller: Caller, _ what: String) -> String? {
+        guard !isAdministrator(caller.peer) else { return nil }
+        let client = Client(caller)
+        guard let reason = configuration.access.reasonAgainstReading(by: client) else { return nil }
+        tell(
+            JournalMessage(
+                .requestRefused, "\(what) \(client.text): it may not read",
+                client.fields + [.init(.errorName, Groups.Failure.accessDenied(reason: "").name)]))
+        return reason
     }
 
     /// Throws TooManyClaims where an owner, or everybody together, would have more claims than there may be.

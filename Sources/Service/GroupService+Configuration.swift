@@ -33,9 +33,12 @@ extension GroupService {
     }
 
     /// Begins to keep what is reserved. To be called once, with the claims on record taken up.
-    public func keepReservations(record: ReservationRecord) {
+    ///
+    /// - Parameter list: kept current for the udev rule; nil where there is none.
+    public func keepReservations(record: ReservationRecord, list: ReservationList? = nil) {
         guard let takeover else { return }
-        let reservations = Reservations(takeover, of: host, record: record) { [weak self] message in self?.tell(message)
+        let reservations = Reservations(takeover, of: host, record: record, list: list) { [weak self] message in
+            self?.tell(message)
         }
         self.reservations = reservations
         reservations.keep(configuration.reservations)

@@ -119,16 +119,17 @@ extension GroupService {
 
     private func monitor(_ call: Call<Groups.Monitor>) async throws(ErrorReply) -> Groups.Monitor.Reply {
         try call.requireMore()
-        let queue = monitors.add()
+        let queue = monitors.add(for: call.caller)
         defer { monitors.remove(queue) }
         try await call.send(.init(generation: snapshot.generation, kind: .ready))
         while true {
-            for item in await queue.next() {
+            for item in await queue.next() where queue.refusal == nil {
                 switch item {
                 case .event(let event): try await call.send(.init(event))
                 case .overflow: try await call.send(.init(generation: snapshot.generation, kind: .overflow))
                 }
             }
+            if let refusal = queue.refusal { throw refusal }
             if Task.isCancelled || queue.isClosed { throw .clientGone }
         }
     }

@@ -3,6 +3,7 @@
 
 import EventLoop
 import Registry
+import Varlink
 
 /// Hands every event to every watcher.
 @LoopActor
@@ -17,12 +18,18 @@ final class Monitors {
             case overflow
         }
 
+        fileprivate let caller: Caller?
         private let capacity: Int
         private var items: [Item] = []
         private var waiting: UnsafeContinuation<Void, Never>?
         private(set) var isClosed = false
+        /// What the watcher is told at the end; nil when the end is the daemon's.
+        private(set) var refusal: ErrorReply?
 
-        init(capacity: Int) { self.capacity = capacity }
+        fileprivate init(for caller: Caller?, capacity: Int) {
+            self.caller = caller
+            self.capacity = capacity
+        }
 
         func push(_ event: RegistryEvent) {
             if items.count < capacity {
@@ -51,9 +58,10 @@ final class Monitors {
             return items
         }
 
-        /// Has the watcher end.
-        func close() {
+        /// Has the watcher end, and told why.
+        func close(_ refusal: ErrorReply? = nil) {
             isClosed = true
+            self.refusal = refusal
             waiting.take()?.resume()
         }
     }
@@ -67,8 +75,8 @@ final class Monitors {
     var count: Int { queues.count }
 
     /// A new watcher's place.
-    func add(capacity: Int = Monitors.capacity) -> Queue {
-        let queue = Queue(capacity: capacity)
+    func add(for caller: Caller? = nil, capacity: Int = Monitors.capacity) -> Queue {
+        let queue = Queue(for: caller, capacity: capacity)
         queues[ObjectIdentifier(queue)] = queue
         return queue
     }
@@ -78,6 +86,13 @@ final class Monitors {
 
     /// Has all watchers end.
     func close() { for queue in queues.values { queue.close() } }
+
+    /// Has those end for whom there is a refusal, which they are told.
+    func close(refusal: (Caller) -> ErrorReply?) {
+        for queue in queues.values where !queue.isClosed {
+            if let refusal = queue.caller.flatMap(refusal) { queue.close(refusal) }
+        }
+    }
 
     /// Hands events to all watchers.
     func publish(_ events: [RegistryEvent]) {

@@ -44,16 +44,18 @@ final class Reservations {
     private unowned let takeover: Takeover
     private let host: any Host
     private let record: ReservationRecord
+    private let list: ReservationList?
     private let tell: @LoopActor (JournalMessage) -> Void
     private var entries: [Entry] = []
 
     init(
-        _ takeover: Takeover, of host: any Host, record: ReservationRecord,
+        _ takeover: Takeover, of host: any Host, record: ReservationRecord, list: ReservationList?,
         tell: @escaping @LoopActor (JournalMessage) -> Void
     ) {
         self.takeover = takeover
         self.host = host
         self.record = record
+        self.list = list
         self.tell = tell
     }
 
@@ -87,6 +89,7 @@ final class Reservations {
             if again { forget(entry.reservation.name) }
             consider(entry)
         }
+        renewList()
     }
 
     /// Ends what is going on; the next daemon begins anew.
@@ -213,6 +216,7 @@ final class Reservations {
         guard entry.state != state else { return }
         entry.state = state
         if let message = message(entry) { tell(message) }
+        if state == .released { renewList() }
     }
 
     private func message(_ entry: Entry) -> JournalMessage? {
@@ -244,7 +248,7 @@ final class Reservations {
         }
     }
 
-    // MARK: The record
+    // MARK: The record, and the list
 
     private func remember(_ name: String) {
         guard !record.names.contains(name) else { return }
@@ -254,6 +258,16 @@ final class Reservations {
     private func forget(_ name: String) {
         guard record.names.contains(name) else { return }
         write(record.names.subtracting([name]))
+    }
+
+    /// Has new devices kept free for what is reserved, and those of what was released left to their drivers.
+    private func renewList() {
+        do throws(FileFailure) { try list?.write(entries.filter { $0.state != .released }.map(\.reservation)) } catch {
+            tell(
+                JournalMessage(
+                    .reservationNotTaken,
+                    "a reserved device that appears later may get its host driver first: \(error)"))
+        }
     }
 
     private func write(_ names: Set<String>) {

@@ -21,7 +21,8 @@ final class ManagerStore: DescriptorStore {
     init(_ socket: NotifySocket, patience: Duration = .seconds(10)) {
         self.socket = socket
         self.patience = patience
-        capacity = getenv("FDSTORE").flatMap { Int(String(cString: $0)) } ?? Self.usualCapacity
+        // One is for a socket of the daemon's own.
+        capacity = max((getenv("FDSTORE").flatMap { Int(String(cString: $0)) } ?? Self.usualCapacity) - 1, 0)
         keeper = getppid()
     }
 

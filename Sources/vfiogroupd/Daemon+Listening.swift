@@ -34,35 +34,84 @@ struct RegistryLinks {
     func remove() { for link in made { unlink(link) } }
 }
 
+/// What the service manager passed.
+struct Passed {
+    /// Its sockets.
+    var sockets: [PassedDescriptor] = []
+    /// What an earlier daemon left in its store: of claims, and a socket of its own.
+    var stored: [StoredDescriptor] = []
+    var own: [OwnSocket] = []
+
+    init(_ passed: [PassedDescriptor]) {
+        for descriptor in passed {
+            if let socket = OwnSocket(descriptor) {
+                own.append(socket)
+            } else if Takeover.isStoreName(descriptor.name) {
+                stored.append(StoredDescriptor(name: descriptor.name, descriptor: descriptor.descriptor))
+            } else {
+                sockets.append(descriptor)
+            }
+        }
+    }
+}
+
 extension Daemon {
-    /// What the service manager passed: its sockets, and what an earlier daemon left in its store.
-    func takePassed() throws(Failure) -> (sockets: [PassedDescriptor], stored: [StoredDescriptor]) {
-        do throws(SystemdError) {
-            let passed = try manager.takeListenDescriptors()
-            return (
-                passed.filter { !Takeover.isStoreName($0.name) },
-                passed.filter { Takeover.isStoreName($0.name) }.map {
-                    StoredDescriptor(name: $0.name, descriptor: $0.descriptor)
-                }
-            )
-        } catch { throw Failure(message: error.description) }
+    /// Takes over what the service manager passed.
+    func takePassed() throws(Failure) -> Passed {
+        do throws(SystemdError) { return Passed(try manager.takeListenDescriptors()) } catch {
+            throw Failure(message: error.description)
+        }
     }
 
     /// Opens the sockets, or serves those that were passed; what is returned is to be removed at the end.
     func listen(
-        _ server: VarlinkServer, on passed: [PassedDescriptor], _ configuration: Configuration
-    ) throws(Failure) -> RegistryLinks {
-        if !passed.isEmpty {
-            for descriptor in passed { try take(descriptor, server) }
+        _ server: VarlinkServer, on passed: Passed, _ configuration: Configuration
+    ) async throws(Failure) -> RegistryLinks {
+        guard passed.sockets.isEmpty else {
+            for socket in passed.own { forget(socket, "the service manager's socket is served instead") }
+            for descriptor in passed.sockets { try take(descriptor, server) }
             return RegistryLinks()
         }
         let path = try socketPath(configuration)
-        do throws(ListenError) { try server.listen(path: path) } catch {
+        let isKept = try await listen(server, at: path, passed.own)
+        guard path == SocketPath.system, geteuid() == 0, options.simulate == nil else { return RegistryLinks() }
+        let links = RegistryLinks(
+            to: path, for: [Claims.interface.name, Groups.interface.name, Manager.interface.name])
+        return isKept ? RegistryLinks() : links
+    }
+
+    /// Listens on the socket of an earlier daemon, or on a new one that the next daemon will have; whether it will.
+    private func listen(
+        _ server: VarlinkServer, at path: String, _ left: [OwnSocket]
+    ) async throws(Failure) -> Bool {
+        let kept = left.first { $0.isReached(by: path) }
+        for socket in left where socket != kept { forget(socket, "nobody who connects to \(path) reaches it") }
+        let descriptor: Int32
+        do throws(ListenError) {
+            if let kept {
+                try server.listen(inherited: Descriptor(owning: kept.passed.descriptor))
+                log.info("listening on \(path), as the daemon before")
+                return true
+            }
+            descriptor = try server.listen(path: path)
+        } catch {
             throw Failure(message: "cannot listen on \(path): \(error); choose another place with --socket=PATH")
         }
         log.info("listening on \(path)")
-        guard path == SocketPath.system, geteuid() == 0, options.simulate == nil else { return RegistryLinks() }
-        return RegistryLinks(to: path, for: [Claims.interface.name, Groups.interface.name, Manager.interface.name])
+        guard let store = manager.store(), let name = OwnSocket.storeName(at: path) else { return false }
+        do throws(DescriptorStoreError) { try await store.keep(descriptor, as: name) } catch {
+            log.warning("whoever connects while the daemon is restarted will be refused: \(error.reason)")
+            return false
+        }
+        server.leavePaths()
+        return true
+    }
+
+    /// Closes a socket of an earlier daemon.
+    private func forget(_ socket: OwnSocket, _ reason: String) {
+        log.notice("the stored socket \(socket.path ?? "without a path") of an earlier daemon is closed: \(reason)")
+        manager.store()?.drop(socket.passed.name)
+        socket.remove()
     }
 
     private func take(_ passed: PassedDescriptor, _ server: VarlinkServer) throws(Failure) {

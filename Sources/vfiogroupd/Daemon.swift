@@ -53,7 +53,7 @@ struct Daemon {
             watchIncidents(server)
             offerReload(of: service)
             keepReservations(service)
-            let links = try listen(server, on: passed.sockets, configuration)
+            let links = try await listen(server, on: passed, configuration)
             keepTree(of: service, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
@@ -178,20 +178,6 @@ extension Daemon {
                 log.warning("a connection could not be accepted: \(String(cString: strerror(errno)))")
             }
         }
-    }
-
-    /// Keeps what is reserved; released ones are on record beside the claims.
-    private func keepReservations(_ service: GroupService) {
-        do throws(FileFailure) {
-            let record = try ReservationRecord(path: reservationsFile, bootID: service.host.bootID)
-            service.keepReservations(record: record)
-        } catch { log.error("nothing is reserved, because what was released in this boot is not known: \(error)") }
-    }
-
-    /// nil in a simulation, whose claims end with it.
-    private var reservationsFile: String? {
-        guard options.simulate == nil else { return nil }
-        return (geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()) + "/reservations"
     }
 
     private func announce(_ service: GroupService) {

@@ -56,6 +56,52 @@ struct ServiceManagerTests {
         #expect(try await manager.outcome().code == 0)
         #expect(FileManager.default.fileExists(atPath: path))
     }
+
+    @Test("a socket that the daemon opened itself is kept by the manager, and its path stays for the next daemon")
+    func ownSocket() async throws {
+        let socket = try NotifySocket()
+        let daemon = try await RunningDaemon(environment: ["NOTIFY_SOCKET": socket.path])
+        var status = stat()
+        #expect(await eventually(within: 30) { socket.received.contains("READY=1") })
+        try #require(lstat(daemon.socket, &status) == 0)
+        let name = "own-socket-\(status.st_dev)-\(status.st_ino)"
+        #expect(socket.received.contains("FDSTORE=1\nFDPOLL=0\nFDNAME=\(name)\n"))
+        try await daemon.stop()
+        #expect(FileManager.default.fileExists(atPath: daemon.socket))
+    }
+
+    @Test("a socket from the manager's store is served where it is still the one that is meant, and closed where not")
+    func storedSocket() async throws {
+        let folder = TemporaryFolder()
+        let tool = "/usr/bin/systemd-socket-activate"
+        guard FileManager.default.isExecutableFile(atPath: tool) else {
+            print("SKIPPED: stored sockets, because \(tool) is not there (package systemd)")
+            return
+        }
+        let stored = "@vfiogroupd-test-\(UUID().uuidString)"
+        for (path, isMeant) in [(stored, true), (folder.path + "/other", false)] {
+            let manager = try Program(
+                tool,
+                [
+                    "-l", stored, "--fdname=own-socket", Program.folder + "/vfiogroupd", "--simulate", "demo",
+                    "--socket",
+                    path,
+                ])
+            // The first client has it pass the socket; with the last copy of that it is cut off.
+            #expect(await eventually(within: 30) { manager.complained.contains("Listening on ") })
+            let first = try await Program.run("vfiogroupctl", ["--socket", stored, "status"])
+            #expect((first.code == 0) == isMeant, "\(first.errors)")
+            #expect(await eventually(within: 30) { manager.complained.contains("listening on \(path)") })
+            let outcome = try await Program.run("vfiogroupctl", ["--socket", path, "status"])
+            #expect(outcome.output.contains("the built-in demo machine"))
+            #expect(manager.complained.contains("listening on \(stored), as the daemon before") == isMeant)
+            let closed =
+                "the stored socket \(stored) of an earlier daemon is closed: nobody who connects to \(path) reaches it"
+            #expect(manager.complained.contains(closed) == !isMeant, "\(manager.complained)")
+            manager.signal(SIGTERM)
+            #expect(try await manager.outcome().code == 0)
+        }
+    }
 }
 
 /// What the daemon tells its service manager.

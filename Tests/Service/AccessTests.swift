@@ -6,6 +6,7 @@ import Glibc
 import GroupAPI
 import Host
 import JSON
+import PCI
 import Registry
 import Systemd
 import Takeover
@@ -152,6 +153,31 @@ struct AccessTests {
         #expect(try await client.call(VarlinkService.GetInfo.self, .init()).vendor == "v")
         _ = demo.service.reconfigure(try DemoService.loaded("[Access]\nClaimGroups=\(getgid())"))
         #expect(try await client.call(Claims.Claim.self, claim).claim?.state == .claimed)
+        await demo.stop()
+    }
+
+    @Test("a monitor outlives a reload that lets its client read, and ends with the reason after one that does not")
+    @LoopActor func monitor() async throws {
+        let demo = try await DemoService()
+        demo.service.administrators = []
+        let card = DeviceAddress.pci(PCIAddress(domain: 0, bus: 1, device: 0, function: 0))
+        let stream = try await demo.client().stream(Groups.Monitor.self, .init())
+        #expect(try await stream.next()?.kind == .ready)
+        _ = demo.service.reconfigure(try DemoService.loaded("[Access]\nReadUsers=\(getuid())"))
+        demo.machine.perform { kernel in _ = kernel.write(.unbind(card, from: "nouveau")) }
+        #expect(try await stream.next()?.kind == .memberDriverChanged)
+        _ = demo.service.reconfigure(try DemoService.loaded("[Access]\nReadUsers=\(getuid() + 1)"))
+        // What happens now is nothing for it any more.
+        demo.machine.perform { kernel in _ = kernel.write(.driversProbe(card)) }
+        do {
+            _ = try await stream.next()
+            Issue.record("the monitor goes on")
+        } catch {
+            guard case .accessDenied(let reason)? = error.failure(as: Groups.Failure.self) else { throw error }
+            #expect(reason.contains("ReadUsers=\(getuid())"))
+        }
+        #expect(demo.service.monitors.count == 0)
+        #expect(demo.messages.contains { $0.kind == .requestRefused && $0.text.hasPrefix("ended a monitor of uid ") })
         await demo.stop()
     }
 

@@ -27,9 +27,10 @@ final class DemoService {
     /// - Parameters:
     ///   - text: the configuration.
     ///   - journal: that of the daemon before, and `record` its record of reservations, for a restart.
+    ///   - list: where the udev rule would look for reservations.
     init(
         _ text: String = "", on machine: SimulatedHost? = nil, journal: any ClaimJournal = JournalInMemory(),
-        record: String? = nil, bootID: String = "boot"
+        record: String? = nil, list: String? = nil, bootID: String = "boot"
     ) async throws {
         let host = try machine ?? SimulatedHost.demo()
         self.machine = host
@@ -40,7 +41,8 @@ final class DemoService {
         service.apply(try Self.loaded(text).configuration)
         try service.beginTakeover(journal: journal, onReport: { _ in })
         service.register(on: server)
-        service.keepReservations(record: try ReservationRecord(path: record, bootID: bootID))
+        service.keepReservations(
+            record: try ReservationRecord(path: record, bootID: bootID), list: list.map { ReservationList(path: $0) })
         try server.listen(path: folder.path + "/socket")
     }
 

@@ -149,6 +149,27 @@ struct ReservationTests {
         await demo.stop()
     }
 
+    @Test("what the udev rule reads follows start, reload and release")
+    @LoopActor func list() async throws {
+        let folder = TemporaryFolder()
+        let (list, record) = (folder.path + "/reservations", folder.path + "/reservations.taken")
+        let line = "gaming\tdevice\t0000:01:00.0\t-\n"
+        let demo = try await DemoService(Self.gaming, record: record, list: list)
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        #expect(folder.read("reservations") == line)
+        let more = Self.gaming + "[Reservation late]\nGroup=pci0000-00_07.0_00.0\n"
+        _ = demo.service.reconfigure(try DemoService.loaded(more))
+        #expect(folder.read("reservations") == line + "late\tgroup\tpci0000-00_07.0_00.0\t-\n")
+        _ = demo.service.reconfigure(try DemoService.loaded(Self.gaming))
+        #expect(folder.read("reservations") == line)
+        _ = try await demo.call(Claims.Release.self, .init(claim: "gaming"))
+        // A new device there is its host driver's.
+        #expect(await demo.eventually { folder.read("reservations") == nil })
+        _ = demo.service.reconfigure(try DemoService.loaded(Self.gaming), reserveAgain: true)
+        #expect(folder.read("reservations") == line)
+        await demo.stop()
+    }
+
     @Test("a reservation that is gone from the configuration keeps its claim, and that is said")
     @LoopActor func removed() async throws {
         let demo = try await DemoService(Self.gaming)

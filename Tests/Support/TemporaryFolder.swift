@@ -27,6 +27,9 @@ public final class TemporaryFolder: Sendable {
 
     public func write(_ file: String, _ content: String) { write(file, Array(content.utf8)) }
 
+    /// The text of a file; nil where there is none.
+    public func read(_ file: String) -> String? { try? String(contentsOfFile: path + "/" + file, encoding: .utf8) }
+
     public func makeFolder(_ folder: String) {
         try? FileManager.default.createDirectory(
             atPath: path + "/" + folder, withIntermediateDirectories: true)

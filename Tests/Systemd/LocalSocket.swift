@@ -8,10 +8,10 @@ final class LocalSocket {
     let descriptor: Int32
     let path: String
 
-    init(_ type: __socket_type) throws {
-        path = "/tmp/vfiogroupd-test-\(UUID().uuidString)"
+    /// - Parameter path: with a leading `@` in the abstract name space.
+    init(_ type: __socket_type, at path: String = "/tmp/vfiogroupd-test-\(UUID().uuidString)") throws {
+        self.path = path
         descriptor = socket(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        let path = path
         let descriptor = descriptor
         try #require(Self.withAddress(of: path) { bind(descriptor, $0, $1) } == 0)
     }
@@ -40,10 +40,14 @@ final class LocalSocket {
     private static func withAddress(of path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        withUnsafeMutableBytes(of: &address.sun_path) {
+            $0.copyBytes(from: path.utf8)
+            if path.hasPrefix("@") { $0[0] = 0 }
+        }
+        let size = path.hasPrefix("@") ? 2 + path.utf8.count : MemoryLayout<sockaddr_un>.size
         return withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                body($0, socklen_t(size))
             }
         }
     }

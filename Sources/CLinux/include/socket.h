@@ -33,6 +33,10 @@ int clinux_accept(int listener);
 /// 1 when `fd` is a listening AF_UNIX stream socket, 0 when it is something else, or -errno.
 int clinux_is_unix_listener(int fd);
 
+/// The path that an AF_UNIX socket is bound to, as clinux_unix_address takes it; its length, 0 when there is none, or
+/// -errno (-ENAMETOOLONG).
+int clinux_unix_path(int fd, unsigned char *path, size_t size);
+
 /// Sets O_NONBLOCK; 0, or -errno.
 int clinux_set_nonblocking(int fd);
 

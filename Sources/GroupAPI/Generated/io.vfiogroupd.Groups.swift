@@ -622,7 +622,8 @@ public enum Groups {
           members: []MemberResets
         )
 
-        # Reports every change from now on. The first reply comes at once.
+        # Reports every change from now on. The first reply comes at once. It ends with AccessDenied when the caller may not read
+        # any more.
         # [Requires 'more' flag]
         method Monitor() -> (
           # Counts the changes of the registry since the daemon started.
@@ -2083,7 +2084,8 @@ public enum Groups {
         }
     }
 
-    /// Reports every change from now on. The first reply comes at once.
+    /// Reports every change from now on. The first reply comes at once. It ends with AccessDenied when the caller may not read
+    /// any more.
     /// [Requires 'more' flag]
     public enum Monitor: VarlinkMethod {
         /// The full name.

@@ -7,7 +7,7 @@ import Glibc
 final class Listener {
     private let descriptor: Int32
     /// The path that was bound, to be removed when listening ends.
-    private let path: String?
+    private var path: String?
     private weak var server: VarlinkServer?
     private var task: Task<Void, Never>?
     /// Held in reserve: when descriptors have run out, giving this one up lets the next connection be accepted, and
@@ -26,6 +26,8 @@ final class Listener {
         _ = clinux_refuse_descriptors(descriptor)
         task = EventLoop.main.spawn { [weak self] in await self?.accept() }
     }
+
+    func leavePath() { path = nil }
 
     func stop() {
         guard let task = task.take() else { return }

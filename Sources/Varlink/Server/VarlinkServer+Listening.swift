@@ -21,7 +21,9 @@ extension VarlinkServer {
     /// Listens on a socket at `path`, in place of whatever socket was there; a leading `@` is the abstract name space.
     ///
     /// - Parameter mode: who may connect; write permission is what counts.
-    public func listen(path: String, mode: UInt32 = 0o666) throws(ListenError) {
+    /// - Returns: the socket, which is the server's to close.
+    @discardableResult
+    public func listen(path: String, mode: UInt32 = 0o666) throws(ListenError) -> Int32 {
         let descriptor = clinux_unix_socket()
         guard descriptor >= 0 else { throw .system(call: "socket", path: path, errno: -descriptor) }
         do throws(ListenError) {
@@ -36,7 +38,11 @@ extension VarlinkServer {
             throw error
         }
         listeners.append(Listener(descriptor, path: path.hasPrefix("@") ? nil : path, for: self))
+        return descriptor
     }
+
+    /// Has the paths stay when the server stops, since somebody else keeps their sockets open.
+    public func leavePaths() { for listener in listeners { listener.leavePath() } }
 
     /// Listens on a socket that somebody else has opened, such as systemd's socket activation.
     public func listen(inherited descriptor: consuming Descriptor) throws(ListenError) {
