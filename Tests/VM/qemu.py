@@ -10,6 +10,7 @@ import tempfile
 import time
 from typing import Any
 
+import disk as disks
 import topologies
 import waiting
 from place import Place
@@ -93,14 +94,16 @@ class QEMU:
                 raise AssertionError(f"the guest did not let {name} go")
             self._monitor.request_deletion(name)
 
-    def reset(self) -> None:
-        """Starts the machine anew, disks and devices as they are; `has_booted` is to follow."""
-        self._monitor.execute("set-action", reboot="reset")
-        self._monitor.execute("system_reset")
-
-    def has_booted(self) -> None:
-        """Has a panic end QEMU again. The firmware resets the machine once more before it boots, so that this is late."""
-        self._monitor.execute("set-action", reboot="shutdown")
+    def copy_root(self, path: pathlib.Path) -> None:
+        """Copies the disk of the userspace as it is now; what is to be in the copy was synced."""
+        with open(path, "wb") as file:
+            file.truncate(disks.SIZE)
+        # Not drive-backup: the copy of a disk whose writes go elsewhere would be as temporary as they are.
+        self._monitor.execute("blockdev-add", **{
+            "driver": "raw", "node-name": "copy", "file": {"driver": "file", "filename": str(path)}})
+        self._monitor.execute("blockdev-backup", **{"job-id": "copy", "device": "root", "target": "copy", "sync": "full"})
+        waiting.until(lambda: not self._monitor.execute("query-block-jobs"), "the copy of the disk")
+        self._monitor.execute("blockdev-del", **{"node-name": "copy"})
 
     def ending(self) -> str | None:
         """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
