@@ -46,6 +46,11 @@ class Machine:
         return Machine(
             dataclasses.replace(place, topology=topology), initramfs, disk, self.qemu.folder / f"as-{topology}")
 
+    def booted_from(self, disk: pathlib.Path, initramfs: pathlib.Path) -> "Machine":
+        """Another machine of the same hardware with another disk, booted by another initramfs than the tests' own."""
+        place = self._boot[0]
+        return Machine(place, initramfs, disk, self.qemu.folder / "from-disk")
+
     def __enter__(self) -> "Machine":
         return self
 

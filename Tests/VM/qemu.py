@@ -21,6 +21,9 @@ PROGRAM = "qemu-system-x86_64"
 # QEMU at once, so that a panic is noticed as the end of the machine.
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 oops=panic quiet no_timer_check"
 
+# For Debian's initramfs; the tests' own knows its disk.
+ROOT_ARGUMENTS = "root=/dev/vda rootfstype=ext4 rw"
+
 # One processor: with two, QEMU 7.2 without KVM now and then lets one of them run into the int3 by which Linux patches its
 # own code on the other ("Oops: int3" at boot, on a loaded host).
 PROCESSORS = "1"
@@ -53,7 +56,9 @@ class QEMU:
             "-drive", f"if=none,id=disk,format=raw,readonly=on,file={small}",
             *topologies.devices(place.topology, place.iommu), *root(disk),
             "-kernel", str(place.kernel.image), "-initrd", str(initramfs),
-            "-append", f"{KERNEL_ARGUMENTS} userspace={place.userspace} {topologies.KERNEL_ARGUMENTS[place.iommu]}",
+            "-append", " ".join([
+                KERNEL_ARGUMENTS, ROOT_ARGUMENTS if disk else "", f"userspace={place.userspace}",
+                topologies.KERNEL_ARGUMENTS[place.iommu]]),
         ]
         with open(folder / "qemu.log", "w") as log:
             print(*arguments, file=log, flush=True)

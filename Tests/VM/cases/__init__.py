@@ -11,6 +11,7 @@ from cases import (  # noqa: F401
     drivers,
     groups,
     launchers,
+    own_socket,
     ownership,
     preflight,
     restart,
@@ -21,4 +22,5 @@ from cases import (  # noqa: F401
     handover,
     hotplug,
     package,
+    early_boot,
 )
