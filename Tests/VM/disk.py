@@ -49,7 +49,7 @@ class Debian:
 
 # By the userspace of a place.
 DEBIANS = {
-    "systemd": Debian("bookworm", LAUNCHERS, ABSENT, further=("bookworm-backports",)),
+    "systemd": Debian("bookworm", (*LAUNCHERS, "initramfs-tools"), ABSENT, further=("bookworm-backports",)),
     "trixie": Debian("trixie"),
 }
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from typing import Any
 
+import disk as disks
 import topologies
 import waiting
 from place import Place
@@ -19,6 +20,9 @@ PROGRAM = "qemu-system-x86_64"
 # no_timer_check: without it a loaded host makes the guest panic over a late timer. panic=-1 with QEMU's -no-reboot ends
 # QEMU at once, so that a panic is noticed as the end of the machine.
 KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 oops=panic quiet no_timer_check"
+
+# For Debian's initramfs; the tests' own knows its disk.
+ROOT_ARGUMENTS = "root=/dev/vda rootfstype=ext4 rw"
 
 # One processor: with two, QEMU 7.2 without KVM now and then lets one of them run into the int3 by which Linux patches its
 # own code on the other ("Oops: int3" at boot, on a loaded host).
@@ -52,7 +56,9 @@ class QEMU:
             "-drive", f"if=none,id=disk,format=raw,readonly=on,file={small}",
             *topologies.devices(place.topology, place.iommu), *root(disk),
             "-kernel", str(place.kernel.image), "-initrd", str(initramfs),
-            "-append", f"{KERNEL_ARGUMENTS} userspace={place.userspace} {topologies.KERNEL_ARGUMENTS[place.iommu]}",
+            "-append", " ".join([
+                KERNEL_ARGUMENTS, ROOT_ARGUMENTS if disk else "", f"userspace={place.userspace}",
+                topologies.KERNEL_ARGUMENTS[place.iommu]]),
         ]
         with open(folder / "qemu.log", "w") as log:
             print(*arguments, file=log, flush=True)
@@ -109,14 +115,16 @@ class QEMU:
                 raise AssertionError(f"the guest did not let {name} go")
             self._monitor.request_deletion(name)
 
-    def reset(self) -> None:
-        """Starts the machine anew, disks and devices as they are; `has_booted` is to follow."""
-        self._monitor.execute("set-action", reboot="reset")
-        self._monitor.execute("system_reset")
-
-    def has_booted(self) -> None:
-        """Has a panic end QEMU again. The firmware resets the machine once more before it boots, so that this is late."""
-        self._monitor.execute("set-action", reboot="shutdown")
+    def copy_root(self, path: pathlib.Path) -> None:
+        """Copies the disk of the userspace as it is now; what is to be in the copy was synced."""
+        with open(path, "wb") as file:
+            file.truncate(disks.SIZE)
+        # Not drive-backup: the copy of a disk whose writes go elsewhere would be as temporary as they are.
+        self._monitor.execute("blockdev-add", **{
+            "driver": "raw", "node-name": "copy", "file": {"driver": "file", "filename": str(path)}})
+        self._monitor.execute("blockdev-backup", **{"job-id": "copy", "device": "root", "target": "copy", "sync": "full"})
+        waiting.until(lambda: not self._monitor.execute("query-block-jobs"), "the copy of the disk")
+        self._monitor.execute("blockdev-del", **{"node-name": "copy"})
 
     def ending(self) -> str | None:
         """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""

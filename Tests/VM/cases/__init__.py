@@ -11,6 +11,7 @@ from cases import (  # noqa: F401
     drivers,
     groups,
     launchers,
+    own_socket,
     ownership,
     preflight,
     restart,
@@ -22,4 +23,5 @@ from cases import (  # noqa: F401
     hotplug,
     slow_drivers,
     package,
+    early_boot,
 )

@@ -20,6 +20,8 @@ LEFT = ("/usr/bin/vfiogroup* /usr/lib/vfiogroupd /usr/lib/systemd/system/vfiogro
         "/run/vfiogroupd /var/lib/vfiogroupd")
 PACKAGE, NEXT = "/root/vfiogroupd.deb", "/root/next.deb"
 LOCAL = "/etc/vfiogroupd/vfiogroupd.conf.d/local.conf"
+# What the udev rule reads.
+LIST = "/run/vfiogroupd/reservations"
 
 
 def apt(vm: Machine, words: str) -> None:
@@ -138,16 +140,18 @@ def a_reload_takes_a_good_configuration_and_refuses_a_bad_one(vm: Machine) -> No
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm):
         vm.daemon.claim(f"{card} --name held")
-        configure(vm, "[Limits]\nClaims=1\n")
+        configure(vm, "[Limits]\nClaims=1\n[Reservation none]\nGroup=pci0000-00_1e.7\n")
         vm.guest.check("systemctl reload vfiogroupd.service")
         assert vm.daemon.property("ActiveState") == "active"  # type: ignore[attr-defined]
+        assert vm.guest.read(LIST) == "none\tgroup\tpci0000-00_1e.7\t-\n"
         configure(vm, "[Limits]\nClaims=none\n")
         refused = vm.guest.run("systemctl reload vfiogroupd.service")
         assert refused.status != 0, refused.output
         said = vm.guest.run("vfiogroupctl reload").output
         assert f"{LOCAL}:2" in said, said
         vm.guest.check(f"rm {LOCAL}")
-        vm.guest.check("systemctl reload vfiogroupd.service")
+        vm.guest.check("vfiogroupctl reload")
+        assert vm.guest.run(f"test -e {LIST}").status != 0
         assert state(vm, "held") == "claimed"
         vm.daemon.release("held")
 
@@ -163,6 +167,7 @@ def a_reservation_is_claimed_at_boot_and_says_who_was_faster(vm: Machine) -> Non
     configure(vm, f"[Reservation card]\nGroup={card.identity}\nVendorId=8086\nDeviceId=10d3\n")
     vm.reboot()
     until_equal(lambda: state(vm, "card"), lambda: "claimed", "the state of the reservation")
+    assert vm.guest.read(LIST).startswith(f"card\tgroup\t{card.identity}\t"), vm.guest.read(LIST)
     probed = [line for line in journal(vm, "--dmesg") if re.search(rf"e1000e {card.address}.* eth\d", line)]
     told = [line for line in journal(vm, "--unit vfiogroupd-reserve.service") if "has it already" in line]
     if vm.kernel.interface == "legacy":
@@ -180,7 +185,7 @@ def a_reserved_device_that_is_plugged_in_later_never_gets_its_driver(vm: Machine
     from_package(vm)
     port = next(f for f in vm.sysfs.functions().values() if f.identity == "pci0000-00_09.0")
     configure(vm, f"[Reservation late]\nGroup={port.identity}_00.0\n")
-    vm.guest.check("systemctl reload vfiogroupd.service")
+    vm.guest.check("vfiogroupctl reload")
     vm.qemu.plug("late", "qemu-xhci", bus="rp8")
     until_equal(lambda: state(vm, "late"), lambda: "claimed", "the state of the reservation")
     address = next(f.address for f in vm.sysfs.functions().values() if f.parent == port.address)
