@@ -103,7 +103,7 @@ final class ConfigurationFilesTests {
         #expect(configuration.socket == "/one")
     }
 
-    @Test("what is no readable file is named, together with the mistakes of the others", .timeLimit(.minutes(5)))
+    @Test("what is no readable file is named, together with the mistakes of the others", .timeLimit(.minutes(15)))
     func unreadable() throws {
         let dropIns = "/etc/vfiogroupd/vfiogroupd.conf.d"
         try write(main, "[Daemon]\nBackend=pe\n")

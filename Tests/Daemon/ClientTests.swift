@@ -5,7 +5,7 @@ import JSON
 import TestSupport
 import Testing
 
-@Suite("PyPI's varlink as a client", .timeLimit(.minutes(5)), .enabled(if: Program.python != nil))
+@Suite("PyPI's varlink as a client", .timeLimit(.minutes(15)), .enabled(if: Program.python != nil))
 struct PythonClientTests {
     private func varlink(_ arguments: String...) async throws -> Program.Outcome {
         try await Program.run(try #require(Program.python), ["-m", "varlink.cli"] + arguments)
@@ -40,7 +40,7 @@ struct PythonClientTests {
     }
 }
 
-@Suite("vfiogroupctl", .timeLimit(.minutes(5)))
+@Suite("vfiogroupctl", .timeLimit(.minutes(15)))
 struct ControlTests {
     @Test("shows tables that people can read")
     func tables() async throws {
@@ -199,7 +199,7 @@ struct ControlTests {
     }
 }
 
-@Suite("vfiogroupctl simulate", .timeLimit(.minutes(5)))
+@Suite("vfiogroupctl simulate", .timeLimit(.minutes(15)))
 struct SimulateCommandTests {
     @Test("changes the simulated machine, and monitor shows it")
     func bind() async throws {

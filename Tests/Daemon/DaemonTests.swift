@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Varlink
 
-@Suite("The daemon", .timeLimit(.minutes(5)))
+@Suite("The daemon", .timeLimit(.minutes(15)))
 struct DaemonTests {
     @Test("prints the groups of every capture as one JSON object", arguments: Capture.own + Capture.real)
     func printGroups(capture: Capture) async throws {

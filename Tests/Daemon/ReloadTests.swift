@@ -4,7 +4,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The configured daemon", .timeLimit(.minutes(5)))
+@Suite("The configured daemon", .timeLimit(.minutes(15)))
 struct ReloadTests {
     private static let gaming = "[Reservation gaming]\nDevice=01:00.0\nVendorId=10de\nDeviceId=2684\n"
 

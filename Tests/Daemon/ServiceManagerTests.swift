@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Under a service manager", .timeLimit(.minutes(5)))
+@Suite("Under a service manager", .timeLimit(.minutes(15)))
 struct ServiceManagerTests {
     @Test("READY comes once the socket is served, with a status, and STOPPING at the end")
     func notification() async throws {

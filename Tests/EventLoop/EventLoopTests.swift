@@ -34,7 +34,7 @@ private final class SocketPair {
 }
 
 // The tests are isolated one by one: the runner looks at an isolated suite before anything runs the loop.
-@Suite("The event loop", .timeLimit(.minutes(5)))
+@Suite("The event loop", .timeLimit(.minutes(15)))
 struct EventLoopTests {
     let loop = EventLoop.main
 

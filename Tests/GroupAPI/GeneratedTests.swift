@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Varlink
 
-@Suite("The generated types", .timeLimit(.minutes(5)))
+@Suite("The generated types", .timeLimit(.minutes(15)))
 struct GeneratedTests {
     private var folder: URL {
         URL(fileURLWithPath: Program.packageFolder + "/Sources/GroupAPI")

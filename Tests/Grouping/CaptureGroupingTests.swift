@@ -6,7 +6,7 @@ import Host
 import TestSupport
 import Testing
 
-@Suite("The groups of a captured machine", .timeLimit(.minutes(5)))
+@Suite("The groups of a captured machine", .timeLimit(.minutes(15)))
 struct CaptureGroupingTests {
     init() throws { try EventLoop.main.runInBackground() }
 

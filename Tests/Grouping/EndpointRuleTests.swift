@@ -8,7 +8,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("The rules for partitionable endpoints", .timeLimit(.minutes(5)))
+@Suite("The rules for partitionable endpoints", .timeLimit(.minutes(15)))
 struct EndpointRuleTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -7,7 +7,7 @@ import Host
 import TestSupport
 import Testing
 
-@Suite("The explanation of a captured machine's groups", .timeLimit(.minutes(5)))
+@Suite("The explanation of a captured machine's groups", .timeLimit(.minutes(15)))
 struct ExplanationCaptureTests {
     private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .deletingLastPathComponent().appendingPathComponent("Fixtures/explanations")

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("Explanations", .timeLimit(.minutes(5)))
+@Suite("Explanations", .timeLimit(.minutes(15)))
 struct ExplanationTests {
     private let port = function("0000:00:01.0", .rootPort, acs: isolating, group: 1)
     private let bare = function("0000:00:02.0", .rootPort, group: 2)
@@ -152,7 +152,7 @@ struct ExplanationTests {
     }
 }
 
-@Suite("The backend predicted", .timeLimit(.minutes(5)))
+@Suite("The backend predicted", .timeLimit(.minutes(15)))
 struct PredictedBackendTests {
     private func devices(grouped: Bool) -> [Device] {
         let devices = [

@@ -35,7 +35,7 @@ private struct Expected: Decodable {
     }
 }
 
-@Suite("Partitionable endpoints of a captured machine", .timeLimit(.minutes(5)))
+@Suite("Partitionable endpoints of a captured machine", .timeLimit(.minutes(15)))
 struct PowerCaptureTests {
     static let captures = Capture.own.filter { $0.expected != nil }
     static let powernv = captures.filter { $0.name.hasPrefix("powernv") }

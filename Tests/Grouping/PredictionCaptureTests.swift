@@ -6,7 +6,7 @@ import Host
 import TestSupport
 import Testing
 
-@Suite("The prediction for a captured machine", .timeLimit(.minutes(5)))
+@Suite("The prediction for a captured machine", .timeLimit(.minutes(15)))
 struct PredictionCaptureTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("A prediction on any machine", .timeLimit(.minutes(5)))
+@Suite("A prediction on any machine", .timeLimit(.minutes(15)))
 struct PredictionPropertyTests {
     /// A random tree of ports, bridges, switches and cards, with and without ACS, some of them known by name.
     private func randomDevices(_ generator: inout Generator) -> [Device] {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("The rules for known devices", .timeLimit(.minutes(5)))
+@Suite("The rules for known devices", .timeLimit(.minutes(15)))
 struct PredictionQuirkTests {
     private func predict(_ devices: Device...) -> Prediction { Prediction(machine(isolated(devices))) }
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("The rules for isolation groups", .timeLimit(.minutes(5)))
+@Suite("The rules for isolation groups", .timeLimit(.minutes(15)))
 struct PredictionRuleTests {
     private func predict(_ devices: [Device]) -> Prediction { Prediction(machine(isolated(devices))) }
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("The tables of known devices", .timeLimit(.minutes(5)))
+@Suite("The tables of known devices", .timeLimit(.minutes(15)))
 struct QuirkTableTests {
     /// Vendor and device ID in one number.
     typealias ID = UInt32

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("Replaying a snapshot", .timeLimit(.minutes(5)))
+@Suite("Replaying a snapshot", .timeLimit(.minutes(15)))
 struct SnapshotRoundTripTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Grouping
 
-@Suite("Machines of other kinds", .timeLimit(.minutes(5)))
+@Suite("Machines of other kinds", .timeLimit(.minutes(15)))
 struct SyntheticMachineTests {
     private static let isolating: (UInt16, UInt16) = (0x1d, 0x1d)
 

@@ -17,7 +17,7 @@ private func windows(_ inventory: Inventory) -> [String: [DMAWindow]] {
         })
 }
 
-@Suite("DMA windows", .timeLimit(.minutes(5)))
+@Suite("DMA windows", .timeLimit(.minutes(15)))
 struct WindowTests {
     init() throws { try EventLoop.main.runInBackground() }
 
@@ -93,7 +93,7 @@ struct WindowTests {
     }
 }
 
-@Suite("DMA windows of POWER", .timeLimit(.minutes(5)))
+@Suite("DMA windows of POWER", .timeLimit(.minutes(15)))
 struct POWERWindowTests {
     init() throws { try EventLoop.main.runInBackground() }
 

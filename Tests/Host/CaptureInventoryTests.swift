@@ -6,7 +6,7 @@ import PCI
 import TestSupport
 import Testing
 
-@Suite("The inventory of a captured machine", .timeLimit(.minutes(5)))
+@Suite("The inventory of a captured machine", .timeLimit(.minutes(15)))
 struct CaptureInventoryTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Interrupt remapping", .timeLimit(.minutes(5)))
+@Suite("Interrupt remapping", .timeLimit(.minutes(15)))
 struct InterruptRemappingTests {
     init() throws { try EventLoop.main.runInBackground() }
 

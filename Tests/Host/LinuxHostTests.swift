@@ -8,7 +8,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Reading a host", .timeLimit(.minutes(5)))
+@Suite("Reading a host", .timeLimit(.minutes(15)))
 struct LinuxHostTests {
     let sysfs = SyntheticSysfs()
 

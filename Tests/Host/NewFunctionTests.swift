@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("A function that is plugged in", .timeLimit(.minutes(5)))
+@Suite("A function that is plugged in", .timeLimit(.minutes(15)))
 struct NewFunctionTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import Host
 @testable import Varlink
 
-@Suite("The process that made a connection", .timeLimit(.minutes(5)))
+@Suite("The process that made a connection", .timeLimit(.minutes(15)))
 struct PeerProcessTests {
     init() throws { try EventLoop.main.runInBackground() }
 

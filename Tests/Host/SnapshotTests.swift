@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Snapshots", .timeLimit(.minutes(5)))
+@Suite("Snapshots", .timeLimit(.minutes(15)))
 struct SnapshotTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Translation", .timeLimit(.minutes(5)))
+@Suite("Translation", .timeLimit(.minutes(15)))
 struct TranslationTests {
     init() throws { try EventLoop.main.runInBackground() }
 

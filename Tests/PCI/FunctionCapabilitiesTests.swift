@@ -233,7 +233,7 @@ struct FunctionCapabilitiesTests {
     }
 }
 
-@Suite("Serial numbers", .timeLimit(.minutes(5)))
+@Suite("Serial numbers", .timeLimit(.minutes(15)))
 struct SerialNumberTests {
     @Test("are written as lspci writes them, and are none where the space ends or has none")
     func serialNumber() {

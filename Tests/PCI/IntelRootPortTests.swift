@@ -4,7 +4,7 @@ import PCI
 import TestSupport
 import Testing
 
-@Suite("Intel's chipset root ports", .timeLimit(.minutes(5)))
+@Suite("Intel's chipset root ports", .timeLimit(.minutes(15)))
 struct IntelRootPortTests {
     private func port(_ device: UInt16, type: UInt8 = 4, vendor: UInt16 = 0x8086) -> ConfigBuilder {
         var config = ConfigBuilder(headerType: 1)

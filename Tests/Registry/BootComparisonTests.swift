@@ -8,7 +8,7 @@ import Testing
 
 @testable import Registry
 
-@Suite("The last boot", .timeLimit(.minutes(5)))
+@Suite("The last boot", .timeLimit(.minutes(15)))
 struct BootComparisonTests {
     private func boot(_ devices: Device..., kernel: String = "6.12.0", id: String = "a") -> RememberedBoot {
         RememberedBoot(Registry(machine(devices, kernel: kernel), policy: .auto).snapshot, bootID: id)
@@ -98,7 +98,7 @@ struct BootComparisonTests {
     }
 }
 
-@Suite("The devices that are meant by their places", .timeLimit(.minutes(5)))
+@Suite("The devices that are meant by their places", .timeLimit(.minutes(15)))
 struct KnownDevicesTests {
     private func card(_ id: UInt16, address: String = "0000:01:00.0") -> Device {
         var card = pciDevice(address, parent: "0000:00:01.0", group: 2)
@@ -132,7 +132,7 @@ struct KnownDevicesTests {
     }
 }
 
-@Suite("The reach of resets", .timeLimit(.minutes(5)))
+@Suite("The reach of resets", .timeLimit(.minutes(15)))
 struct ResetReachTests {
     @Test("a bus reset takes along all that is below the bridge above, and virtual functions with their physical one")
     func bus() throws {

@@ -16,7 +16,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("Access", .timeLimit(.minutes(5)))
+@Suite("Access", .timeLimit(.minutes(15)))
 struct AccessTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -13,7 +13,7 @@ import Testing
 
 @testable import Service
 
-@Suite("The memory of boots", .timeLimit(.minutes(5)))
+@Suite("The memory of boots", .timeLimit(.minutes(15)))
 struct BootMemoryTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -15,7 +15,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("io.vfiogroupd.Claims", .timeLimit(.minutes(5)))
+@Suite("io.vfiogroupd.Claims", .timeLimit(.minutes(15)))
 struct ClaimsInterfaceTests {
     init() throws { try EventLoop.main.runInBackground() }
 

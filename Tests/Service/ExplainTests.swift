@@ -12,7 +12,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("Explain", .timeLimit(.minutes(5)))
+@Suite("Explain", .timeLimit(.minutes(15)))
 struct ExplainTests {
     private func address(_ name: String) -> Groups.DeviceAddress { .init(bus: "pci", name: name) }
 

@@ -11,7 +11,7 @@ import Testing
 
 @testable import Service
 
-@Suite("The tree of groups", .timeLimit(.minutes(5)))
+@Suite("The tree of groups", .timeLimit(.minutes(15)))
 struct GroupTreeTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -13,7 +13,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("io.vfiogroupd.Groups", .timeLimit(.minutes(5)))
+@Suite("io.vfiogroupd.Groups", .timeLimit(.minutes(15)))
 struct GroupsInterfaceTests {
     @Test("lists all groups in one reply, and with more one a reply")
     @LoopActor func listGroups() async throws {
@@ -219,7 +219,7 @@ struct GroupsInterfaceTests {
     }
 }
 
-@Suite("io.vfiogroupd.Manager", .timeLimit(.minutes(5)))
+@Suite("io.vfiogroupd.Manager", .timeLimit(.minutes(15)))
 struct ManagerInterfaceTests {
     @Test("status tells the host, its host bridges and what is odd")
     @LoopActor func status() async throws {

@@ -11,7 +11,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("io.vfiogroupd.Simulation", .timeLimit(.minutes(5)))
+@Suite("io.vfiogroupd.Simulation", .timeLimit(.minutes(15)))
 struct SimulationInterfaceTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -12,7 +12,7 @@ import Varlink
 
 @testable import Service
 
-@Suite("Taking a snapshot", .timeLimit(.minutes(5)))
+@Suite("Taking a snapshot", .timeLimit(.minutes(15)))
 struct SnapshotInterfaceTests {
     init() throws { try EventLoop.main.runInBackground() }
 

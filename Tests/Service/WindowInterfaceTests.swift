@@ -13,7 +13,7 @@ import Testing
 
 @testable import Service
 
-@Suite("Windows and resets over the API", .timeLimit(.minutes(5)))
+@Suite("Windows and resets over the API", .timeLimit(.minutes(15)))
 struct WindowInterfaceTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Systemd
 
-@Suite("Logger", .timeLimit(.minutes(5)))
+@Suite("Logger", .timeLimit(.minutes(15)))
 struct LoggerTests {
     private func entry(_ level: LogLevel, _ message: String, _ fields: KeyValuePairs<String, String> = [:]) -> LogEntry
     {

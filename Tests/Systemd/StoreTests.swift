@@ -19,7 +19,7 @@ func onLoop<Value: Sendable>(_ body: @LoopActor () async throws -> Value) async 
     return try await run(body)
 }
 
-@Suite("The store of descriptors", .timeLimit(.minutes(5)))
+@Suite("The store of descriptors", .timeLimit(.minutes(15)))
 struct StoreTests {
     init() throws { try EventLoop.main.runInBackground() }
 

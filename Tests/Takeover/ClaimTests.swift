@@ -10,7 +10,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("A claim", .timeLimit(.minutes(5)))
+@Suite("A claim", .timeLimit(.minutes(15)))
 struct ClaimTests {
     init() throws { try EventLoop.main.runInBackground() }
 

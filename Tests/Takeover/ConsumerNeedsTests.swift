@@ -9,7 +9,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("What a consumer needs", .timeLimit(.minutes(5)))
+@Suite("What a consumer needs", .timeLimit(.minutes(15)))
 struct ConsumerNeedsTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -10,7 +10,7 @@ import Testing
 @testable import Host
 @testable import Takeover
 
-@Suite("A held group", .timeLimit(.minutes(5)))
+@Suite("A held group", .timeLimit(.minutes(15)))
 struct HoldingTests {
     init() throws { try EventLoop.main.runInBackground() }
 

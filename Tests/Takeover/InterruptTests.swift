@@ -9,7 +9,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("Without interrupt remapping", .timeLimit(.minutes(5)))
+@Suite("Without interrupt remapping", .timeLimit(.minutes(15)))
 struct InterruptTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -10,7 +10,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("The journal", .timeLimit(.minutes(5)))
+@Suite("The journal", .timeLimit(.minutes(15)))
 struct JournalTests {
     init() throws { try EventLoop.main.runInBackground() }
 

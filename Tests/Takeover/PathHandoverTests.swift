@@ -10,7 +10,7 @@ import Testing
 @testable import Host
 @testable import Takeover
 
-@Suite("A hand-over by path", .timeLimit(.minutes(5)))
+@Suite("A hand-over by path", .timeLimit(.minutes(15)))
 struct PathHandoverTests {
     init() throws { try EventLoop.main.runInBackground() }
 

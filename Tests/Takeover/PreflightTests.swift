@@ -10,7 +10,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("Before a claim", .timeLimit(.minutes(5)))
+@Suite("Before a claim", .timeLimit(.minutes(15)))
 struct PreflightTests {
     init() throws { try EventLoop.main.runInBackground() }
 

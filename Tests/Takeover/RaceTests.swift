@@ -10,7 +10,7 @@ import Testing
 
 @testable import Takeover
 
-@Suite("Claims that compete", .timeLimit(.minutes(5)))
+@Suite("Claims that compete", .timeLimit(.minutes(15)))
 struct RaceTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -11,7 +11,7 @@ import Testing
 @testable import Host
 @testable import Takeover
 
-@Suite("The store of descriptors", .timeLimit(.minutes(5)))
+@Suite("The store of descriptors", .timeLimit(.minutes(15)))
 struct StoreTests {
     init() throws { try EventLoop.main.runInBackground() }
 

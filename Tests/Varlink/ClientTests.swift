@@ -4,7 +4,7 @@ import Glibc
 import Testing
 import Varlink
 
-@Suite("The client", .timeLimit(.minutes(5)))
+@Suite("The client", .timeLimit(.minutes(15)))
 struct ClientTests {
     @Test("Calls, errors and streams follow each other on one connection")
     @LoopActor func calls() async throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Varlink
 
-@Suite("Other people's clients", .timeLimit(.minutes(5)))
+@Suite("Other people's clients", .timeLimit(.minutes(15)))
 struct ForeignClientTests {
     @Test("PyPI varlink introspects and calls")
     func commandLine() async throws {
@@ -37,7 +37,7 @@ struct ForeignClientTests {
     }
 }
 
-@Suite("A server process", .timeLimit(.minutes(5)))
+@Suite("A server process", .timeLimit(.minutes(15)))
 struct ServerProcessTests {
     @Test("It stays one thread under load, and ends on SIGTERM")
     func oneThread() async throws {

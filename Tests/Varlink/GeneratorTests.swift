@@ -5,7 +5,7 @@ import Varlink
 
 @testable import varlink_generate
 
-@Suite("varlink-generate", .timeLimit(.minutes(5)))
+@Suite("varlink-generate", .timeLimit(.minutes(15)))
 struct GeneratorTests {
     private struct Generated {
         let source: String

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Varlink
 
-@Suite("Limits", .timeLimit(.minutes(5)))
+@Suite("Limits", .timeLimit(.minutes(15)))
 struct LimitTests {
     private func limits(connections: Int, perUser: Int, reserve: Int) -> ServerLimits {
         var limits = ServerLimits()

@@ -4,7 +4,7 @@ import JSON
 import Testing
 import Varlink
 
-@Suite("The server", .timeLimit(.minutes(5)))
+@Suite("The server", .timeLimit(.minutes(15)))
 struct ServerTests {
     private static let everything = """
         {"flag":true,"number":-1,"ratio":0.5,"text":"é","anything":{"a":[null]},"level":"half_lit","names":["a"],\

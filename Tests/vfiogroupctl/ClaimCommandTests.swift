@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 import Varlink
 
-@Suite("vfiogroupctl claim", .timeLimit(.minutes(5)))
+@Suite("vfiogroupctl claim", .timeLimit(.minutes(15)))
 struct ClaimCommandTests {
     init() throws { try EventLoop.main.runInBackground() }
 
@@ -162,7 +162,7 @@ struct ClaimCommandTests {
     }
 }
 
-@Suite("A command behind vfiogroupctl claim --", .timeLimit(.minutes(5)))
+@Suite("A command behind vfiogroupctl claim --", .timeLimit(.minutes(15)))
 struct OwnedProgramTests {
     init() throws { try EventLoop.main.runInBackground() }
 

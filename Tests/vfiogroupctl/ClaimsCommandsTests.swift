@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Varlink
 
-@Suite("vfiogroupctl and claims", .timeLimit(.minutes(5)))
+@Suite("vfiogroupctl and claims", .timeLimit(.minutes(15)))
 struct ClaimsCommandsTests {
     init() throws { try EventLoop.main.runInBackground() }
 

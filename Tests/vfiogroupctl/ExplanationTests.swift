@@ -7,7 +7,7 @@ import Varlink
 
 @testable import vfiogroupctl
 
-@Suite("An error of a claim, as a sentence", .timeLimit(.minutes(5)))
+@Suite("An error of a claim, as a sentence", .timeLimit(.minutes(15)))
 struct ExplanationTests {
     private let owner = Claims.Owner(uid: 1000, gid: 1000, pid: 4711, command: "qemu")
 
@@ -126,7 +126,7 @@ struct ExplanationTests {
     }
 }
 
-@Suite("A claim, as text", .timeLimit(.minutes(5)))
+@Suite("A claim, as text", .timeLimit(.minutes(15)))
 struct ClaimTextTests {
     @Test("has what its members were and are, and all that is wrong")
     func text() {

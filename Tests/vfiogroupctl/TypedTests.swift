@@ -6,7 +6,7 @@ import Testing
 
 @testable import vfiogroupctl
 
-@Suite("A selector", .timeLimit(.minutes(5)))
+@Suite("A selector", .timeLimit(.minutes(15)))
 struct SelectorTests {
     @Test("is a group's identity, a device, or IDs")
     func kinds() throws {
@@ -50,7 +50,7 @@ struct SelectorTests {
     }
 }
 
-@Suite("The arguments of claim", .timeLimit(.minutes(5)))
+@Suite("The arguments of claim", .timeLimit(.minutes(15)))
 struct ClaimArgumentsTests {
     private func parse(_ arguments: String...) throws -> ClaimCommand {
         let command = try Command.parseAsRoot(Command.keepingTerminator(["claim"] + arguments))
@@ -116,7 +116,7 @@ struct ClaimArgumentsTests {
     }
 }
 
-@Suite("A simulated use", .timeLimit(.minutes(5)))
+@Suite("A simulated use", .timeLimit(.minutes(15)))
 struct UseTests {
     @Test("is read as it is typed")
     func typed() {

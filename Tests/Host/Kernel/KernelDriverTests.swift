@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("The simulated kernel's drivers", .timeLimit(.minutes(5)))
+@Suite("The simulated kernel's drivers", .timeLimit(.minutes(15)))
 struct KernelDriverTests {
     init() throws { try EventLoop.main.runInBackground() }
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Faults of the simulated kernel, and its host", .timeLimit(.minutes(5)))
+@Suite("Faults of the simulated kernel, and its host", .timeLimit(.minutes(15)))
 struct KernelFaultTests {
     typealias Refusal = SimulatedKernel.Refusal
 

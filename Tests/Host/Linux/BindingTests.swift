@@ -8,7 +8,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Bindings and holders", .timeLimit(.minutes(5)))
+@Suite("Bindings and holders", .timeLimit(.minutes(15)))
 struct BindingTests {
     let sysfs = SyntheticSysfs()
     let device: DeviceAddress

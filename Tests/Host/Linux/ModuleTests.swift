@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Modules", .timeLimit(.minutes(5)))
+@Suite("Modules", .timeLimit(.minutes(15)))
 struct ModuleTests {
     let sysfs = SyntheticSysfs()
     let device: DeviceAddress

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Opening nodes", .timeLimit(.minutes(5)))
+@Suite("Opening nodes", .timeLimit(.minutes(15)))
 struct NodeTests {
     let sysfs = SyntheticSysfs()
     let device: DeviceAddress

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Host
 
-@Suite("What a host uses", .timeLimit(.minutes(5)))
+@Suite("What a host uses", .timeLimit(.minutes(15)))
 struct UseTests {
     let sysfs = SyntheticSysfs()
     let nvme: DeviceAddress

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Host
 
-@Suite("Workers of a real host", .timeLimit(.minutes(5)))
+@Suite("Workers of a real host", .timeLimit(.minutes(15)))
 struct WorkerTests {
     let sysfs = SyntheticSysfs()
     let device: DeviceAddress
