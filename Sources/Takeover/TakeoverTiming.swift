@@ -19,8 +19,9 @@ public struct TakeoverTiming: Equatable, Sendable {
     /// How long nobody may have been seen with a device before ownership is taken back: a trial in a consumer's own gap
     /// would make the consumer fail.
     public var unseen = Duration.seconds(2)
-    /// How long after a hand-over that is not yet tried, unless the owner ended.
-    public var handOver = Duration.seconds(10)
+    /// How long after a hand-over that is not yet tried, unless the owner ended: a program on a busy host may take its time
+    /// to start.
+    public var handOver = Duration.seconds(30)
 
     /// The pause before ownership that somebody keeps from the daemon is tried again.
     public var ownAgain = Duration.seconds(5)

@@ -179,9 +179,9 @@ struct PathHandoverTests {
         machine.host.endProcess(machine.client)
         await machine.settle(daemon, within: .seconds(1))
         _ = try await launch(machine, daemon, id).get()
-        await machine.settle(daemon, within: .seconds(8))
+        await machine.settle(daemon, within: .seconds(25))
         #expect(machine.host.kernel.permissions(of: .group(4))?.uid == Self.user)
-        await machine.settle(daemon, within: .seconds(8))
+        await machine.settle(daemon, within: .seconds(25))
         #expect(machine.host.kernel.permissions(of: .group(4)) == Self.byRule)
         #expect(try daemon.takeover.view(of: id).claim.access == .hold)
     }

@@ -73,6 +73,7 @@ def a_removal_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_
     vm.qemu.plug("plugged", "e1000e", bus="rp8", romfile="")
     address = newcomer(vm, before)
     until(lambda: address in vm.daemon.devices(), "the daemon to know of the device")
+    group = vm.daemon.group_of(address)["id"]
     wait_for_consumer(start(vm, "container", address, "--name used --lifetime manual"))
     monitor = vm.daemon.monitor()
     vm.qemu.request_unplug("plugged")
@@ -82,7 +83,8 @@ def a_removal_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_
     vm.guest.check(f"test -e {PCI}/{address}")
     vm.guest.check(f"kill -KILL {consumer(vm)}")
     vm.qemu.unplug("plugged")
-    monitor.wait_for("memberRemoved", member=address)
+    # It was the only one of its group.
+    monitor.wait_for("groupRemoved", group=group)
     monitor.stop()
     vm.daemon.release("used")
     until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, without the device")
