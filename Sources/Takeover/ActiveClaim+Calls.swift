@@ -40,14 +40,14 @@ extension ActiveClaim {
             throw error
         }
         worker.go()
-        return try await result(of: worker, about: member, context)
+        return try await result(of: worker, making: call, about: member, context)
     }
 
     /// What a call came to. When it is not waited for any longer, its worker stays on record.
     private func result(
-        of worker: any KernelWorker, about member: DeviceAddress?, _ context: StepContext
+        of worker: any KernelWorker, making call: KernelCall, about member: DeviceAddress?, _ context: StepContext
     ) async throws(StepFailure) -> CallYield {
-        let outcome = await outcome(of: worker, context)
+        let outcome = await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter(call), context)
         switch outcome {
         case nil where Task.isCancelled || takeover.isStopped:
             throw context.failure(.stopped, member: member, remedy: "")
@@ -69,14 +69,15 @@ extension ActiveClaim {
     }
 
     /// How the worker's call ended; nil when the deadline has passed or the task was cancelled first.
-    private func outcome(of worker: any KernelWorker, _ context: StepContext) async -> CallOutcome? {
+    private func outcome(
+        of worker: any KernelWorker, blockedAfter: Duration, _ context: StepContext
+    ) async -> CallOutcome? {
         let host = host
         let waiting = EventLoop.main.spawn { () -> CallOutcome? in
             do throws(LoopError) { return try await worker.outcome() } catch { return nil }
         }
         let work = work[context.group]
         work?.step?.pid = worker.id.pid
-        let blockedAfter = takeover.timing.blockedAfter
         let watch = EventLoop.main.spawn { [weak self] in
             do throws(LoopError) {
                 try await host.sleep(for: blockedAfter)
@@ -108,7 +109,7 @@ extension ActiveClaim {
     func awaitWorker(of group: GroupID, _ context: StepContext) async throws(StepFailure) {
         guard let outstanding = self[group]?.worker else { return }
         if let worker = host.findWorker(outstanding.process) {
-            guard await outcome(of: worker, context) != nil else {
+            guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
                 throw context.failure(.stopped, member: outstanding.member, remedy: "")
             }
         }

@@ -1,9 +1,13 @@
 // How long things may take, by the host's clock.
 
+import Host
+
 /// The patience of a takeover.
 public struct TakeoverTiming: Equatable, Sendable {
     /// How long a call into the kernel may take before it is shown as blocked.
     public var blockedAfter = Duration.seconds(2)
+    /// The same for one that has a driver take a device, if that is longer: it may load firmware and train links first.
+    public var blockedProbeAfter = Duration.seconds(15)
     /// How long a call may take while groups are taken, before the claim fails; on the way back nothing is too long.
     public var patience = Duration.seconds(30)
     /// How long a node in /dev may be late.
@@ -27,4 +31,9 @@ public struct TakeoverTiming: Equatable, Sendable {
     public var ownAgain = Duration.seconds(5)
 
     public init() {}
+
+    /// How long this call may take before it is shown as blocked.
+    func blockedAfter(_ call: KernelCall) -> Duration {
+        if case .probe = call { max(blockedAfter, blockedProbeAfter) } else { blockedAfter }
+    }
 }

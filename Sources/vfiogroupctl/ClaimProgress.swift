@@ -89,14 +89,17 @@ extension DaemonCommand {
         }
     }
 
-    /// Complains of what a claim could not give back to the host yet.
-    func requireRestored(_ claim: Claims.ClaimStatus) throws(Complaint) {
-        guard claim.isRestoring else { return }
-        let groups = claim.groups.filter { $0.state == .restoring }
-        let what = groups.map { "group \($0.id) is still restoring: \($0.reason ?? "the daemon does not say why")" }
+    /// Complains of groups that are not back with the host, though their claim gave them up.
+    func requireReturned(_ groups: [String], of claim: Claims.ClaimStatus) throws(Complaint) {
+        let late = claim.groupsOnTheirWayBack.filter { groups.contains($0.id) }
+        guard !late.isEmpty else { return }
+        let lines = late.map { group in
+            let reason = group.reason ?? group.operation?.text ?? "the daemon does not say why"
+            return "group \(group.id) is still \(group.state.rawValue): \(reason)"
+        }
         throw Complaint(
-            description: (what.isEmpty ? ["claim \(claim.title) is still restoring"] : what).joined(separator: "\n")
-                + "\nThe daemon goes on trying; vfiogroupctl claims \(claim.id) shows how far it is, "
+            description: lines.joined(separator: "\n")
+                + "\nThe daemon goes on with it; vfiogroupctl claims \(claim.id) shows how far it is, "
                 + "vfiogroupctl abandon \(claim.id) leaves its devices as they are")
     }
 }

@@ -39,8 +39,10 @@ extension Claims.ClaimStatus {
     /// Its identity, and what its owner calls it.
     var title: String { id + (name.map { " \"\($0.printable)\"" } ?? "") }
 
-    /// Something in it could not be restored yet.
-    var isRestoring: Bool { state == .restoring || groups.contains { $0.state == .restoring } }
+    /// Its groups that are not back with the host yet and are to be.
+    var groupsOnTheirWayBack: [Claims.ClaimedGroup] {
+        groups.filter { $0.state == .releasing || $0.state == .restoring }
+    }
 
     /// All of it, over several lines.
     var text: String {

@@ -8,7 +8,10 @@ struct DetachCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "detach",
         abstract: "Give some groups of a claim back to the host, once its owner has let go of them.",
-        discussion: "Ends with 1 when something could not be restored yet; the daemon goes on trying.")
+        discussion: """
+            Ends with 1 when something is not back yet, because a call into the kernel does not return or what was tried \
+            failed; the daemon goes on with it.
+            """)
 
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
@@ -24,6 +27,6 @@ struct DetachCommand: DaemonCommand {
         for group in groups { ids.append(try await connection.groupIdentity(group)) }
         let rest = try await follow(Claims.Detach.self, .init(claim: claim, groups: ids), on: connection).claim
         if !common.json { printLine(rest.text) }
-        try requireRestored(rest)
+        try requireReturned(ids, of: rest)
     }
 }

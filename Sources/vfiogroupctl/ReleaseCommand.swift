@@ -8,7 +8,10 @@ struct ReleaseCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "release",
         abstract: "Give all groups of a claim back to the host, once its owner has let go of them.",
-        discussion: "Ends with 1 when something could not be restored yet; the daemon goes on trying.")
+        discussion: """
+            Ends with 1 when something is not back yet, because a call into the kernel does not return or what was tried \
+            failed; the daemon goes on with it.
+            """)
 
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
@@ -19,15 +22,15 @@ struct ReleaseCommand: DaemonCommand {
     func run(on connection: Connection) async throws {
         let outcome = try await followToEnd(Claims.Release.self, .init(claim: claim), on: connection)
         if !common.json { printLine(outcome?.claim.releaseText ?? "claim \(claim.printable) is released") }
-        guard let released = outcome?.claim else { return }
-        try requireRestored(released)
+        guard let claim = outcome?.claim else { return }
+        try requireReturned(claim.groups.map(\.id), of: claim)
     }
 }
 
 extension Claims.ClaimStatus {
     /// What became of its members on their way back.
     var releaseText: String {
-        var lines = [isRestoring ? "claim \(title):" : "claim \(title) is released:"]
+        var lines = [groupsOnTheirWayBack.isEmpty ? "claim \(title) is released:" : "claim \(title):"]
         for member in groups.flatMap(\.members) {
             let now = member.driver ?? "no driver"
             let isBack = member.driver == member.driverBefore

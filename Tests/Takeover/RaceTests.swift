@@ -111,6 +111,25 @@ struct RaceTests {
         #expect(try await machine.host.readBinding(of: TestMachine.triple[0])?.driver == "nvidia")
     }
 
+    @Test("a driver that takes its time with a device is waited for, and one that takes for ever is not")
+    @LoopActor func slowProbe() async throws {
+        let machine = try TestMachine()
+        let daemon = try await machine.start()
+        let letGo = { machine.host.perform { for operation in $0.blockedOperations { $0.release(operation) } } }
+        for (time, isWaitedFor) in [(Duration.seconds(10), true), (.seconds(20), false)] {
+            let claim = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
+            machine.host.perform { $0.inject(SimulatedFault(.driversProbe, of: TestMachine.single, .neverReturns)) }
+            let release = EventLoop.main.spawn { try? await daemon.takeover.release(claim) }
+            await machine.settle(daemon, within: time)
+            let operation = try #require(try daemon.takeover.view(of: claim).groups.first?.operation)
+            #expect(operation.isBlocked != isWaitedFor)
+            if isWaitedFor { letGo() }
+            #expect(await machine.running(daemon) { await release.value }?.isOver == isWaitedFor)
+            letGo()
+            await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
+        }
+    }
+
     @Test("a client that goes away while its claim is made has none, whatever its lifetime")
     @LoopActor func cancelled() async throws {
         let machine = try TestMachine()

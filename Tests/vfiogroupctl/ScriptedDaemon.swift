@@ -86,7 +86,7 @@ extension Claims.ClaimStatus {
     }
 
     /// The same on its way back.
-    static func released(_ state: Claims.ClaimState = .releasing) -> Self {
+    static func released(_ state: Claims.ClaimState = .released) -> Self {
         var claim = Self.ofCard(state)
         claim.groups[0].members[0].driver = "nouveau"
         claim.groups[0].members[0].reset = .reset
