@@ -33,7 +33,7 @@ extension ActiveClaim {
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
         work.leaving.formIntersection(findings.compactMap(\.leaving))
         tellProblems(of: work)
-        let remediable = findings.filter { $0.isRemediable && work.setbacks[$0]?.due ?? host.now <= host.now }
+        let remediable = findings.filter { $0.isRemediable && (work.setbacks[$0]?.due ?? host.now) <= host.now }
         guard !remediable.isEmpty else { return lookAgainWhenDue(at: id) }
         work.task = EventLoop.main.spawn { [self] in
             for finding in remediable where !Task.isCancelled { await remedy(finding, id) }

@@ -7,15 +7,20 @@ import Registry
 
 extension Takeover {
     /// Looks at the members of held groups while there are any, and reads the host anew when one is not as it is known.
+    /// The pause between two looks does not keep a takeover alive that everybody else has let go of.
     func watchMembers() {
         guard memberTask == nil, !isStopped, holdsGroups else { return }
-        memberTask = EventLoop.main.spawn { [weak self] in
-            while let self, holdsGroups {
-                do throws(LoopError) { try await host.sleep(for: timing.memberLook) } catch { return }
-                if hasUnseenChange { await refresh?() }
+        memberTask = EventLoop.main.spawn { [weak self, host, pause = timing.memberLook] in
+            while self?.holdsGroups == true {
+                do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+                await self?.lookAtMembers()
             }
             self?.memberTask = nil
         }
+    }
+
+    private func lookAtMembers() async {
+        if hasUnseenChange { await refresh?() }
     }
 
     private var holdsGroups: Bool { claims.values.contains { $0.record.groups.contains { $0.goal == .hold } } }

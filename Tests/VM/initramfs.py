@@ -86,8 +86,8 @@ class Archive:
 
 
 def build(kernel: kernels.Kernel, programs: pathlib.Path, package: pathlib.Path, has_disk: bool) -> bytes:
-    """The archive for a kernel, with or without a userspace on a disk; `programs` is the folder of the release binaries, and `package` the Debian
-    package of them."""
+    """The archive for a kernel, with or without a userspace on a disk; `programs` is the folder of the release binaries,
+    and `package` the Debian package of them."""
     archive = Archive()
     for name in FOLDERS:
         archive.folder(name)

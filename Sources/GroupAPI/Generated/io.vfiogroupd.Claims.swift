@@ -60,7 +60,7 @@ public enum Claims {
           # The groups' descriptors and a container that they are in.
           container,
           # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-          # is seen with a node 10 s after the reply, or from some time later, the nodes are taken back.
+          # is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
           path
         )
 
@@ -680,7 +680,7 @@ public enum Claims {
         /// The groups' descriptors and a container that they are in.
         case container
         /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-        /// is seen with a node 10 s after the reply, or from some time later, the nodes are taken back.
+        /// is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
         case path
     }
 
