@@ -10,11 +10,21 @@ let house: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+/// For rooms in which no time is spent that anybody waits for: the daemon stays in memory, and has much to say in them.
+let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+
+/// For programs. Nothing loads them as libraries, so that the names of what is public need not be kept; functions that came
+/// out the same are kept once.
+let compact: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))
+]
+
 /// A room of the house: a library target that imports only rooms listed above it.
-func room(_ name: String, _ imports: [Target.Dependency] = [], resources: [Resource]? = nil, exclude: [String] = [])
-    -> Target
-{
-    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: house)
+func room(
+    _ name: String, _ imports: [Target.Dependency] = [], resources: [Resource]? = nil, exclude: [String] = [],
+    _ settings: [SwiftSetting] = []
+) -> Target {
+    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: house + settings)
 }
 
 /// The tests of a room, in Tests/ROOM.
@@ -50,7 +60,7 @@ let package = Package(
             exclude: [
                 "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
                 "io.vfiogroupd.Simulation.varlink",
-            ]),
+            ], small),
         room(
             "Host", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI"],
             resources: [.embedInCode("Simulated/Resources/demo.json")]),
@@ -58,15 +68,15 @@ let package = Package(
         room("Registry", ["PCI", "Host", "Grouping"]),
         room(
             "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
-            exclude: ["Journal.varlink"]),
-        room("Systemd", ["CLinux", "CSystemd", "EventLoop"]),
-        room("Config", ["PCI", "Grouping"]),
+            exclude: ["Journal.varlink"], small),
+        room("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
+        room("Config", ["PCI", "Grouping"], small),
         room(
             "Service",
             [
                 "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover",
                 "Systemd", "Config",
-            ]),
+            ], small),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
             name: "vfiogroupd",
@@ -74,7 +84,8 @@ let package = Package(
                 "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Systemd",
                 "Config", "Service", "Takeover",
             ],
-            swiftSettings: house
+            swiftSettings: house + small,
+            linkerSettings: compact
         ),
         .executableTarget(
             name: "vfiogroupctl",
@@ -82,7 +93,8 @@ let package = Package(
                 "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: house
+            swiftSettings: house,
+            linkerSettings: compact
         ),
         // The protocol's own conformance test, and a server of one process for tests to look at from outside.
         .executableTarget(

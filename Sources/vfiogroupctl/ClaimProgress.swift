@@ -37,6 +37,12 @@ struct ClaimOutcome {
     var needs: Claims.Needs?
     /// The descriptors of the last reply, where they were asked for; closed when nobody holds this any more.
     var descriptors: ReceivedDescriptors
+
+    /// What the commands that give groups back say of their exit status.
+    static let lateGroupsEndWithOne = """
+        Ends with 1 when something is not back yet, because a call into the kernel does not return or what was tried \
+        failed; the daemon goes on with it.
+        """
 }
 
 extension DaemonCommand {

@@ -8,10 +8,7 @@ struct DetachCommand: DaemonCommand {
     static let configuration = CommandConfiguration(
         commandName: "detach",
         abstract: "Give some groups of a claim back to the host, once its owner has let go of them.",
-        discussion: """
-            Ends with 1 when something is not back yet, because a call into the kernel does not return or what was tried \
-            failed; the daemon goes on with it.
-            """)
+        discussion: ClaimOutcome.lateGroupsEndWithOne)
 
     @ParentCommand var parent: Command
     @OptionGroup var own: CommonOptions
