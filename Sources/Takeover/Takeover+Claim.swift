@@ -122,6 +122,7 @@ extension Takeover {
             let others = replacements(in: records)
             let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
+            if isStopped { throw .stopped }
             // Others ran meanwhile: only who finds the groups still free has them.
             if let now = try? Selection.groups(selectors, in: snapshot()), now.map(\.id) == records.map(\.id),
                 obstacle(now, besides: own, evenOrphaned) == nil

@@ -147,6 +147,19 @@ struct RaceTests {
         #expect(try await machine.bindings() == before)
     }
 
+    @Test("a claim that the daemon's end finds at any moment is not made after it")
+    @LoopActor func stopped() async throws {
+        for turns in 0..<40 {
+            let machine = try TestMachine()
+            let daemon = try await machine.start()
+            let claim = attempt(daemon, ClaimRequest([.device(TestMachine.single)], lifetime: .manual), machine.owner)
+            for _ in 0..<turns { await EventLoop.main.yield() }
+            daemon.kill()
+            _ = await claim.value
+            #expect(daemon.takeover.claims.isEmpty, "after \(turns) turns")
+        }
+    }
+
     @Test("a client whose claim somebody releases while it is made is told so, and not left waiting")
     @LoopActor func releasedWhileMade() async throws {
         let machine = try TestMachine()
