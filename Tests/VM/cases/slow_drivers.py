@@ -16,7 +16,7 @@ from suite import test
 from sysfs import PCI
 from waiting import until, until_equal
 
-PLACES, FURTHER = {"hotplug": ("intel",)}, {"hotplug": ("amd", "virtio")}
+PLACES, FURTHER = {"hotplug": ("intel",)}, {"hotplug": ("amd",)}
 
 
 @dataclasses.dataclass
