@@ -19,7 +19,7 @@ class Machine:
     def __init__(
         self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, folder: pathlib.Path
     ) -> None:
-        self.kernel, self.iommu = place.kernel, place.iommu
+        self.kernel = place.kernel
         # Whether what may go wrong once in a while is done often.
         self.repeats = False
         self._boot = (place, initramfs, disk)
