@@ -165,7 +165,7 @@ struct ClaimsInterfaceTests {
         while let progress = try await stream.next()?.progress, progress.operation.action != "unbind" {}
         gone.close()
         #expect(await fixture.becomes("0000:01:00.0", "releasing"))
-        fixture.machine.perform { kernel in for operation in kernel.blockedOperations { kernel.release(operation) } }
+        fixture.machine.perform { _ = $0.releaseAll() }
         #expect(await fixture.becomes("0000:01:00.0", "available"))
         #expect(fixture.machine[card]?.driver == "nouveau")
         await fixture.stop()

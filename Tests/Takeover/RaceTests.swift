@@ -105,7 +105,7 @@ struct RaceTests {
         await machine.settle(next, within: .seconds(100))
         #expect(next.takeover.views.first?.groups.first?.operation?.isBlocked == true)
         #expect(next.takeover.views.first?.claim.groups.first?.worker?.process.pid == pid)
-        machine.host.perform { kernel in for operation in kernel.blockedOperations { kernel.release(operation) } }
+        machine.host.perform { _ = $0.releaseAll() }
         await machine.settle(next) { next.takeover.claimCount == 0 }
         #expect(next.state(TestMachine.triple[0]) == .available)
         #expect(try await machine.host.readBinding(of: TestMachine.triple[0])?.driver == "nvidia")
@@ -115,7 +115,6 @@ struct RaceTests {
     @LoopActor func slowProbe() async throws {
         let machine = try TestMachine()
         let daemon = try await machine.start()
-        let letGo = { machine.host.perform { for operation in $0.blockedOperations { $0.release(operation) } } }
         for (time, isWaitedFor) in [(Duration.seconds(10), true), (.seconds(20), false)] {
             let claim = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
             machine.host.perform { $0.inject(SimulatedFault(.driversProbe, of: TestMachine.single, .neverReturns)) }
@@ -123,9 +122,9 @@ struct RaceTests {
             await machine.settle(daemon, within: time)
             let operation = try #require(try daemon.takeover.view(of: claim).groups.first?.operation)
             #expect(operation.isBlocked != isWaitedFor)
-            if isWaitedFor { letGo() }
+            if isWaitedFor { machine.host.perform { _ = $0.releaseAll() } }
             #expect(await machine.running(daemon) { await release.value }?.isOver == isWaitedFor)
-            letGo()
+            machine.host.perform { _ = $0.releaseAll() }
             await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
         }
     }
@@ -142,7 +141,7 @@ struct RaceTests {
         claim.cancel()
         let result = await machine.running(daemon) { await claim.value }
         #expect(throws: TakeoverError.stopped) { try result.get() }
-        machine.host.perform { kernel in for operation in kernel.blockedOperations { kernel.release(operation) } }
+        machine.host.perform { _ = $0.releaseAll() }
         await machine.settle(daemon) { daemon.takeover.claimCount == 0 }
         #expect(try await machine.bindings() == before)
     }

@@ -249,7 +249,7 @@ final class RandomWorld {
         history.append("blocked calls go on")
         host.perform { kernel in
             kernel.clearFaults()
-            for operation in kernel.blockedOperations { kernel.release(operation) }
+            kernel.releaseAll()
         }
     }
 
