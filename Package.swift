@@ -51,6 +51,7 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        room("Files", ["CLinux"]),
         room("EventLoop", ["CLinux"]),
         room("JSON"),
         room("PCI"),
@@ -61,28 +62,34 @@ let package = Package(
                 "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
                 "io.vfiogroupd.Simulation.varlink",
             ], small),
+        room("Inventory", ["PCI"]),
+        room("Host", ["CLinux", "Files", "EventLoop", "PCI", "Inventory"]),
+        room("LinuxHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"]),
+        room("SimulatedHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"], small),
         room(
-            "Host", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI"],
-            resources: [.embedInCode("Simulated/Resources/demo.json")]),
-        room("Grouping", ["PCI", "Host"]),
-        room("Registry", ["PCI", "Host", "Grouping"]),
+            "HostSnapshot",
+            ["Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host", "SimulatedHost"],
+            resources: [.embedInCode("Resources/demo.json")], small),
+        room("Grouping", ["PCI", "Inventory"]),
+        room("Registry", ["PCI", "Inventory", "Host", "Grouping"]),
         room(
-            "Takeover", ["CLinux", "EventLoop", "JSON", "PCI", "Varlink", "Host", "Grouping", "Registry"],
+            "Takeover",
+            ["CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "Inventory", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"], small),
         room("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
         room("Config", ["PCI", "Grouping"], small),
         room(
             "Service",
             [
-                "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Takeover",
-                "Systemd", "Config",
+                "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host",
+                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Takeover", "Systemd", "Config",
             ], small),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
         .executableTarget(
             name: "vfiogroupd",
             dependencies: [
-                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Host", "Grouping", "Registry", "Systemd",
-                "Config", "Service", "Takeover",
+                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Inventory", "Host", "LinuxHost",
+                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Systemd", "Config", "Service", "Takeover",
             ],
             swiftSettings: house + small,
             linkerSettings: compact
@@ -105,7 +112,10 @@ let package = Package(
             swiftSettings: house
         ),
         .target(
-            name: "TestSupport", dependencies: ["GroupAPI", "Host", "JSON", "PCI"], path: "Tests/Support",
+            name: "TestSupport",
+            dependencies: [
+                "GroupAPI", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot", "JSON", "PCI",
+            ], path: "Tests/Support",
             exclude: ["varlink-certification"], swiftSettings: house),
         tests("EventLoop", ["CLinux"]),
         tests("JSON"),
@@ -115,16 +125,42 @@ let package = Package(
             exclude: ["Support/org.example.test.varlink"]
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
-        tests("Host", ["TestSupport", "CLinux", "EventLoop", "GroupAPI", "JSON", "PCI", "Varlink"]),
-        tests("Grouping", ["TestSupport", "EventLoop", "Host", "PCI"]),
-        tests("Registry", ["TestSupport", "EventLoop", "Grouping", "Host", "PCI"]),
-        tests("Takeover", ["TestSupport", "EventLoop", "Grouping", "Host", "JSON", "PCI", "Registry"]),
+        tests(
+            "LinuxHost",
+            [
+                "TestSupport", "CLinux", "Files", "EventLoop", "GroupAPI", "JSON", "PCI", "Inventory", "Host",
+                "HostSnapshot",
+            ]),
+        tests(
+            "SimulatedHost",
+            [
+                "TestSupport", "EventLoop", "JSON", "PCI", "Inventory", "Host", "LinuxHost", "HostSnapshot",
+            ]),
+        tests(
+            "HostSnapshot",
+            ["TestSupport", "EventLoop", "GroupAPI", "JSON", "PCI", "Inventory", "Host", "LinuxHost", "SimulatedHost"]),
+        tests(
+            "Grouping",
+            ["TestSupport", "EventLoop", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot", "PCI"]),
+        tests(
+            "Registry",
+            [
+                "TestSupport", "EventLoop", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
+                "HostSnapshot", "PCI",
+            ]),
+        tests(
+            "Takeover",
+            [
+                "TestSupport", "EventLoop", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
+                "HostSnapshot", "JSON", "PCI", "Registry",
+            ]),
         tests("Systemd", ["CLinux", "EventLoop"]),
         tests("Config", ["PCI"]),
         tests(
             "Service",
             [
-                "TestSupport", "Config", "EventLoop", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry",
+                "TestSupport", "Config", "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost",
+                "SimulatedHost", "HostSnapshot", "JSON", "PCI", "Registry",
                 "Systemd", "Takeover", "Varlink",
             ]),
         tests(
@@ -155,7 +191,8 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
         .executableTarget(
             name: "vfiogroupd-fuzz",
             dependencies: [
-                "TestSupport", "Config", "GroupAPI", "Grouping", "Host", "JSON", "PCI", "Registry", "Takeover",
+                "TestSupport", "Config", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
+                "HostSnapshot", "JSON", "PCI", "Registry", "Takeover",
                 "Varlink",
             ],
             path: "Tests/Fuzz/Sources",

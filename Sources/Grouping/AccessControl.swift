@@ -1,7 +1,7 @@
 // The question that decides about groups on a PCI Express machine: does a function keep peers' requests apart? It is the
 // kernel's pci_acs_enabled (drivers/pci/pci.c), with the answer "unknown" added where what it asks could not be read.
 
-import Host
+import Inventory
 import PCI
 
 /// Services of Access Control (PCI Express Base Specification section 7.7.11, capability and control register).

@@ -2,7 +2,7 @@
 // pci_dev_acs_enabled of drivers/pci/quirks.c, the same in 6.1.192 and 6.12.117. The 100 and 200 series root ports, which
 // are there too, are read right by the PCI room (IntelRootPorts.swift).
 
-import Host
+import Inventory
 import PCI
 
 extension AccessControlQuestion {

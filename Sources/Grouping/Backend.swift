@@ -1,7 +1,7 @@
 // What decides the groups of a host bridge. A backend says which devices belong together as far as it knows; the
 // combination (Combination.swift) sees to it that the result is never finer than what the kernel isolates.
 
-import Host
+import Inventory
 import PCI
 
 /// The name of a backend, as configuration and API spell it.

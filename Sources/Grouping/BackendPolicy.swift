@@ -1,6 +1,6 @@
 // Which backend decides for which host bridge: chosen by what the kernel offers, or forced by the administrator.
 
-import Host
+import Inventory
 import PCI
 
 /// The choice of a backend, and why it was made.

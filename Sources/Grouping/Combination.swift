@@ -1,7 +1,7 @@
 // Inventory to groups. Every host bridge's backend says what belongs together; the kernel's groups are laid over it;
 // what either puts together stays together. So the result is the finest partition that is coarser than both.
 
-import Host
+import Inventory
 import PCI
 
 /// All groups of a host.

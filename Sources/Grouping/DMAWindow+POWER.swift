@@ -1,6 +1,7 @@
-// DMA windows of POWER: placed by the kernel on bare metal (IODA), by the firmware in a partition (facts/power-pe.md).
+// DMA windows of POWER: placed by the kernel on bare metal (IODA), by the firmware in a partition
+// (Documentation/kernel.md, POWER, DMA windows).
 
-import Host
+import Inventory
 import PCI
 
 extension DMAWindow {

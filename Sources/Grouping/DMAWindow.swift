@@ -1,6 +1,6 @@
 // The I/O virtual addresses that a group may use and may not, in one shape on every platform.
 
-import Host
+import Inventory
 import PCI
 
 /// An interval of I/O virtual addresses, and what is known of it.

@@ -1,6 +1,6 @@
 // Why two devices are in one group, as data: an edge is one reason between one pair.
 
-import Host
+import Inventory
 import PCI
 
 /// Two devices that cannot be taken apart, and why.

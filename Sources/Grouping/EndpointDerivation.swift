@@ -1,7 +1,7 @@
 // Deriving PEs where the platform does not show them: what is common to all host bridges that have them. The rules
 // themselves are in IODADerivation.swift and P7IOCDerivation.swift.
 
-import Host
+import Inventory
 import PCI
 
 /// PEs as they are derived from device tree and topology.

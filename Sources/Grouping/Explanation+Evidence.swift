@@ -1,7 +1,7 @@
 // What an explanation is made of: the edges that connect a group, the ports that keep a device apart, and the comparison
 // of the rules with the kernel's groups.
 
-import Host
+import Inventory
 import PCI
 
 extension Explainer {

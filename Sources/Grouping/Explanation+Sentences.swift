@@ -1,6 +1,6 @@
 // Explanations in words. One sentence an edge, one a finding; names of registers as the PCI Express specification has them.
 
-import Host
+import Inventory
 import PCI
 
 extension Edge {

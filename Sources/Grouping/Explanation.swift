@@ -1,7 +1,7 @@
 // Why devices share a group, or why two do not: edges, findings, and what follows from them. The kernel's groups are the
 // truth; the prediction is what explains them, and where the two differ, that is said.
 
-import Host
+import Inventory
 import PCI
 
 /// The answer about a group, or about two devices.

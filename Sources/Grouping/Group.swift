@@ -1,7 +1,7 @@
 // A group: devices that the platform cannot isolate from each other. Which they are is decided here; what state they
 // are in, and who holds them, is the registry's.
 
-import Host
+import Inventory
 import PCI
 
 /// A set of devices that go to a virtual machine together or not at all.

@@ -1,6 +1,6 @@
 // The identity of a group: made from topology, the same after every boot of the same machine, and fit to be a file name.
 
-import Host
+import Inventory
 import PCI
 
 /// `[A-Za-z0-9._-]`, 1 to 128 characters.

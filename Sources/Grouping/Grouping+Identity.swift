@@ -1,7 +1,7 @@
 // Identities over time: a group is named after its first member when it appears, and keeps that name until it is empty,
 // also when the first member leaves or a lower one arrives.
 
-import Host
+import Inventory
 
 extension Grouping {
     /// Gives the groups that hold devices of earlier groups their identities back. Where an earlier group was split,

@@ -1,6 +1,6 @@
 // The generic default: nothing is known about isolation below a host bridge, so all of it is one group.
 
-import Host
+import Inventory
 import PCI
 
 /// One group for all that sits below a host bridge, bridges included.

@@ -1,7 +1,7 @@
 // How Linux makes PEs on PHB3 and later, since 5.9 (arch/powerpc/platforms/powernv/pci-ioda.c): one PE for a bus, whose
 // number is given by the 64-bit window where its devices lie in that, and counts down from the top otherwise.
 
-import Host
+import Inventory
 import PCI
 
 /// The walk over a host bridge's buses, and the numbers that it hands out.

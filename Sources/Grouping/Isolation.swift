@@ -1,7 +1,7 @@
 // Whether a group is one: isolated by an IOMMU, and fit to be claimed. Both are verdicts with reasons, because "no"
 // alone sends people to the forums.
 
-import Host
+import Inventory
 import PCI
 
 /// Whether an IOMMU isolates a group.

@@ -1,6 +1,6 @@
 // The kernel's own groups as they stand, for every bus that has them.
 
-import Host
+import Inventory
 import PCI
 
 /// One group for each folder of /sys/kernel/iommu_groups.

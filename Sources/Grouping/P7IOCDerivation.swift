@@ -1,7 +1,7 @@
 // How Linux 3.6 to 4.4 made PEs, on P7IOC above all (arch/powerpc/platforms/powernv/pci-ioda.c of those releases): 128 of
 // them, number 0 taken, handed out upwards in one walk from the root bus.
 
-import Host
+import Inventory
 import PCI
 
 /// The walk over a P7IOC host bridge's buses.

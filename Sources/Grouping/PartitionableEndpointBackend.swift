@@ -2,7 +2,7 @@
 // where it has not, they are derived from device tree and topology, by the rules that the kernel follows. The rules are
 // also held against what the kernel says, and where they differ, that is told.
 
-import Host
+import Inventory
 import PCI
 
 /// One group for each PE that has a device.

@@ -1,7 +1,7 @@
 // One function after the other asks which group it belongs to, as pci_device_group does (drivers/iommu/iommu.c). Where an
 // answer on the way is unknown, both ways are followed, and every group that is found on one counts.
 
-import Host
+import Inventory
 import PCI
 
 /// The walk over all functions that get a group.

@@ -1,7 +1,7 @@
 // The prediction as a backend: what the groups would be, for people who have not switched their IOMMU on yet. It is
 // chosen by an administrator alone, and what it makes is never claimed.
 
-import Host
+import Inventory
 import PCI
 
 /// One group for each that the rules give.

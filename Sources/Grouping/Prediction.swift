@@ -2,7 +2,7 @@
 // (pci_device_group, drivers/iommu/iommu.c; on POWER the rules for PEs). The kernel's groups stay the truth; this is what
 // explains them, and what stands in for them before an IOMMU is switched on.
 
-import Host
+import Inventory
 import PCI
 
 /// The groups that the rules give, with a reason for everything that is together.

@@ -1,7 +1,7 @@
 // What would take a group apart, and what would not. People move cards, flash firmware and patch kernels on hearsay: each
 // piece of advice here follows from an edge.
 
-import Host
+import Inventory
 import PCI
 
 /// Advice on one group, at most sixteen sentences of each sort.

@@ -1,7 +1,7 @@
 // Requester IDs that are not a function's own. The IOMMU tells devices apart by the ID in their requests, so that what
 // shares one cannot be taken apart (pci_for_each_dma_alias, drivers/pci/search.c; quirks in drivers/pci/quirks.c).
 
-import Host
+import Inventory
 import PCI
 
 /// What a bridge does to the requester IDs of what sits behind it.

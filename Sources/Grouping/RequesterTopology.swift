@@ -1,7 +1,7 @@
 // The PCI functions of a host as the kernel's grouping sees them: in the order in which they are placed, each with the
 // bridges above it, its neighbours on the bus, and the verdicts on it.
 
-import Host
+import Inventory
 import PCI
 
 /// What the prediction walks over. A function is named by its position in `functions`, which is its turn.

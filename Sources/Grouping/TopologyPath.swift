@@ -1,7 +1,7 @@
 // Where a device sits, in terms that do not change when bus numbers do: the host bridge and the device and function
 // numbers on the way down. Group identities are made of it.
 
-import Host
+import Inventory
 import PCI
 
 /// The way from a host bridge to a device.

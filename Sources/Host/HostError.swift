@@ -1,5 +1,8 @@
 // What can stop a host from being read at all. Everything smaller is a warning or an unknown.
 
+import Files
+import Inventory
+
 /// Why no inventory could be made.
 public enum HostError: Error, Equatable, Sendable {
     /// The folder that should hold `sys/` cannot be opened.

@@ -1,6 +1,8 @@
 // Error numbers of the kernel as people know them.
 
+import Files
 import Glibc
+import Inventory
 
 /// An error number, by its name and in words.
 public struct KernelError: Hashable, Sendable, CustomStringConvertible {

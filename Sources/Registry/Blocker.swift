@@ -1,7 +1,7 @@
 // Completeness: a group can be used when no member is in the hands of a host driver. Where it cannot, each member that
 // stands in the way is named, with what would move it.
 
-import Host
+import Inventory
 import PCI
 
 /// A member that keeps its group from being complete.

@@ -2,7 +2,7 @@
 // another device sits than before.
 
 import Grouping
-import Host
+import Inventory
 
 /// What is different between two boots.
 public struct BootComparison: Equatable, Sendable {

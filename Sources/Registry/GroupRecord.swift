@@ -1,7 +1,7 @@
 // A group as the registry knows it: what it is, in what state its members are, and what it can be used for now.
 
 import Grouping
-import Host
+import Inventory
 
 /// A device seen as part of a group.
 public struct Member: Equatable, Sendable {

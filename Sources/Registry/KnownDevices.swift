@@ -2,7 +2,7 @@
 // claims a place by its address would otherwise get whatever was put there meanwhile.
 
 import Grouping
-import Host
+import Inventory
 import PCI
 
 /// The devices that are meant by their places.

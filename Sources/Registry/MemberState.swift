@@ -1,6 +1,6 @@
 // In whose hands a member is, told by its driver and by what the kernel counts as taken over.
 
-import Host
+import Inventory
 import PCI
 
 /// The takeover state of a member.

@@ -1,7 +1,7 @@
 // The in-memory truth. One writer puts inventories in; everyone reads snapshots.
 
 import Grouping
-import Host
+import Inventory
 
 /// The groups of a host over time.
 public struct Registry: Sendable {

@@ -1,7 +1,7 @@
 // What changed between two snapshots, one thing an event, for those who watch.
 
 import Grouping
-import Host
+import Inventory
 
 /// One change.
 public struct RegistryEvent: Equatable, Sendable {

@@ -2,7 +2,7 @@
 // bus numbers that shift are no change.
 
 import Grouping
-import Host
+import Inventory
 import PCI
 
 /// The groups of a host as they were in one boot.

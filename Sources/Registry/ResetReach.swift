@@ -2,7 +2,7 @@
 // below it (pci_bridge_secondary_bus_reset, drivers/pci/pci.c); a hotplug driver resets a slot (pci_slot_reset).
 
 import Grouping
-import Host
+import Inventory
 import PCI
 
 /// What one reset reaches.

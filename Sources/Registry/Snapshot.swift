@@ -1,7 +1,7 @@
 // The registry at one moment. Readers keep one as long as they like; the writer makes a new one.
 
 import Grouping
-import Host
+import Inventory
 import PCI
 
 /// All that is known, immutable.

@@ -4,6 +4,7 @@ import Glibc
 import GroupAPI
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
 import Takeover

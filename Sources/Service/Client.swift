@@ -3,6 +3,7 @@
 import EventLoop
 import Glibc
 import Host
+import Inventory
 import Systemd
 import Takeover
 import Varlink

@@ -2,7 +2,7 @@
 
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
 

@@ -2,7 +2,7 @@
 // own /sys/kernel/iommu_groups does.
 
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
 

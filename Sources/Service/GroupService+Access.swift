@@ -4,7 +4,7 @@ import Config
 import EventLoop
 import Glibc
 import GroupAPI
-import Host
+import Inventory
 import Systemd
 import Takeover
 import Varlink

@@ -5,6 +5,8 @@ import Glibc
 import GroupAPI
 import Grouping
 import Host
+import Inventory
+import LinuxHost
 import PCI
 import Registry
 import Takeover

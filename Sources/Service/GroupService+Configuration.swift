@@ -3,7 +3,7 @@
 import Config
 import EventLoop
 import GroupAPI
-import Host
+import Inventory
 import Registry
 import Systemd
 import Takeover

@@ -3,7 +3,7 @@
 import EventLoop
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
 import Varlink

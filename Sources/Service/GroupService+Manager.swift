@@ -5,6 +5,8 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import HostSnapshot
+import Inventory
 import PCI
 import Registry
 import Systemd

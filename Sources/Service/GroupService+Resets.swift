@@ -4,6 +4,7 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import Inventory
 import Registry
 import Varlink
 

@@ -3,6 +3,8 @@
 import EventLoop
 import GroupAPI
 import Host
+import Inventory
+import SimulatedHost
 import Varlink
 
 extension GroupService {

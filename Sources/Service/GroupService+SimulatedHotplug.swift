@@ -3,9 +3,10 @@
 import EventLoop
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
+import SimulatedHost
 import Varlink
 
 extension GroupService {

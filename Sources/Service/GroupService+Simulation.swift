@@ -2,8 +2,9 @@
 
 import EventLoop
 import GroupAPI
-import Host
+import Inventory
 import PCI
+import SimulatedHost
 import Varlink
 
 extension GroupService {

@@ -6,6 +6,7 @@ import Glibc
 import GroupAPI
 import Grouping
 import Host
+import Inventory
 import JSON
 import Registry
 import Systemd

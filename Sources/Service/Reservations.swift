@@ -6,6 +6,7 @@ import EventLoop
 import Glibc
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
 import Systemd

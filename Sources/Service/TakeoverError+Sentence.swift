@@ -2,6 +2,7 @@
 
 import Grouping
 import Host
+import Inventory
 import Takeover
 
 extension TakeoverError {

@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 
 /// Where a step stands: what its calls are about, and until when they may take.
 struct StepContext: Sendable {

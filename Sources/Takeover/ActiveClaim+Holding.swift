@@ -5,6 +5,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
 
@@ -188,7 +189,7 @@ extension ActiveClaim {
     }
 
     /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first
-    /// owns nothing any more (facts/vm-lab.md: last device unbound with the group fd open).
+    /// owns nothing any more (Documentation/kernel.md, VFIO in runs: last device unbound with the group fd open).
     private func forgetLostGroup(of member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
         guard let number = kernelGroup(of: member), space.groups[number] != nil else { return }
         let context = context(group, .own(kernelGroup: number))

@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 
 extension ActiveClaim {
     /// Lets a user open the nodes of a group, and lets go of the group: a consumer that opens them makes it its own.

@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 extension ActiveClaim {
@@ -16,7 +17,7 @@ extension ActiveClaim {
     }
 
     /// Whether a kernel group is owned by what the daemon or its owner has open. An open group does not keep its devices
-    /// from leaving, and owns nothing any more when the last has left (facts/vm-lab.md).
+    /// from leaving, and owns nothing any more when the last has left (Documentation/kernel.md, VFIO in runs).
     func isOwned(_ number: Int, of group: GroupID) -> Bool {
         let isHandedOver = handedOver != nil && (record.access == .bound || record.access == .container)
         guard isHandedOver || owns(number) else { return false }

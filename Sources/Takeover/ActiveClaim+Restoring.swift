@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 extension ActiveClaim {
@@ -95,7 +96,8 @@ extension ActiveClaim {
     }
 
     /// Aims the override at the driver that goes home before vfio lets go: without it another driver, or the same vfio
-    /// driver, may take the device in between; it gets its old value only when the driver is back (facts/kernel-laws.md 6).
+    /// driver, may take the device in between; it gets its old value only when the driver is back
+    /// (Documentation/kernel.md, law 6).
     private func restoreDriver(
         _ recorded: ClaimedMember, _ binding: DeviceBinding, _ context: StepContext
     ) async throws(StepFailure) {

@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 extension ActiveClaim {

@@ -5,6 +5,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 
 extension ActiveClaim {
     /// Has the store keep a copy of a file. Without it the claim works, and is unowned for a moment when the daemon ends.

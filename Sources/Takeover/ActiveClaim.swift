@@ -4,6 +4,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 /// A claim and all that is done about it.

@@ -1,8 +1,9 @@
 // The I/O address space that the groups of a claim share, and what the daemon has open to keep them owned. The kernel
 // counts a group as owned from SET_CONTAINER or from the BIND of one cdev on, for as long as that is open somewhere
-// (facts/ownership.md, what gives ownership).
+// (Documentation/kernel.md, What gives ownership).
 
 import Host
+import Inventory
 
 /// What the daemon has open for a claim.
 struct AddressSpace: Sendable {
@@ -18,7 +19,8 @@ struct AddressSpace: Sendable {
     var cdevs: [DeviceAddress: KernelFile] = [:]
     /// Those of them that are attached to nothing: a consumer may attach the rest of their group as it likes.
     var detached: Set<DeviceAddress> = []
-    /// Cdevs that are only open. They own nothing, and keep their devices from leaving (facts/ownership.md).
+    /// Cdevs that are only open. They own nothing, and keep their devices from leaving
+    /// (Documentation/kernel.md, What gives ownership).
     var barriers: [DeviceAddress: KernelFile] = [:]
     /// Groups in the container.
     var groups: [Int: KernelFile] = [:]

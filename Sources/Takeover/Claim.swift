@@ -3,6 +3,7 @@
 
 import Grouping
 import Host
+import Inventory
 import PCI
 
 /// Whose a claim is.
@@ -159,7 +160,7 @@ public struct ClaimedMember: Equatable, Sendable {
 /// The names that pins are made of.
 public enum Pin {
     /// The override of what shall have no driver: no driver is called so, which survives probes and rescans
-    /// (facts/ownership.md, pins).
+    /// (Documentation/kernel.md, Ownership, pins).
     public static let noDriver = "none-such"
 }
 

@@ -2,7 +2,7 @@
 
 import EventLoop
 import Grouping
-import Host
+import Inventory
 import PCI
 
 /// Which groups are meant.

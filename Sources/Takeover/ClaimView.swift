@@ -3,6 +3,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 /// What is going on with a group of a claim.

@@ -1,7 +1,7 @@
 // What a consumer of a claim needs beside what it is given, told before it fails for the want of it.
 
 import Grouping
-import Host
+import Inventory
 import Registry
 
 /// What a consumer of a claim needs, and what it has to reckon with.
@@ -30,7 +30,7 @@ public struct ConsumerNeeds: Equatable, Sendable {
     public var resets: [ResetSet]
 
     /// What is locked beside the guest's memory, in bytes: QEMU 10 without video memory needs no more than that and cannot
-    /// do with nothing (facts/ownership.md: 65,536 KiB failed and 66,560 KiB worked for 64 MiB).
+    /// do with nothing (Documentation/kernel.md, Handing over: 65,536 KiB failed and 66,560 KiB worked for 64 MiB).
     public static let overhead: UInt64 = 1 << 20
 
     /// - Parameter guestMemory: in bytes, no more than 2^62.

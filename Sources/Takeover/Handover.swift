@@ -3,6 +3,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 
 /// Open files for the owner of a claim. They are the daemon's until `Takeover.finishHandover`; copies of them are sent.
 public struct Handover: Sendable {
@@ -65,7 +66,7 @@ extension ActiveClaim {
     }
 
     /// Lets go of the bound cdevs of a group but those to leave out, and opens the others anew: a second BIND of a bound
-    /// one would be refused (facts/ownership.md).
+    /// one would be refused (Documentation/kernel.md, What gives ownership).
     private func openFresh(
         _ id: GroupID, leaveOut: [DeviceAddress], _ context: StepContext, into handover: inout Handover
     ) async throws(StepFailure) {

@@ -1,6 +1,6 @@
 // What of a held group is not as it should be, told by comparing what is on record with what the host shows.
 
-import Host
+import Inventory
 import PCI
 import Registry
 

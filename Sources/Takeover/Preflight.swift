@@ -3,6 +3,7 @@
 
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
 

@@ -1,7 +1,7 @@
 // From selectors to groups: which are meant, and whether they can be had.
 
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
 
@@ -61,7 +61,8 @@ enum Selection {
 
     /// How many groups a platform lets share an address space; nil for any number.
     ///
-    /// On POWER7 (P7IOC) a TCE table belongs to one PE, so that a container holds one group (facts/kernel-laws.md 13).
+    /// On POWER7 (P7IOC) a TCE table belongs to one PE, so that a container holds one group
+    /// (Documentation/kernel.md, law 13).
     static func limit(_ records: [GroupRecord], in inventory: Inventory) -> Int? {
         let bridges = Set(records.flatMap(\.group.hostBridges))
         let isP7IOC = inventory.hostBridges.contains { bridges.contains($0.id) && $0.partitioning == .p7ioc }

@@ -3,7 +3,7 @@
 // what it had open.
 
 import EventLoop
-import Host
+import Inventory
 
 /// What came of a try, and when the next one is due.
 struct Setback {

@@ -1,6 +1,7 @@
 // What of a claim outlives the daemon, and what it is called in the store of descriptors.
 
 import Host
+import Inventory
 
 /// A descriptor of a claim that the store keeps.
 enum StoredItem: Hashable, Sendable {

@@ -3,6 +3,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import Registry
 
 extension Takeover {

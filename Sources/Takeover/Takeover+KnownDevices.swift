@@ -3,6 +3,7 @@
 
 import EventLoop
 import Host
+import Inventory
 import Registry
 
 extension Takeover {

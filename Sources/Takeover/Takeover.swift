@@ -5,6 +5,7 @@ public import EventLoop
 import Glibc
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
 

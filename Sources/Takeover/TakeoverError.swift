@@ -3,6 +3,7 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 
 /// A step that failed.
 public struct StepFailure: Error, Equatable, Sendable {

@@ -1,7 +1,7 @@
 // The steps of taking a group and of giving it back, in their order. Each step makes sure of something, whatever was
 // there before: so that steps may be taken again, by a daemon that does not know how far its predecessor came.
 
-import Host
+import Inventory
 
 /// One step.
 enum TakeoverStep: Equatable, Sendable {
@@ -65,7 +65,7 @@ extension ClaimedGroup {
     /// a kernel group without one has nothing to own.
     ///
     /// All members are off their host drivers before one is bound, and the group is owned as soon as the first is: from
-    /// then on no host driver can come between (facts/ownership.md).
+    /// then on no host driver can come between (Documentation/kernel.md, What gives ownership).
     func stepsToTake(kernelGroup: (DeviceAddress) -> Int?) -> [TakeoverStep] {
         let touched = members.filter(\.isTouched)
         let bound = touched.filter { $0.vfioDriver != nil }

@@ -1,6 +1,7 @@
 // How long things may take, by the host's clock.
 
 import Host
+import Inventory
 
 /// The patience of a takeover.
 public struct TakeoverTiming: Equatable, Sendable {

@@ -3,6 +3,7 @@
 import Glibc
 import GroupAPI
 import Host
+import Inventory
 import Service
 import Systemd
 

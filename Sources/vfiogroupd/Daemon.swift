@@ -7,9 +7,13 @@ import Glibc
 import GroupAPI
 import Grouping
 import Host
+import HostSnapshot
+import Inventory
 import JSON
+import LinuxHost
 import Registry
 import Service
+import SimulatedHost
 import Systemd
 import Takeover
 import Varlink

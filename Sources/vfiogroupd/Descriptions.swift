@@ -2,7 +2,7 @@
 
 import Config
 import Grouping
-import Host
+import Inventory
 import Registry
 import Service
 import Systemd

@@ -2,8 +2,8 @@
 
 import Foundation
 import JSON
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("PyPI's varlink as a client", .timeLimit(.minutes(15)), .enabled(if: Program.python != nil))
 struct PythonClientTests {

@@ -4,8 +4,8 @@ import EventLoop
 import Foundation
 import GroupAPI
 import JSON
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @Suite("The daemon", .timeLimit(.minutes(15)))

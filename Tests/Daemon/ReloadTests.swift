@@ -1,8 +1,8 @@
 // Configuration, reload, reservations and access of the running daemon, as administrators and users meet them.
 
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("The configured daemon", .timeLimit(.minutes(15)))
 struct ReloadTests {

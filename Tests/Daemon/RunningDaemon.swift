@@ -1,8 +1,8 @@
 // A daemon as a user starts it, on a socket in a folder of its own.
 
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// A running vfiogroupd.
 final class RunningDaemon: Sendable {

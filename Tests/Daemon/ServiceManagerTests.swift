@@ -2,8 +2,8 @@
 
 import Foundation
 import Synchronization
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Under a service manager", .timeLimit(.minutes(15)))
 struct ServiceManagerTests {

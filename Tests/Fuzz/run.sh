@@ -29,7 +29,7 @@ seeds() {
     case $1 in
         idl) cp Sources/*/*.varlink Tests/Varlink/Support/*.varlink "$2" ;;
         config) cp config/vfiogroupd.conf "$2" ;;
-        snapshot) cp Sources/Host/Simulated/Resources/demo.json "$2" ;;
+        snapshot) cp Sources/HostSnapshot/Resources/demo.json "$2" ;;
         pci)
             # Configuration spaces of captured machines; many are the same.
             local tree capture

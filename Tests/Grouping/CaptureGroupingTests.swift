@@ -2,9 +2,10 @@
 
 import EventLoop
 import Grouping
-import Host
-import TestSupport
+import Inventory
+import LinuxHost
 import Testing
+import TestSupport
 
 @Suite("The groups of a captured machine", .timeLimit(.minutes(15)))
 struct CaptureGroupingTests {

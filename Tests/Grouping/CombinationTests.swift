@@ -1,10 +1,10 @@
 // How backends and the kernel's groups are combined, on machines made up for it.
 
 import Grouping
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Combining backends and kernel groups")
 struct CombinationTests {

@@ -1,10 +1,11 @@
 // The rules for PEs, worked out by hand on machines made up for it.
 
 import EventLoop
-import Host
+import Inventory
+import LinuxHost
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

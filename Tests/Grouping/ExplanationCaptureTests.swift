@@ -3,9 +3,10 @@
 import EventLoop
 import Foundation
 import Grouping
-import Host
-import TestSupport
+import Inventory
+import LinuxHost
 import Testing
+import TestSupport
 
 @Suite("The explanation of a captured machine's groups", .timeLimit(.minutes(15)))
 struct ExplanationCaptureTests {

@@ -1,9 +1,9 @@
 // What is said of groups: where rules and kernel differ, what would help, and what is promised to nobody.
 
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

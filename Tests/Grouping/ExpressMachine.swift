@@ -1,6 +1,6 @@
 // PCI Express functions for tests of the rules, in a few words each.
 
-import Host
+import Inventory
 import PCI
 import TestSupport
 

@@ -1,9 +1,9 @@
 // What groups are called, and for how long.
 
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

@@ -4,9 +4,10 @@
 import EventLoop
 import Foundation
 import Grouping
-import Host
-import TestSupport
+import Inventory
+import LinuxHost
 import Testing
+import TestSupport
 
 /// `expected.json` of a capture.
 private struct Expected: Decodable {

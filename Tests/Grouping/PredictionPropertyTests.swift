@@ -1,10 +1,10 @@
 // What must hold for a prediction on any machine: what cannot be read never makes a group smaller, and the walk finds
 // what the kernel's own procedure, written down plainly, finds.
 
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

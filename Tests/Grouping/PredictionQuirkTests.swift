@@ -1,9 +1,9 @@
 // Devices that the kernel knows by name: foreign requester IDs, and isolation beside or against what registers say.
 
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

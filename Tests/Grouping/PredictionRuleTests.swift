@@ -1,9 +1,9 @@
 // The kernel's rules, one by one, on machines made up for it. Functions are named by bus, device and function alone.
 
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

@@ -1,7 +1,7 @@
 // Every device that the kernel knows by name, and its neighbours, which it does not know: the tables of
 // drivers/pci/quirks.c (6.1.192 and 6.12.117) written down a second time, as text.
 
-import Host
+import Inventory
 import PCI
 import Testing
 

@@ -1,9 +1,10 @@
 // A captured tree and its snapshot are one machine: the same groups, explanations and windows.
 
 import EventLoop
-import Host
-import TestSupport
+import Inventory
+import LinuxHost
 import Testing
+import TestSupport
 
 @testable import Grouping
 

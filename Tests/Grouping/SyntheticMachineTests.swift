@@ -2,10 +2,11 @@
 // are what the kernel's procedure gives, followed by hand. The rules must find them, from what is read, and be certain.
 
 import EventLoop
-import Host
+import Inventory
+import LinuxHost
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

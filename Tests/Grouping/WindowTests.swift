@@ -1,10 +1,11 @@
 // DMA windows: what is derived is what the captures' kernels said.
 
 import EventLoop
-import Host
+import Inventory
+import LinuxHost
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Grouping
 

@@ -1,6 +1,6 @@
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("What a configuration space says")
 struct FunctionCapabilitiesTests {

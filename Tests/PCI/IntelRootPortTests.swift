@@ -1,8 +1,8 @@
 // Intel's chipset root ports, each by its ID, and their neighbours, which are none.
 
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite("Intel's chipset root ports", .timeLimit(.minutes(15)))
 struct IntelRootPortTests {

@@ -1,8 +1,8 @@
 // The pages of the manual beside what they describe.
 
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ManualTests {
     private func lines(of file: String) throws -> [String] {

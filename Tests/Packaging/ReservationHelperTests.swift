@@ -1,8 +1,8 @@
 // The early helper of reservations, run by the shells that it meets: dash, and busybox in an initramfs.
 
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct ReservationHelperTests {
     /// A shell that is here, and its first arguments.

@@ -1,10 +1,10 @@
 // What is different from the last boot, and what is not.
 
 import Grouping
-import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Registry
 

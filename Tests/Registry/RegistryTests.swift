@@ -1,9 +1,9 @@
 // Members' states, completeness, and what is told when something changes.
 
 import Grouping
-import Host
-import TestSupport
+import Inventory
 import Testing
+import TestSupport
 
 @testable import Registry
 

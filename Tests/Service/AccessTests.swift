@@ -4,14 +4,15 @@ import Config
 import EventLoop
 import Glibc
 import GroupAPI
-import Host
+import Inventory
 import JSON
 import PCI
 import Registry
+import SimulatedHost
 import Systemd
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

@@ -5,11 +5,13 @@ import Glibc
 import GroupAPI
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
+import SimulatedHost
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Service
 

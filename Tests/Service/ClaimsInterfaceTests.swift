@@ -4,13 +4,15 @@ import EventLoop
 import Glibc
 import GroupAPI
 import Grouping
-import Host
+import HostSnapshot
+import Inventory
 import JSON
 import PCI
 import Registry
+import SimulatedHost
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

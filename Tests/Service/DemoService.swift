@@ -4,9 +4,11 @@ import Config
 import EventLoop
 import GroupAPI
 import Grouping
-import Host
+import HostSnapshot
+import Inventory
 import JSON
 import Registry
+import SimulatedHost
 import Systemd
 import Takeover
 import TestSupport

@@ -3,11 +3,12 @@
 import EventLoop
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import JSON
+import LinuxHost
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

@@ -4,10 +4,10 @@ import EventLoop
 import Foundation
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import Registry
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Service
 

@@ -3,12 +3,12 @@
 import EventLoop
 import GroupAPI
 import Grouping
-import Host
+import Inventory
 import JSON
 import PCI
 import Registry
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

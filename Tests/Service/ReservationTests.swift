@@ -3,13 +3,15 @@
 import Config
 import EventLoop
 import GroupAPI
-import Host
+import HostSnapshot
+import Inventory
 import PCI
 import Registry
+import SimulatedHost
 import Systemd
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

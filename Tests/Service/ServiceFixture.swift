@@ -4,10 +4,11 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import Inventory
 import JSON
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

@@ -4,9 +4,12 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import HostSnapshot
+import Inventory
 import PCI
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

@@ -4,10 +4,14 @@ import EventLoop
 import GroupAPI
 import Grouping
 import Host
+import HostSnapshot
+import Inventory
 import JSON
+import LinuxHost
 import PCI
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 import Varlink
 
 @testable import Service

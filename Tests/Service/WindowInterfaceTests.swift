@@ -4,12 +4,14 @@ import EventLoop
 import Glibc
 import GroupAPI
 import Grouping
-import Host
+import HostSnapshot
+import Inventory
 import PCI
 import Registry
+import SimulatedHost
 import Takeover
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Service
 

@@ -1,5 +1,6 @@
 import GroupAPI
-import Host
+import HostSnapshot
+import Inventory
 import JSON
 
 extension Inventory {

@@ -1,6 +1,6 @@
 // Inventories made of a few words a device.
 
-import Host
+import Inventory
 import PCI
 
 /// A PCI function; its host bridge is bus 0 of its domain.

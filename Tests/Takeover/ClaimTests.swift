@@ -2,11 +2,12 @@
 
 import EventLoop
 import Grouping
-import Host
+import Inventory
 import PCI
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
 @testable import Takeover
 

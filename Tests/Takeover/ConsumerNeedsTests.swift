@@ -2,10 +2,11 @@
 
 import EventLoop
 import Grouping
-import Host
+import Inventory
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
 @testable import Takeover
 
@@ -19,7 +20,7 @@ struct ConsumerNeedsTests {
         let daemon = try await machine.start()
         let snapshot = daemon.registry.snapshot
         var claim = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim
-        // facts/ownership.md: -m 64 needs 66,560 KiB.
+        // Documentation/kernel.md, Handing over: -m 64 needs 66,560 KiB.
         #expect(ConsumerNeeds(of: claim, guestMemory: 64 << 20, in: snapshot).memlock == 66_560 << 10)
         #expect(ConsumerNeeds(of: claim, guestMemory: 1 << 62, in: snapshot).memlock == 1 << 62 | 1 << 20)
         #expect(ConsumerNeeds(of: claim, guestMemory: nil, in: snapshot).memlock == nil)

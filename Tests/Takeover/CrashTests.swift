@@ -5,10 +5,12 @@ import EventLoop
 import Glibc
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
 @testable import Takeover
 

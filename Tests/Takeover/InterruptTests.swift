@@ -2,10 +2,11 @@
 
 import EventLoop
 import Grouping
-import Host
+import Inventory
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
 @testable import Takeover
 

@@ -4,9 +4,10 @@ import EventLoop
 import Foundation
 import Grouping
 import Host
+import Inventory
 import PCI
-import TestSupport
 import Testing
+import TestSupport
 
 @testable import Takeover
 

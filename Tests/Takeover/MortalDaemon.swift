@@ -4,7 +4,9 @@ import EventLoop
 import Glibc
 import Grouping
 import Host
+import Inventory
 import Registry
+import SimulatedHost
 import Testing
 
 @testable import Takeover

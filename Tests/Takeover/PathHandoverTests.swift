@@ -2,12 +2,14 @@
 
 import EventLoop
 import Grouping
+import Host
+import Inventory
 import PCI
 import Registry
-import TestSupport
 import Testing
+import TestSupport
 
-@testable import Host
+@testable import SimulatedHost
 @testable import Takeover
 
 @Suite("A hand-over by path", .timeLimit(.minutes(15)))

@@ -3,10 +3,12 @@
 import EventLoop
 import Grouping
 import Host
+import Inventory
 import PCI
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
 @testable import Takeover
 

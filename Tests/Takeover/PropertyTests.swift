@@ -2,7 +2,8 @@
 
 import EventLoop
 import Glibc
-import Host
+import Inventory
+import SimulatedHost
 import Testing
 
 @testable import Takeover

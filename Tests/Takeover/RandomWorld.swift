@@ -2,11 +2,13 @@
 
 import EventLoop
 import Grouping
+import Host
+import Inventory
 import PCI
 import Registry
 import TestSupport
 
-@testable import Host
+@testable import SimulatedHost
 @testable import Takeover
 
 /// One run: a seed decides all that happens in it.

@@ -3,12 +3,14 @@
 import EventLoop
 import Glibc
 import Grouping
+import Host
+import Inventory
 import PCI
 import Registry
-import TestSupport
+import SimulatedHost
 import Testing
+import TestSupport
 
-@testable import Host
 @testable import Takeover
 
 @Suite("The store of descriptors", .timeLimit(.minutes(15)))

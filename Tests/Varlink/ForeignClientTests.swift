@@ -1,6 +1,6 @@
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @Suite("Other people's clients", .timeLimit(.minutes(15)))

@@ -4,8 +4,8 @@ import EventLoop
 import Glibc
 import GroupAPI
 import JSON
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @Suite("vfiogroupctl claim", .timeLimit(.minutes(15)))

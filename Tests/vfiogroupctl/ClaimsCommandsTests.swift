@@ -3,8 +3,8 @@
 import EventLoop
 import GroupAPI
 import JSON
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 @Suite("vfiogroupctl and claims", .timeLimit(.minutes(15)))

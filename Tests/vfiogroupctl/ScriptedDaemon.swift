@@ -4,8 +4,8 @@ import EventLoop
 import Glibc
 import GroupAPI
 import JSON
-import TestSupport
 import Testing
+import TestSupport
 import Varlink
 
 /// A server of the API's interfaces in this process, whose methods a test answers.

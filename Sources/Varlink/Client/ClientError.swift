@@ -1,5 +1,5 @@
-import Glibc
 import EventLoop
+import Glibc
 public import JSON
 
 /// Why a call brought no reply, or not the one hoped for.

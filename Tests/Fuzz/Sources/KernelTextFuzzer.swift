@@ -1,9 +1,10 @@
 // What the kernel prints and announces: uevents, mounts, swap areas, routes, the command line, and names of devices.
 
 import Grouping
+import Inventory
 import PCI
 
-@testable import Host
+@testable import LinuxHost
 
 func fuzzKernelText(_ input: UnsafeRawBufferPointer) {
     _ = Uevent(input)?.concernsGroups

@@ -1,7 +1,7 @@
 // Machines of functions in any arrangement, some of which no hardware has: every backend puts every device into one group
 // or says why not, no group is smaller than the kernel's, and what cannot be read makes no group smaller.
 
-import Host
+import Inventory
 import PCI
 import Registry
 import TestSupport

@@ -2,10 +2,12 @@
 // grouped, changed by the simulated kernel and remembered.
 
 import GroupAPI
+import HostSnapshot
+import Inventory
 import JSON
 import Varlink
 
-@testable import Host
+@testable import SimulatedHost
 
 func fuzzSnapshot(_ input: UnsafeRawBufferPointer) {
     guard let inventory = try? Inventory(snapshot: Array(input)) else { return }

@@ -1,0 +1,37 @@
+// What a takeover finds in a device, changes, and gives back.
+
+import Inventory
+import PCI
+
+/// `power/control`: whether the kernel lets the device sleep when it is idle.
+public enum PowerControl: String, CaseIterable, Sendable {
+    case on, auto
+}
+
+/// The attributes of a device that a takeover changes, read together.
+public struct DeviceBinding: Equatable, Sendable {
+    /// The `driver` link.
+    public var driver: String?
+    /// `driver_override`; nil where none is set.
+    public var driverOverride: String?
+    /// Whether the device has such an attribute: only some buses do.
+    public var canOverride: Bool
+    /// nil on kernels without CONFIG_PM.
+    public var powerControl: PowerControl?
+    /// nil where the device is no PCI device, or the kernel has no CONFIG_PM.
+    public var d3coldAllowed: Bool?
+    /// Whether there is a `reset`: the kernel knows a way to reset it.
+    public var canReset: Bool
+
+    public init(
+        driver: String? = nil, driverOverride: String? = nil, canOverride: Bool = true,
+        powerControl: PowerControl? = nil, d3coldAllowed: Bool? = nil, canReset: Bool = false
+    ) {
+        self.driver = driver
+        self.driverOverride = driverOverride
+        self.canOverride = canOverride
+        self.powerControl = powerControl
+        self.d3coldAllowed = d3coldAllowed
+        self.canReset = canReset
+    }
+}

@@ -1,0 +1,74 @@
+// What a host does with its own devices. Taking one that is in use is how a host is lost.
+
+import Inventory
+import PCI
+
+/// A device that the host itself uses.
+public struct DeviceUse: Equatable, Sendable {
+    /// How it is used.
+    public enum Kind: Equatable, Sendable {
+        /// A file system on it is mounted, perhaps through devices that stack on it: `via` is the block device that is
+        /// mounted, such as dm-0.
+        case mounted(at: String, via: String)
+        /// It is swapped to.
+        case swap(via: String)
+        /// Something that is not known to be mounted stacks on it: device-mapper, md.
+        case stacked(holder: String)
+        /// The default route leads through this interface of it.
+        case defaultRoute(interface: String)
+        /// The firmware showed its messages on it (boot_vga), or the console is on it.
+        case bootDisplay
+        /// A process has one of its nodes open.
+        case open(pid: Int32, command: String)
+        /// It has so many virtual functions, which go when its host driver does.
+        case virtualFunctions(count: Int)
+        /// A claim has the physical function that it comes from.
+        case physicalFunctionClaimed(PCIAddress, claim: String)
+        /// It is another device than the one that sat in its place in the last boot: whoever means that one would get this.
+        case replaced(before: String, now: String)
+        /// Whether it is used could not be found out; why, in words.
+        case unknown(reason: String)
+    }
+
+    /// The device that would be taken.
+    public var device: DeviceAddress
+    public var kind: Kind
+
+    public init(_ device: DeviceAddress, _ kind: Kind) {
+        self.device = device
+        self.kind = kind
+    }
+}
+
+extension DeviceUse {
+    /// The use in words.
+    public var reason: String {
+        switch kind {
+        case .mounted(let path, let via): "\(via) on it is mounted at \(path)"
+        case .swap(let via): "\(via) on it is swapped to"
+        case .stacked(let holder): "\(holder) stacks on it"
+        case .defaultRoute(let interface): "the default route leads through its interface \(interface)"
+        case .bootDisplay: "the host's console is on it"
+        case .open(let pid, let command): "process \(pid) (\(command)) has it open"
+        case .virtualFunctions(let count):
+            "it has \(count) virtual function\(count == 1 ? "" : "s"), which go with its host driver"
+        case .physicalFunctionClaimed(let physical, let claim):
+            "the physical function \(physical) that it comes from is in \(claim)"
+        case .replaced(let before, let now):
+            "it is another device than in the last boot: \(now) now, \(before) then"
+        case .unknown(let reason): "whether the host uses it is not known: \(reason)"
+        }
+    }
+}
+
+/// A process that has a device of a group open through vfio.
+public struct DeviceHolder: Equatable, Sendable {
+    public var device: DeviceAddress
+    /// nil where it is not known.
+    public var process: ProcessIdentity?
+
+    public init(_ device: DeviceAddress, process: ProcessIdentity?) {
+        self.device = device
+        self.process = process
+    }
+}

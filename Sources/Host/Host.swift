@@ -1,0 +1,117 @@
+// The seam between the daemon and a machine. All that the daemon learns of a host, and all that it does to one, goes
+// through it; behind it is a real kernel or a simulated one.
+
+public import EventLoop
+import Inventory
+
+/// A machine with devices.
+@LoopActor
+public protocol Host: AnyObject, Sendable {
+    /// What it is, for a person: "this host", or where a simulation comes from.
+    nonisolated var name: String { get }
+
+    // MARK: Reading
+
+    /// Reads everything anew. Called again, it may keep what cannot have changed.
+    func readInventory() async throws(HostError) -> Inventory
+
+    /// Suspends until something may have changed since the last call (or since the first inventory); what that was is
+    /// seen by reading again. A host that never changes suspends until the task is cancelled.
+    func awaitChange() async throws(LoopError)
+
+    /// Reads what a takeover changes in a device, now; nil when there is no such device.
+    ///
+    /// - Throws: `.deviceBusy` when the kernel holds the device lock for longer than the host has patience.
+    func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding?
+
+    /// Which driver has a device now; nil where that cannot be read. This never blocks.
+    func driverLink(of device: DeviceAddress) -> DriverLink?
+
+    /// What the host itself uses of the devices.
+    func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
+
+    /// Who else has a device of these open through vfio: its cdev, a descriptor from its group, or the group.
+    func holders(of devices: [DeviceAddress]) async -> [DeviceHolder]
+
+    /// The vfio driver made for this very device, which modules.alias names with `vfio_pci:`; nil when there is none
+    /// and vfio-pci is the one. The name is the driver's, as an override needs it.
+    func variantDriver(of device: DeviceAddress) async -> String?
+
+    /// The ways to hand devices over that the kernel offers now; more may come when a module is loaded.
+    func vfioInterfaces() async -> VFIOInterfaces
+
+    /// A node as it is now; nil where it is not there yet, or leads to something else.
+    func nodeStatus(of node: VFIONode) -> NodeStatus?
+
+    /// The kernel's ways to reset a device, in the order in which it tries them (`reset_method`, which does not wait for
+    /// the device lock); empty where it has none, nil where that cannot be read.
+    func resetMethods(of device: DeviceAddress) -> [String]?
+
+    /// The serial numbers of those devices that have one (Device Serial Number), read now.
+    func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
+
+    // MARK: Changing
+
+    /// Makes a worker for a call; nothing is done before its `go`.
+    ///
+    /// - Throws: `.system` when no process can be made.
+    func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker
+
+    /// The worker that an earlier daemon left in the kernel; nil when it has ended.
+    func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)?
+
+    // MARK: What an earlier daemon left
+
+    /// Whether a file is open on this node. One that is counts as the daemon's from then on.
+    func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool
+
+    /// Whether a file is one that `open` gave of this process, which has not been reaped.
+    func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool
+
+    /// Whether a process has one of the nodes open that these files are open on.
+    func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool
+
+    // MARK: Processes and time
+
+    /// Tells one boot from another (/proc/sys/kernel/random/boot_id).
+    nonisolated var bootID: String { get }
+
+    /// The process that has this number now; nil without one.
+    func process(_ pid: Int32) -> ProcessIdentity?
+
+    /// A file that can be read from once the process has ended (a pidfd); nil when it has.
+    func open(_ process: ProcessIdentity) -> KernelFile?
+
+    /// The time by the host's clock.
+    var now: MonotonicTime { get }
+
+    /// Suspends until the host's clock shows `deadline`.
+    func sleep(until deadline: MonotonicTime) async throws(LoopError)
+}
+
+extension Host {
+    public var now: MonotonicTime { .now }
+
+    public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
+
+    public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
+
+    public func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool { false }
+
+    public func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool { process.isOpen(as: file) }
+
+    public func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool { false }
+
+    public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
+
+    public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
+
+    public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
+
+    public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
+        try await EventLoop.main.sleep(until: deadline)
+    }
+
+    /// Suspends for as long by the host's clock.
+    public func sleep(for duration: Duration) async throws(LoopError) { try await sleep(until: now + duration) }
+}

@@ -1,0 +1,49 @@
+// The block devices of a host, and which of them stand on which: partitions, device-mapper, md, and file systems on
+// several devices.
+
+import Inventory
+
+/// A disk, a partition, or what stacks on them.
+struct BlockDevice: Equatable, Sendable {
+    var name: String
+    /// Its folders: where it lies, and where its other paths lie (NVMe multipath).
+    var paths: [[String]]
+    /// MAJOR:MINOR; nil for one that has none.
+    var number: String?
+    /// The devices that stack on it.
+    var holders: [String] = []
+    /// What device-mapper calls it, below /dev/mapper.
+    var mapperName: String?
+    /// What a loop device is made of: a file, or another block device, which does not know of it.
+    var backing: String?
+}
+
+/// Which block devices stand on which.
+struct BlockStack: Sendable {
+    private var devices: [String: BlockDevice] = [:]
+    private var above: [String: [String]] = [:]
+
+    init(_ blocks: [BlockDevice]) {
+        for block in blocks { devices[block.name] = block }
+        for block in blocks {
+            above[block.name, default: []] += block.holders
+            // The folder of a partition lies in that of its disk.
+            if let path = block.paths.first, path.count > 1, devices[path[path.count - 2]] != nil {
+                above[path[path.count - 2], default: []].append(block.name)
+            }
+        }
+    }
+
+    /// The devices with all that stands on them; each once, what is near first.
+    func withAllAbove(_ names: [String]) -> [BlockDevice] {
+        var found: [BlockDevice] = []
+        var seen: Set<String> = []
+        var next = names[...]
+        while let name = next.popFirst() {
+            guard seen.insert(name).inserted else { continue }
+            if let device = devices[name] { found.append(device) }
+            next += (above[name] ?? []).sorted()
+        }
+        return found
+    }
+}

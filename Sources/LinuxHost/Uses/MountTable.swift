@@ -1,0 +1,59 @@
+// What is mounted and what is swapped to, from the kernel's own lists.
+
+import Inventory
+import PCI
+
+/// A mounted file system, a line of /proc/PID/mountinfo (Documentation/filesystems/proc.rst).
+struct Mount: Hashable, Sendable {
+    /// MAJOR:MINOR of the file system; of one that is not on one block device, a number that stands for nothing.
+    var number: String
+    var point: String
+    var type: String
+    /// What was mounted: a node, or any other word.
+    var source: String
+
+    /// The mounts that a process sees.
+    static func table(_ bytes: some Collection<UInt8>) -> [Mount] {
+        bytes.split(separator: 0x0a).compactMap { line in
+            let fields = line.split(separator: 0x20)
+            // Optional fields come before the dash, as many as there are.
+            guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
+                fields.count > dash + 2
+            else { return nil }
+            return Mount(
+                number: String(decoding: fields[2], as: UTF8.self), point: unescaped(fields[4]),
+                type: unescaped(fields[dash + 1]), source: unescaped(fields[dash + 2]))
+        }
+    }
+}
+
+/// Something that is swapped to, a line of /proc/swaps.
+struct SwapArea: Hashable, Sendable {
+    /// A node, or a file in a file system.
+    var path: String
+    var isFile: Bool
+
+    /// The swap areas; the first line is a heading.
+    static func table(_ bytes: some Collection<UInt8>) -> [SwapArea] {
+        bytes.split(separator: 0x0a).dropFirst().compactMap { line in
+            let fields = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 })
+            guard fields.count >= 2 else { return nil }
+            return SwapArea(path: unescaped(fields[0]), isFile: fields[1].elementsEqual("file".utf8))
+        }
+    }
+}
+
+/// A field in which space, tab, newline and backslash stand as `\040` and the like (seq_path).
+private func unescaped(_ field: some Collection<UInt8>) -> String {
+    var result: [UInt8] = []
+    var rest = Array(field)[...]
+    while let byte = rest.popFirst() {
+        if byte == UInt8(ascii: "\\"), rest.count >= 3, rest.prefix(3).allSatisfy({ $0 >= 0x30 && $0 <= 0x37 }) {
+            result.append(rest.prefix(3).reduce(0) { $0 << 3 | ($1 & 7) })
+            rest = rest.dropFirst(3)
+        } else {
+            result.append(byte)
+        }
+    }
+    return String(decoding: result, as: UTF8.self)
+}
