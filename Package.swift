@@ -77,7 +77,7 @@ let package = Package(
             ["CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "Inventory", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"], small),
         room("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
-        room("Config", ["PCI", "Grouping"], small),
+        room("Config", ["Files", "PCI", "Grouping"], small),
         room(
             "Service",
             [
@@ -88,7 +88,7 @@ let package = Package(
         .executableTarget(
             name: "vfiogroupd",
             dependencies: [
-                "CLinux", "EventLoop", "JSON", "Varlink", "GroupAPI", "Inventory", "Host", "LinuxHost",
+                "CLinux", "Files", "EventLoop", "JSON", "Varlink", "GroupAPI", "Inventory", "Host", "LinuxHost",
                 "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Systemd", "Config", "Service", "Takeover",
             ],
             swiftSettings: house + small,
@@ -97,7 +97,7 @@ let package = Package(
         .executableTarget(
             name: "vfiogroupctl",
             dependencies: [
-                "CLinux", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI",
+                "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house,
@@ -151,7 +151,7 @@ let package = Package(
         tests(
             "Takeover",
             [
-                "TestSupport", "EventLoop", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
+                "TestSupport", "Files", "EventLoop", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
                 "HostSnapshot", "JSON", "PCI", "Registry",
             ]),
         tests("Systemd", ["CLinux", "EventLoop"]),
@@ -159,7 +159,7 @@ let package = Package(
         tests(
             "Service",
             [
-                "TestSupport", "Config", "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost",
+                "TestSupport", "Config", "Files", "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost",
                 "SimulatedHost", "HostSnapshot", "JSON", "PCI", "Registry",
                 "Systemd", "Takeover", "Varlink",
             ]),

@@ -1,5 +1,6 @@
 // Reading small files and folders that anything may have been put into: links, pipes, devices, endless files.
 
+import Files
 import Glibc
 
 /// What reading one file gave.
@@ -32,7 +33,7 @@ func readFile(_ path: String, limit: Int) -> FileReading {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { return .failed("cannot be examined: \(reason(errno))") }
     switch status.st_mode & S_IFMT {
-    case S_IFREG: return readAll(descriptor, limit: limit)
+    case S_IFREG: return read(descriptor, limit: limit)
     case S_IFCHR where isNull(status): return .masked
     case S_IFDIR: return .failed("is a directory; put a file in its place or remove it")
     default: return .failed("is no regular file; put a file in its place or remove it")
@@ -41,43 +42,17 @@ func readFile(_ path: String, limit: Int) -> FileReading {
 
 /// The names in a folder that systemd would take for drop-ins. A folder that is not there has none.
 func dropInNames(in folder: String) -> FolderListing {
-    guard let stream = opendir(folder) else {
-        return errno == ENOENT ? .names([]) : .failed("cannot be listed: \(reason(errno))")
-    }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while true {
-        errno = 0
-        guard let entry = readdir(stream) else {
-            return errno == 0 ? .names(names) : .failed("cannot be listed: \(reason(errno))")
-        }
-        let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-            pointer.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: pointer.pointee)) {
-                String(cString: $0)
-            }
-        }
-        if name.hasSuffix(".conf"), !name.hasPrefix(".") { names.append(name) }
+    do throws(FileFailure) {
+        return .names(try names(inFolder: folder).filter { $0.hasSuffix(".conf") && !$0.hasPrefix(".") })
+    } catch {
+        return error.errno == ENOENT ? .names([]) : .failed("cannot be listed: \(reason(error.errno))")
     }
 }
 
-private func readAll(_ descriptor: Int32, limit: Int) -> FileReading {
-    var bytes: [UInt8] = []
-    let chunk = 16 << 10
-    // The size that fstat tells is not relied on: files of /proc say 0, and a file may grow meanwhile.
-    while true {
-        var failure: Int32 = 0
-        let piece = [UInt8](unsafeUninitializedCapacity: chunk) { buffer, count in
-            let got = read(descriptor, buffer.baseAddress, chunk)
-            failure = got < 0 ? errno : 0
-            count = max(got, 0)
-        }
-        if failure == EINTR { continue }
-        guard failure == 0 else { return .failed("cannot be read: \(reason(failure))") }
-        if piece.isEmpty { return .content(bytes) }
-        bytes += piece
-        guard bytes.count <= limit else {
-            return .failed("is larger than \(limit >> 10) KiB, too large for a configuration file; shorten it")
-        }
+private func read(_ descriptor: Int32, limit: Int) -> FileReading {
+    do throws(SystemError) { return .content(try readAll(descriptor, limit: limit)) } catch {
+        guard error.errno == EFBIG else { return .failed("cannot be read: \(reason(error.errno))") }
+        return .failed("is larger than \(limit >> 10) KiB, too large for a configuration file; shorten it")
     }
 }
 

@@ -4,6 +4,7 @@
 
 import CLinux
 import EventLoop
+import Files
 import Glibc
 import JSON
 import Registry
@@ -38,13 +39,7 @@ public struct BootMemory: Sendable {
     func save(_ boot: RememberedBoot) throws(FileFailure) {
         var writer = JSONWriter()
         boot.write(to: &writer)
-        try replace(current, with: writer.bytes, lasting: true)
-    }
-
-    private func replace(_ file: String, with bytes: [UInt8], lasting: Bool) throws(FileFailure) {
-        let new = file + ".new"
-        try writeFile(bytes, to: new, mode: 0o600, lasting: lasting)
-        guard rename(new, file) == 0 else { throw FileFailure(path: file, call: "rename", errno: errno) }
+        try replaceFile(current, with: writer.bytes, mode: 0o600, lasting: true)
     }
 
     /// The identities of the devices that were accepted in a boot in the place of others, by place.
@@ -78,7 +73,7 @@ public struct BootMemory: Sendable {
                 }
             }
         }
-        try replace(acceptances, with: writer.bytes, lasting: false)
+        try replaceFile(acceptances, with: writer.bytes, mode: 0o600)
     }
 
     private func read(_ file: String, _ onProblem: (String) -> Void) throws(FileFailure) -> RememberedBoot? {

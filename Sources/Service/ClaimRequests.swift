@@ -1,5 +1,6 @@
 // What clients ask of claims, checked and in the words of the takeover; and its refusals in the words of the API.
 
+import Files
 import EventLoop
 import GroupAPI
 import Grouping

@@ -1,6 +1,7 @@
 // The last boot: what was different at the start, and what this boot leaves to the next.
 
 import EventLoop
+import Files
 import GroupAPI
 import Grouping
 import Host

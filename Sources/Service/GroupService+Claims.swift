@@ -6,7 +6,6 @@ import GroupAPI
 import Grouping
 import Host
 import Inventory
-import LinuxHost
 import PCI
 import Registry
 import Takeover

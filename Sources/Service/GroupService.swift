@@ -2,6 +2,7 @@
 
 import Config
 public import EventLoop
+import Files
 import Glibc
 import GroupAPI
 import Grouping
@@ -99,7 +100,7 @@ public final class GroupService {
     public func beginTakeover(
         journal: any ClaimJournal, store: (any DescriptorStore)? = nil, left: [StoredDescriptor] = [],
         timing: TakeoverTiming? = nil, onReport: @escaping @LoopActor (String) -> Void
-    ) throws(JournalError) {
+    ) throws(FileFailure) {
         let takeover = Takeover(host, journal: journal, store: store, snapshot: { [unowned self] in snapshot })
         takeover.timing.take(configuration.timing)
         if let timing { takeover.timing = timing }

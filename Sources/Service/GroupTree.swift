@@ -4,6 +4,7 @@
 
 import CLinux
 import EventLoop
+import Files
 import Glibc
 import Grouping
 import Registry
@@ -53,7 +54,7 @@ public final class GroupTree {
         }
         chmod(path, 0o755)
         try Self.remove(path + "/" + Self.shared)
-        pending = Set(try Self.names(in: path))
+        pending = Set(try names(inFolder: path))
         if mkdir(path + "/" + Self.shared, 0o700) < 0 {
             throw FileFailure(path: path + "/" + Self.shared, call: "mkdir", errno: errno)
         }
@@ -80,7 +81,7 @@ public final class GroupTree {
         isRemoved = true
         pending = []
         await settle()
-        for (count, name) in ((try? Self.names(in: path)) ?? []).enumerated() {
+        for (count, name) in ((try? names(inFolder: path)) ?? []).enumerated() {
             if count % 16 == 15 { await EventLoop.main.yield() }
             try? Self.remove(path + "/" + name)
         }
@@ -159,21 +160,8 @@ public final class GroupTree {
     private static func remove(_ path: String) throws(FileFailure) {
         if unlink(path) == 0 || errno == ENOENT { return }
         guard errno == EISDIR || errno == EPERM else { throw FileFailure(path: path, call: "unlink", errno: errno) }
-        for name in try names(in: path) { try remove(path + "/" + name) }
+        for name in try names(inFolder: path) { try remove(path + "/" + name) }
         guard rmdir(path) == 0 || errno == ENOENT else { throw FileFailure(path: path, call: "rmdir", errno: errno) }
-    }
-
-    private static func names(in path: String) throws(FileFailure) -> [String] {
-        guard let folder = opendir(path) else { throw FileFailure(path: path, call: "opendir", errno: errno) }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 }
 

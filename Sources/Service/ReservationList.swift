@@ -1,6 +1,7 @@
 // What the early helper and the udev rule keep free: the reservations of the configuration, in a file for programs.
 
 public import Config
+import Files
 import Glibc
 
 /// The file, which the early helper writes at boot and the daemon keeps current.
@@ -19,8 +20,6 @@ public struct ReservationList: Sendable {
             return
         }
         let text = reservations.map { $0.line + "\n" }.joined()
-        let next = path + ".next"
-        try writeFile(Array(text.utf8), to: next, mode: 0o644)
-        guard rename(next, path) == 0 else { throw FileFailure(path: path, call: "rename", errno: errno) }
+        try replaceFile(path, with: Array(text.utf8), mode: 0o644)
     }
 }

@@ -1,6 +1,7 @@
 // Which reservations were taken in this boot: who releases one does not want it back with the next start of the daemon.
 
 import EventLoop
+import Files
 import Glibc
 
 /// A file with the boot's identity in its first line and a name in every other.
@@ -28,7 +29,6 @@ public final class ReservationRecord {
         self.names = names
         guard let path else { return }
         let text = ([bootID] + names.sorted()).map { $0 + "\n" }.joined()
-        try writeFile(Array(text.utf8), to: path + ".new", mode: 0o600)
-        guard rename(path + ".new", path) == 0 else { throw FileFailure(path: path, call: "rename", errno: errno) }
+        try replaceFile(path, with: Array(text.utf8), mode: 0o600)
     }
 }

@@ -3,6 +3,7 @@
 
 import Config
 import EventLoop
+import Files
 import Glibc
 import Grouping
 import Host

@@ -2,6 +2,7 @@
 // each of its groups. Its work is in the files beside this one, by topic.
 
 import EventLoop
+import Files
 import Grouping
 import Host
 import Inventory
@@ -67,14 +68,14 @@ final class ActiveClaim {
     }
 
     /// Puts it on record as it is now.
-    func save() throws(JournalError) {
+    func save() throws(FileFailure) {
         try takeover.journal.save(record)
         isRecorded = true
     }
 
     /// Puts it on record for a step, which cannot be taken otherwise.
     func save(for context: StepContext, member: DeviceAddress? = nil) throws(StepFailure) {
-        do throws(JournalError) { try save() } catch {
+        do throws(FileFailure) { try save() } catch {
             throw context.failure(
                 .reason("it cannot be put on record: \(error)"), member: member,
                 remedy: "make room in the state directory")
@@ -83,7 +84,7 @@ final class ActiveClaim {
 
     /// Puts it on record between the steps of a group.
     func save(about group: GroupID) throws(StepFailure) {
-        do throws(JournalError) { try save() } catch {
+        do throws(FileFailure) { try save() } catch {
             throw StepFailure(
                 group: group, member: nil, action: "record", cause: .reason(error.description),
                 remedy: "make room in the state directory")
@@ -92,7 +93,7 @@ final class ActiveClaim {
 
     /// Puts it on record where going on without is better than not to: the next write tries again.
     func saveOrReport() {
-        do throws(JournalError) { try save() } catch { takeover.report("claim \(id): \(error)") }
+        do throws(FileFailure) { try save() } catch { takeover.report("claim \(id): \(error)") }
     }
 
     /// What is going on with a group, for the registry.

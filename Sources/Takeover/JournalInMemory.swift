@@ -1,6 +1,7 @@
 // A journal for simulated machines: what they are ends with the daemon, and so does what is on record of them.
 
 import EventLoop
+import Files
 import Grouping
 
 /// A journal that nothing outlives.
@@ -11,10 +12,10 @@ public final class JournalInMemory: ClaimJournal {
 
     public nonisolated init() {}
 
-    public func save(_ claim: Claim) throws(JournalError) { claims[claim.id] = claim }
-    public func remove(_ id: String) throws(JournalError) { claims[id] = nil }
-    public func setQuarantine(_ reason: String?, of group: GroupID) throws(JournalError) { quarantines[group] = reason }
-    public func load() throws(JournalError) -> JournalContents {
+    public func save(_ claim: Claim) throws(FileFailure) { claims[claim.id] = claim }
+    public func remove(_ id: String) throws(FileFailure) { claims[id] = nil }
+    public func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) { quarantines[group] = reason }
+    public func load() throws(FileFailure) -> JournalContents {
         JournalContents(claims: Array(claims.values), quarantines: quarantines)
     }
 }

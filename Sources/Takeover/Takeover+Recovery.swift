@@ -1,6 +1,7 @@
 // The start: every claim that is on record is found again, and what was half done is finished or undone.
 
 public import EventLoop
+import Files
 import Grouping
 import Host
 import Inventory
@@ -10,7 +11,7 @@ extension Takeover {
     /// Takes up what is on record. To be called once, with the registry built, before anybody is served.
     ///
     /// - Parameter left: what came back from the store of descriptors.
-    public func recover(_ left: [StoredDescriptor] = []) throws(JournalError) {
+    public func recover(_ left: [StoredDescriptor] = []) throws(FileFailure) {
         let contents = try journal.load()
         problems = contents.problems
         quarantines = contents.quarantines

@@ -1,6 +1,7 @@
 // The end of claims, in all its ways, and what else may be asked of one.
 
 import EventLoop
+import Files
 import Grouping
 import Host
 import Inventory
@@ -127,7 +128,7 @@ extension Takeover {
             guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
             throw .wrongState(subject: text, state: record.state.name, reason: "it is not in quarantine")
         }
-        do throws(JournalError) { try journal.setQuarantine(nil, of: group) } catch { throw .journal(error) }
+        do throws(FileFailure) { try journal.setQuarantine(nil, of: group) } catch { throw .journal(error) }
         quarantines[group] = nil
         changed()
     }

@@ -2,6 +2,7 @@
 // the host as an event, like anything else that happens there.
 
 public import EventLoop
+import Files
 import Glibc
 import Grouping
 import Host
@@ -149,7 +150,7 @@ public final class Takeover {
     /// A group may not be claimed any more.
     func quarantine(_ group: GroupID, reason: String, by claim: ActiveClaim) {
         quarantines[group] = reason
-        do throws(JournalError) { try journal.setQuarantine(reason, of: group) } catch {
+        do throws(FileFailure) { try journal.setQuarantine(reason, of: group) } catch {
             report("the quarantine of group \(group): \(error)")
         }
         publish(.degraded, claim, group, cause: "\(reason); the group is in quarantine")
@@ -175,7 +176,7 @@ public final class Takeover {
         claim.ownerTask?.cancel()
         claims[claim.id] = nil
         for item in claim.stored { claim.drop(item) }
-        do throws(JournalError) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
+        do throws(FileFailure) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")
         }

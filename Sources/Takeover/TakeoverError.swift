@@ -1,6 +1,7 @@
 // Why something that was asked of a claim could not be done. The first cause is kept, whatever comes after it.
 
 import EventLoop
+import Files
 import Grouping
 import Host
 import Inventory
@@ -73,7 +74,7 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case wrongState(subject: String, state: String, reason: String)
     case tooManyGroups(limit: Int, reason: String)
     /// Nothing was done: it could not be put on record.
-    case journal(JournalError)
+    case journal(FileFailure)
     /// Nothing was done: its descriptors, `demand` of them, could not outlast the daemon beside those of others.
     case storeIsFull(capacity: Int, used: Int, demand: Int)
     /// The request contradicts itself; the parameter that does.

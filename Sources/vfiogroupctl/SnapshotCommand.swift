@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import Files
 import Glibc
 import GroupAPI
 import JSON
@@ -44,18 +45,14 @@ struct SnapshotCommand: DaemonCommand {
     /// Puts a text in a file that is not there, or in the place of one.
     private func save(_ text: String, to path: String) throws(Complaint) {
         let file = creat(path, 0o644)
-        guard file >= 0 else { throw complaint("cannot be written", path) }
+        guard file >= 0 else { throw complaint("cannot be written", path, errno) }
         defer { close(file) }
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let n = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            if n < 0, errno == EINTR { continue }
-            guard n > 0 else { throw complaint("could not be written to its end", path) }
-            bytes = bytes.dropFirst(n)
+        do throws(SystemError) { try writeAll(text.utf8, to: file) } catch {
+            throw complaint("could not be written to its end", path, error.errno)
         }
     }
 
-    private func complaint(_ what: String, _ path: String) -> Complaint {
-        Complaint(description: "\(path) \(what): \(String(cString: strerror(errno)))")
+    private func complaint(_ what: String, _ path: String, _ errno: Int32) -> Complaint {
+        Complaint(description: "\(path) \(what): \(errorText(errno))")
     }
 }

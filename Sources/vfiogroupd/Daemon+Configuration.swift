@@ -1,6 +1,7 @@
 // Reading the configuration, and what can be answered from it alone.
 
 import Config
+import Files
 import Glibc
 import Systemd
 
@@ -55,13 +56,7 @@ extension Daemon {
 
     /// Writes everything; 0, or an errno.
     private func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
-        var rest = bytes
-        while !rest.isEmpty {
-            let n = Glibc.write(descriptor, rest.baseAddress, rest.count)
-            if n < 0, errno == EINTR { continue }
-            guard n > 0 else { return errno }
-            rest = UnsafeRawBufferPointer(rebasing: rest[n...])
-        }
+        do throws(SystemError) { try writeAll(bytes, to: descriptor) } catch { return error.errno }
         return 0
     }
 }

@@ -1,6 +1,7 @@
 // The memory of the last boot: what the journal says of it, and where it lies.
 
 import Config
+import Files
 import Glibc
 import GroupAPI
 import Registry

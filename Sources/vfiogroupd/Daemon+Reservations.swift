@@ -1,5 +1,6 @@
 // What is kept for an administrator, and where it is on record.
 
+import Files
 import Glibc
 import GroupAPI
 import Host

@@ -1,6 +1,7 @@
 // Where the tree of groups lies: beside the socket.
 
 import Config
+import Files
 import Glibc
 import GroupAPI
 import Service

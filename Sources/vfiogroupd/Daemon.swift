@@ -3,6 +3,7 @@
 import CLinux
 import Config
 import EventLoop
+import Files
 import Glibc
 import GroupAPI
 import Grouping
@@ -125,7 +126,7 @@ extension Daemon {
     private func takeUpClaims(_ service: GroupService, _ left: [StoredDescriptor]) throws(Failure) {
         // Every claim has a descriptor or two open for as long as it lives.
         clinux_raise_descriptor_limit()
-        do throws(JournalError) {
+        do throws(FileFailure) {
             let journal: any ClaimJournal =
                 options.simulate != nil
                 ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: service.host.bootID)
@@ -146,10 +147,10 @@ extension Daemon {
     }
 
     /// Where claims are on record: beside the socket, in a folder that goes with the boot.
-    private func claimsFolder() throws(JournalError) -> String {
+    private func claimsFolder() throws(FileFailure) -> String {
         let parent = geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()
         if mkdir(parent, 0o755) < 0, errno != EEXIST {
-            throw JournalError(path: parent, call: "mkdir", errno: errno)
+            throw FileFailure(path: parent, call: "mkdir", errno: errno)
         }
         return parent + "/claims"
     }

@@ -1,6 +1,7 @@
 // The tree of groups: what is in a folder, that it follows the registry, and that no reader sees half a group.
 
 import EventLoop
+import Files
 import Foundation
 import GroupAPI
 import Grouping

@@ -1,6 +1,7 @@
 // What is on record, what of it is believed, and what is set aside.
 
 import EventLoop
+import Files
 import Foundation
 import Grouping
 import Host
@@ -94,7 +95,7 @@ struct JournalTests {
         let folder = TemporaryFolder()
         folder.makeFolder("claims")
         chmod(folder.path + "/claims", 0o777)
-        #expect(throws: JournalError.self) { _ = try JournalFolder(path: folder.path + "/claims", bootID: "a") }
+        #expect(throws: FileFailure.self) { _ = try JournalFolder(path: folder.path + "/claims", bootID: "a") }
     }
 
     @Test("that cannot be written to refuses a claim, and nothing is done")

@@ -1,6 +1,7 @@
 // A daemon that can be killed at any effect, on a machine that outlives it.
 
 import EventLoop
+import Files
 import Glibc
 import Grouping
 import Host
@@ -152,24 +153,24 @@ final class MortalJournal: ClaimJournal {
         self.life = life
     }
 
-    private func write(_ body: () throws(JournalError) -> Void) throws(JournalError) {
-        var failure: JournalError?
+    private func write(_ body: () throws(FileFailure) -> Void) throws(FileFailure) {
+        var failure: FileFailure?
         var isDone = false
         life.affect(
             {
                 isDone = true
-                do throws(JournalError) { try body() } catch { failure = error }
+                do throws(FileFailure) { try body() } catch { failure = error }
             }, failing: {})
         if let failure { throw failure }
-        if !isDone { throw JournalError(path: folder.path, call: "write", errno: ENOSPC) }
+        if !isDone { throw FileFailure(path: folder.path, call: "write", errno: ENOSPC) }
     }
 
-    func save(_ claim: Claim) throws(JournalError) { try write { () throws(JournalError) in try folder.save(claim) } }
-    func remove(_ id: String) throws(JournalError) { try write { () throws(JournalError) in try folder.remove(id) } }
-    func setQuarantine(_ reason: String?, of group: GroupID) throws(JournalError) {
-        try write { () throws(JournalError) in try folder.setQuarantine(reason, of: group) }
+    func save(_ claim: Claim) throws(FileFailure) { try write { () throws(FileFailure) in try folder.save(claim) } }
+    func remove(_ id: String) throws(FileFailure) { try write { () throws(FileFailure) in try folder.remove(id) } }
+    func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) {
+        try write { () throws(FileFailure) in try folder.setQuarantine(reason, of: group) }
     }
-    func load() throws(JournalError) -> JournalContents { try folder.load() }
+    func load() throws(FileFailure) -> JournalContents { try folder.load() }
 }
 
 /// A store of descriptors that outlives its daemons, as a service manager's does.
