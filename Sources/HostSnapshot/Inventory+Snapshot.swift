@@ -61,11 +61,11 @@ extension Inventory {
         for slot in snapshot.slots ?? [] { slots.append(try Slot(slot)) }
         self.init(
             kernel: snapshot.kernelRelease.flatMap { KernelRelease($0) },
-            commandLine: snapshot.kernelCommandLine.map(KernelCommandLine.init(parameters:)), hostBridges: hostBridges,
-            devices: devices, kernelGroups: groups, translationUnits: units, slots: slots)
-        interrupts = snapshot.interrupts.map {
-            InterruptRemapping(isOn: $0.on, type1Allows: $0.type1Allows, iommufdAllows: $0.iommufdAllows)
-        }
+            commandLine: snapshot.kernelCommandLine.map(KernelCommandLine.init(parameters:)),
+            interrupts: snapshot.interrupts.map {
+                InterruptRemapping(isOn: $0.on, type1Allows: $0.type1Allows, iommufdAllows: $0.iommufdAllows)
+            },
+            hostBridges: hostBridges, devices: devices, kernelGroups: groups, translationUnits: units, slots: slots)
     }
 }
 

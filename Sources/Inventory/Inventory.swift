@@ -43,11 +43,11 @@ public struct InventoryWarning: Equatable, Sendable {
 /// The host bridges, devices and kernel groups of a host at one moment.
 public struct Inventory: Equatable, Sendable {
     /// The kernel's release; nil where it could not be read.
-    public var kernel: KernelRelease?
+    public let kernel: KernelRelease?
     /// What it was told at boot; nil where that could not be read.
-    public var commandLine: KernelCommandLine?
+    public let commandLine: KernelCommandLine?
     /// What is known of interrupt remapping; nil where nothing is.
-    public var interrupts: InterruptRemapping?
+    public let interrupts: InterruptRemapping?
     /// Every host bridge, ascending.
     public let hostBridges: [HostBridge]
     /// Every device, ascending by address.
@@ -68,12 +68,14 @@ public struct Inventory: Equatable, Sendable {
 
     /// Sorts what it is given; of two devices with one address the first stays.
     public init(
-        kernel: KernelRelease? = nil, commandLine: KernelCommandLine? = nil, hostBridges: [HostBridge] = [],
+        kernel: KernelRelease? = nil, commandLine: KernelCommandLine? = nil,
+        interrupts: InterruptRemapping? = nil, hostBridges: [HostBridge] = [],
         devices: [Device] = [], kernelGroups: [KernelGroup] = [], translationUnits: [TranslationUnit] = [],
         slots: [Slot] = [], warnings: [InventoryWarning] = []
     ) {
         self.kernel = kernel
         self.commandLine = commandLine
+        self.interrupts = interrupts
         self.hostBridges = hostBridges.sorted { $0.id < $1.id }
         var seen = Set<DeviceAddress>(minimumCapacity: devices.count)
         let sorted = devices.filter { seen.insert($0.address).inserted }.sorted { $0.address < $1.address }
@@ -99,5 +101,4 @@ public struct Inventory: Equatable, Sendable {
 
     /// The kernel group with this number.
     public func kernelGroup(_ number: Int) -> KernelGroup? { kernelGroupIndices[number].map { kernelGroups[$0] } }
-
 }

@@ -54,9 +54,8 @@ public final class LinuxHost: Host {
         let attributes = scan.lockedAttributes
         let readings = await lockedAttributes.read(attributes.map(\.path), below: sys.descriptor)
         scan.take(readings, for: attributes)
-        var inventory = scan.inventory(kernel: kernelRelease(), commandLine: commandLine())
-        inventory.interrupts = interruptRemapping(sys)
-        return inventory
+        return scan.inventory(
+            kernel: kernelRelease(), commandLine: commandLine(), interrupts: interruptRemapping(sys))
     }
 
     public func awaitChange() async throws(LoopError) {

@@ -87,9 +87,12 @@ struct SysfsScan {
     }
 
     /// What was read, as an inventory.
-    func inventory(kernel: KernelRelease?, commandLine: KernelCommandLine?) -> Inventory {
+    func inventory(
+        kernel: KernelRelease?, commandLine: KernelCommandLine?, interrupts: InterruptRemapping?
+    ) -> Inventory {
         Inventory(
-            kernel: kernel, commandLine: commandLine, hostBridges: Array(hostBridges.values), devices: devices,
+            kernel: kernel, commandLine: commandLine, interrupts: interrupts, hostBridges: Array(hostBridges.values),
+            devices: devices,
             kernelGroups: kernelGroups, translationUnits: translationUnits, slots: slots, warnings: warnings)
     }
 

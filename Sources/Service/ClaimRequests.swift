@@ -1,7 +1,7 @@
 // What clients ask of claims, checked and in the words of the takeover; and its refusals in the words of the API.
 
-import Files
 import EventLoop
+import Files
 import GroupAPI
 import Grouping
 import Host

@@ -2,6 +2,7 @@
 // deadline.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -131,15 +132,15 @@ extension ActiveClaim {
     }
 
     private static func remedy(for errno: Int32, _ step: TakeoverStep) -> String {
-        switch KernelError(errno).name {
-        case "EPERM":
+        switch errno {
+        case EPERM:
             "look whether another program has the group open, and that the daemon may do this; a member on a host "
                 + "driver keeps its group from being owned; where the kernel's log speaks of interrupt remapping, "
                 + InterruptRemapping.remedy
-        case "EBUSY": "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
-        case "ENODEV", "ENXIO": "the device went away or changed meanwhile; try again"
-        case "ENOMEM", "EMFILE", "ENFILE": "make memory or descriptors free on the host"
-        case "ENOENT" where step.action == "load": "install the module of the vfio driver for this kernel"
+        case EBUSY: "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
+        case ENODEV, ENXIO: "the device went away or changed meanwhile; try again"
+        case ENOMEM, EMFILE, ENFILE: "make memory or descriptors free on the host"
+        case ENOENT where step.isLoad: "install the module of the vfio driver for this kernel"
         default: "see the kernel's log for what it says of the device"
         }
     }

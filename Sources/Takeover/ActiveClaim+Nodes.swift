@@ -2,6 +2,7 @@
 // changed, and it is that again as soon as its consumer is gone.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -120,6 +121,6 @@ extension StepFailure {
     /// The node is not there any more, or leads to something else.
     fileprivate var isGone: Bool {
         guard case .errno(let errno) = cause else { return false }
-        return ["ENOENT", "ENXIO", "ENODEV"].contains(KernelError(errno).name)
+        return [ENOENT, ENXIO, ENODEV].contains(errno)
     }
 }

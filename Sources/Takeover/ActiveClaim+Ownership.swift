@@ -2,6 +2,7 @@
 // consumer is gone. Taking it is also the proof that the group is complete, and yields the I/O virtual addresses.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -160,7 +161,7 @@ extension ActiveClaim {
                 throw context.failure(
                     .reason("the node was opened by nobody knows whom"), member: member, remedy: "try again")
             } catch {
-                guard case .errno(let errno) = error.cause, ["ENOENT", "ENXIO"].contains(KernelError(errno).name),
+                guard case .errno(let errno) = error.cause, [ENOENT, ENXIO].contains(errno),
                     host.now < deadline
                 else { throw error }
             }
@@ -176,7 +177,7 @@ extension ActiveClaim {
         _ context: StepContext, _ body: @LoopActor () async throws(StepFailure) -> Void
     ) async throws(StepFailure) {
         do throws(StepFailure) { try await body() } catch {
-            guard case .errno(let errno) = error.cause, KernelError(errno).name == "EPERM" else { throw error }
+            guard case .errno(EPERM) = error.cause else { throw error }
             var blockers: [String] = []
             for member in self[context.group]?.members ?? [] {
                 guard let driver = try await binding(of: member.address, context)?.driver, driver != member.vfioDriver

@@ -2,6 +2,7 @@
 // little (drivers_probe succeeds without binding), so that only what is read back counts.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -86,8 +87,7 @@ extension ActiveClaim {
                 remedy: "find out who, and try again")
         }
         do throws(StepFailure) { try await call(.unbind(member, from: driver), about: member, context) } catch {
-            guard case .errno(let errno) = error.cause, KernelError(errno).name == "ENOENT",
-                host.driverLink(of: member) == .driver(driver)
+            guard case .errno(ENOENT) = error.cause, host.driverLink(of: member) == .driver(driver)
             else { throw error }
             throw context.failure(
                 .reason("\(driver) cannot be made to let go of it: it has no unbind attribute"), member: member,
@@ -190,7 +190,7 @@ extension ActiveClaim {
             guard case .errno(let errno) = error.cause else { throw error }
             // `reset` is there where a reset of the bus is all there is, and that is refused while others sit on the bus
             // (drivers/pci/pci.c, pci_parent_bus_reset): no reset was tried.
-            if KernelError(errno).name == "ENOTTY" {
+            if errno == ENOTTY {
                 return update(member, in: context.group) { $0.reset = .notReset }
             }
             update(member, in: context.group) { $0.reset = .failed }

@@ -3,6 +3,7 @@
 // bound by it, so that nothing is owned by what a kill would close.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -99,7 +100,7 @@ extension ActiveClaim {
                 try await call(.setContainer(group: file, container: container), about: nil, context)
             }
             do throws(StepFailure) { try await readRanges(.containerRanges(container), context) } catch {
-                guard case .errno(let errno) = error.cause, KernelError(errno).name == "EINVAL" else { throw error }
+                guard case .errno(EINVAL) = error.cause else { throw error }
                 try await call(.setIOMMU(container: container), about: nil, context)
                 try await readRanges(.containerRanges(container), context)
             }

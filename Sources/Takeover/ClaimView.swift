@@ -54,10 +54,21 @@ public struct ClaimView: Equatable, Sendable {
 
     /// What is going on with the claim as a whole: what is going on with the group that is worst off.
     public var state: GroupState {
-        let order = ["restoring", "releasing", "claiming", "degraded", "claimed"]
-        return groups.map(\.state).min { a, b in
-            (order.firstIndex(of: a.name) ?? order.count) < (order.firstIndex(of: b.name) ?? order.count)
-        } ?? .releasing
+        groups.map(\.state).min { $0.rank < $1.rank } ?? .releasing
+    }
+}
+
+extension GroupState {
+    /// Where it stands among the states of one claim's groups: the lowest is worst off.
+    fileprivate var rank: Int {
+        switch self {
+        case .restoring: 0
+        case .releasing: 1
+        case .claiming: 2
+        case .degraded: 3
+        case .claimed: 4
+        case .unavailable, .available, .orphaned, .quarantined: 5
+        }
     }
 }
 

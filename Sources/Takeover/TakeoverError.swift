@@ -2,6 +2,7 @@
 
 import EventLoop
 import Files
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -32,8 +33,7 @@ public struct StepFailure: Error, Equatable, Sendable {
 
     /// Somebody else has what was to be opened.
     var isBusy: Bool {
-        guard case .errno(let errno) = cause else { return false }
-        return KernelError(errno).name == "EBUSY"
+        if case .errno(EBUSY) = cause { true } else { false }
     }
 
     /// What went wrong, and in what, in words.

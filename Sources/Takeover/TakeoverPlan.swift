@@ -49,6 +49,9 @@ enum TakeoverStep: Equatable, Sendable {
         }
     }
 
+    /// Whether it loads a driver's module.
+    var isLoad: Bool { if case .load = self { true } else { false } }
+
     /// The member that it is about.
     var member: DeviceAddress? {
         switch self {

@@ -44,7 +44,7 @@ struct ExplanationTests {
         let inside = function("0000:02:00.0", .endpoint, below: "0000:00:02.0", group: 4)
         var inventory = machine(bare, inside)
         #expect(try explain(inventory, "0000:02:00.0").agreement == .kernelFiner)
-        inventory.commandLine = KernelCommandLine(reading: "root=UUID=x pcie_acs_override=downstream,multifunction")
+        inventory = inventory.booted(with: "root=UUID=x pcie_acs_override=downstream,multifunction")
         let explanation = try explain(inventory, "0000:02:00.0")
         #expect(explanation.remarks.contains { $0.contains("pcie_acs_override=downstream,multifunction") })
         #expect(explanation.remarks.contains { $0.contains("may reach") })

@@ -216,7 +216,7 @@ struct PredictionRuleTests {
         #expect(groups(prediction) == [])
         let port = try #require(devices[0].address.pci)
         #expect(prediction.finding(on: port)?.verdict == .isolating(.servicesOnceSwitchedOn(offered: .isolation)))
-        inventory.commandLine = KernelCommandLine(reading: "quiet pci=noaer,disable_acs_redir=00:01.0")
+        inventory = inventory.booted(with: "quiet pci=noaer,disable_acs_redir=00:01.0")
         #expect(groups(Prediction(inventory)) == ["00:01.0 01:00.0"])
     }
 

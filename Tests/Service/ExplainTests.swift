@@ -118,7 +118,7 @@ struct ExplainTests {
     @Test("an override on the command line is a remark of the status")
     @LoopActor func override() async throws {
         var inventory = testMachine
-        inventory.commandLine = KernelCommandLine(reading: "pcie_acs_override=downstream")
+        inventory = inventory.booted(with: "pcie_acs_override=downstream")
         let fixture = try await ServiceFixture(inventory)
         let status = try await fixture.call(Manager.GetStatus.self, .init())
         #expect(status.remarks.contains { $0.contains("pcie_acs_override=downstream") })

@@ -143,12 +143,11 @@ public struct SimulatedKernel: Sendable {
 
     /// What a scan of sysfs sees now. Of a kernel that nothing happened to, it is what the kernel was made from.
     public var inventory: Inventory {
-        var inventory = Inventory(
-            kernel: release, commandLine: commandLine, hostBridges: hostBridges, devices: devices.values.map(visible),
+        Inventory(
+            kernel: release, commandLine: commandLine, interrupts: interrupts, hostBridges: hostBridges,
+            devices: devices.values.map(visible),
             kernelGroups: groups.values.filter(\.isListed).map(\.attributes), translationUnits: translationUnits,
             slots: slots, warnings: warnings)
-        inventory.interrupts = interrupts
-        return inventory
     }
 
     /// The device as a scan sees it now.

@@ -1,6 +1,7 @@
 // What the kernel prints and announces: uevents, mounts, swap areas, routes, the command line, and names of devices.
 
 import Grouping
+import Host
 import Inventory
 import PCI
 
