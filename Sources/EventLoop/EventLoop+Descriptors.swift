@@ -3,8 +3,11 @@ extension EventLoop {
     /// Suspends until `descriptor` has something to read, its peer has closed, or it has failed: the read that follows
     /// tells which. One task at a time may wait so on a descriptor.
     ///
-    /// - Parameter heedingCancellation: end the wait when the task is cancelled. Doing without is a little quicker; then
-    ///   whoever cancels the task has to call `endReading` or `forget`.
+    /// - Parameters:
+    ///   - descriptor: a descriptor that does not block.
+    ///   - heedingCancellation: end the wait when the task is cancelled. Without it the wait is a little quicker, and
+    ///   -   who cancels the task has to call `endReading` or `forget`.
+    /// - Throws: `.cancelled`, or why it cannot be waited for.
     @LoopActor public func readable(
         _ descriptor: Int32, heedingCancellation: Bool = true
     ) async throws(LoopError) {

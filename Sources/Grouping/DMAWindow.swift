@@ -65,7 +65,11 @@ extension DMAWindow {
     /// The windows of a group, from what the platform says before anything is attached; in the order of their addresses,
     /// what is usable first. A group that no IOMMU stands behind has none.
     ///
-    /// - Parameter endpoints: the PE numbers of the host's devices, where the platform has them.
+    /// - Parameters:
+    ///   - group: the group.
+    ///   - inventory: the host that it is on.
+    ///   - endpoints: the PE numbers of the host's devices, where the platform has them.
+    /// - Returns: the windows, both ends of each inclusive.
     public static func windows(
         of group: Group, in inventory: Inventory, endpoints: [DeviceAddress: Int]
     ) -> [DMAWindow] {

@@ -34,7 +34,9 @@ extension BootComparison {
     /// Compares two boots of one machine.
     ///
     /// - Parameters:
-    ///   - explain: why the members of a group are together, in words; asked for groups that joined or have more members.
+    ///   - before: the last boot.
+    ///   - now: this one.
+    ///   - explain: why members of a group are together, in words; asked for groups that joined or have more members.
     ///   - separate: what keeps two groups apart, in words; asked for what was one group.
     public init(
         of before: RememberedBoot, with now: RememberedBoot, explain: (GroupID) -> String? = { _ in nil },

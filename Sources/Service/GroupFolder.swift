@@ -17,7 +17,10 @@ struct GroupFolder: Equatable {
 
     /// A group's folder.
     ///
-    /// - Parameter sysfs: where the links lead: `/sys`, and in a simulation somewhere that is nobody's device.
+    /// - Parameters:
+    ///   - record: the group.
+    ///   - windows: its DMA windows.
+    ///   - sysfs: where the links lead: `/sys`, and in a simulation somewhere that is nobody's device.
     init(_ record: GroupRecord, windows: [DMAWindow], sysfs: String) {
         let group = record.group
         files = [

@@ -34,7 +34,9 @@ extension GroupService {
 
     /// Begins to keep what is reserved. To be called once, with the claims on record taken up.
     ///
-    /// - Parameter list: kept current for the udev rule; nil where there is none.
+    /// - Parameters:
+    ///   - record: which reservations were taken in this boot.
+    ///   - list: kept current for the udev rule; nil where there is none.
     public func keepReservations(record: ReservationRecord, list: ReservationList? = nil) {
         guard let takeover else { return }
         let reservations = Reservations(takeover, of: host, record: record, list: list) { [weak self] message in

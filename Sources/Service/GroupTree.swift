@@ -37,7 +37,11 @@ public final class GroupTree {
 
     /// Makes the folder if it is not there; what an earlier daemon left in it is brought up to date like anything else.
     ///
-    /// - Parameter render: gives a group's folder as it should be now; nil when there is no such group.
+    /// - Parameters:
+    ///   - path: the folder.
+    ///   - render: gives a group's folder as it should be now; nil when there is no such group.
+    ///   - onFailure: called with what cannot be written, once until it can.
+    /// - Throws: why there is no such folder that only its owner writes to.
     init(
         path: String, render: @escaping @LoopActor (GroupID) -> GroupFolder?,
         onFailure: @escaping @LoopActor (FileFailure) -> Void

@@ -15,7 +15,10 @@ public final class ReservationRecord {
 
     /// Reads what is there; a file of another boot counts for nothing.
     ///
-    /// - Parameter path: in a folder that goes with the boot; nil keeps the record in memory.
+    /// - Parameters:
+    ///   - path: in a folder that goes with the boot; nil keeps the record in memory.
+    ///   - bootID: tells this boot from others.
+    /// - Throws: why the file cannot be read.
     public init(path: String?, bootID: String) throws(FileFailure) {
         self.path = path
         self.bootID = bootID

@@ -80,7 +80,9 @@ final class Reservations {
 
     /// Takes what is to be kept from now on. What was kept before and is not any more stays claimed.
     ///
-    /// - Parameter again: whether those that were released in this boot are taken again.
+    /// - Parameters:
+    ///   - reservations: what the configuration says.
+    ///   - again: whether those that were released in this boot are taken again.
     func keep(_ reservations: [Reservation], again: Bool = false) {
         let before = entries
         entries = reservations.map { reservation in

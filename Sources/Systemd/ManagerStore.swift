@@ -17,7 +17,9 @@ final class ManagerStore: DescriptorStore {
     private let socket: NotifySocket
     private let patience: Duration
 
-    /// - Parameter patience: how long the manager may take before it is not waited for any longer.
+    /// - Parameters:
+    ///   - socket: the way to the manager.
+    ///   - patience: how long the manager may take before it is not waited for any longer.
     init(_ socket: NotifySocket, patience: Duration = .seconds(10)) {
         self.socket = socket
         self.patience = patience

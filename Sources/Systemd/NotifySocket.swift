@@ -31,7 +31,10 @@ final class NotifySocket {
     isolated deinit { disconnect() }
 
     /// Sends a message, at once if there is room.
-    /// - Parameter subject: what the message is about, if only the latest of its subject matters.
+    /// - Parameters:
+    ///   - text: the message, lines of `NAME=value`.
+    ///   - subject: what the message is about, if only the latest of its subject matters.
+    /// - Throws: why the manager cannot be reached.
     func post(_ text: String, subject: String? = nil) throws(SystemdError) {
         if let subject, let index = queue.firstIndex(where: { $0.subject == subject }) {
             queue[index].text = text

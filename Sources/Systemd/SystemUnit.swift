@@ -7,13 +7,12 @@ public struct SystemUnit: Sendable, Equatable {
     /// The slices around it, the outermost first.
     public var slices: [String]
 
-    /// The unit of a process.
+    /// The unit of a process; nil for one in no unit, or whose cgroup is not below the reader's.
     ///
     /// What a user's own service manager, or a container, makes below its unit is theirs to name, and counts for nothing:
     /// the unit is the first component of the path that is no slice, as for systemd itself (cg_path_get_unit).
     ///
     /// - Parameter text: the content of /proc/PID/cgroup, cgroups(7).
-    /// - Returns: nil for a process in no unit, or one whose cgroup is not below the reader's.
     public init?(cgroup text: String) {
         var unified: Substring?
         var named: Substring?

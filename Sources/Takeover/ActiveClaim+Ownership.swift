@@ -76,7 +76,11 @@ extension ActiveClaim {
 
     /// Opens a member's cdev and binds it to the claim's iommufd.
     ///
-    /// - Parameter keeps: whether it outlasts the daemon; one that is handed over in a moment does not.
+    /// - Parameters:
+    ///   - member: the device.
+    ///   - keeps: whether it outlasts the daemon; one that is handed over in a moment does not.
+    ///   - context: the step that it is part of.
+    /// - Throws: what failed, and in which member.
     func bindCdev(of member: DeviceAddress, keeps: Bool = true, _ context: StepContext) async throws(StepFailure) {
         guard case .iommufd(let iommufd, let ioas) = try await root(context) else { return }
         let cdev: KernelFile

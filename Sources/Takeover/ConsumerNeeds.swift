@@ -33,7 +33,10 @@ public struct ConsumerNeeds: Equatable, Sendable {
     /// do with nothing (Documentation/kernel.md, Handing over: 65,536 KiB failed and 66,560 KiB worked for 64 MiB).
     public static let overhead: UInt64 = 1 << 20
 
-    /// - Parameter guestMemory: in bytes, no more than 2^62.
+    /// - Parameters:
+    ///   - claim: the claim.
+    ///   - guestMemory: in bytes, no more than 2^62.
+    ///   - snapshot: the groups that there are.
     public init(of claim: Claim, guestMemory: UInt64?, in snapshot: Snapshot) {
         memlock = guestMemory.map { $0 + Self.overhead }
         // A container is one address space. An iommufd holds as many as a consumer makes, and who opens nodes by path

@@ -9,7 +9,11 @@ import Registry
 enum Selection {
     /// The groups, each once, in the order of the selectors.
     ///
-    /// - Parameter mayBeBusy: groups named by identity or device may be another's, because they are waited for.
+    /// - Parameters:
+    ///   - selectors: what is asked for.
+    ///   - snapshot: the groups that there are.
+    /// - Returns: whole groups.
+    /// - Throws: which selector matches nothing, or what stands against a group.
     static func groups(_ selectors: [GroupSelector], in snapshot: Snapshot) throws(TakeoverError) -> [GroupRecord] {
         var chosen: [GroupRecord] = []
         func choose(_ record: GroupRecord) {

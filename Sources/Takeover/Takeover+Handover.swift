@@ -10,7 +10,13 @@ extension Takeover {
     /// Makes what the owner of a claim gets. When copies of it are on their way, `finishHandover` has to follow, and
     /// `withdraw` when they cannot be sent.
     ///
-    /// - Parameter user: who may open the nodes of `path`; the claim's owner unless told otherwise.
+    /// - Parameters:
+    ///   - name: the name or id of the claim.
+    ///   - access: what its owner gets.
+    ///   - leaveOut: members that stay bound to the daemon.
+    ///   - user: who may open the nodes of `path`; the claim's owner if nil.
+    /// - Returns: the claim, and what is to be handed over.
+    /// - Throws: why nothing is handed over.
     public func launch(
         _ name: String, _ access: Access, leaveOut: [DeviceAddress] = [], user: UInt32? = nil
     ) async throws(TakeoverError) -> Granted {

@@ -11,6 +11,7 @@ extension Takeover {
     /// Takes up what is on record. To be called once, with the registry built, before anybody is served.
     ///
     /// - Parameter left: what came back from the store of descriptors.
+    /// - Throws: why the journal cannot be read or put in order.
     public func recover(_ left: [StoredDescriptor] = []) throws(FileFailure) {
         let contents = try journal.load()
         problems = contents.problems

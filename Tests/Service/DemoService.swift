@@ -28,8 +28,12 @@ final class DemoService {
 
     /// - Parameters:
     ///   - text: the configuration.
-    ///   - journal: that of the daemon before, and `record` its record of reservations, for a restart.
+    ///   - machine: the host; the demo machine if nil.
+    ///   - journal: that of the daemon before, for a restart.
+    ///   - record: its record of reservations, for a restart.
     ///   - list: where the udev rule would look for reservations.
+    ///   - bootID: tells this boot from others.
+    /// - Throws: what kept the service from starting.
     init(
         _ text: String = "", on machine: SimulatedHost? = nil, journal: any ClaimJournal = JournalInMemory(),
         record: String? = nil, list: String? = nil, bootID: String = "boot"

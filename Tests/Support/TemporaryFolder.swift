@@ -6,8 +6,9 @@ import Foundation
 public final class TemporaryFolder: Sendable {
     public let path: String
 
-    /// - Parameter inMemory: below /dev/shm where there is one, as what lies in /run on a host: for tests that write
-    ///   very much.
+    /// - Parameters:
+    ///   - name: how its name begins.
+    ///   - inMemory: below /dev/shm where there is one, as what lies in /run on a host: for tests that write very much.
     public init(_ name: String = "vfiogroupd-test", inMemory: Bool = false) {
         let memory = "/dev/shm/"
         let parent = inMemory && access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()

@@ -8,7 +8,10 @@ final class LocalSocket {
     let descriptor: Int32
     let path: String
 
-    /// - Parameter path: with a leading `@` in the abstract name space.
+    /// - Parameters:
+    ///   - type: of the socket.
+    ///   - path: with a leading `@` in the abstract name space.
+    /// - Throws: the call that failed.
     init(_ type: __socket_type, at path: String = "/tmp/vfiogroupd-test-\(UUID().uuidString)") throws {
         self.path = path
         descriptor = socket(AF_UNIX, Int32(type.rawValue | SOCK_CLOEXEC.rawValue), 0)

@@ -145,7 +145,11 @@ struct CrashRun {
 
     /// A new daemon takes over; what is wrong when it has done what it does.
     ///
-    /// - Parameter canLoseStore: a descriptor may not have reached the store.
+    /// - Parameters:
+    ///   - mayBeQuarantined: a failed reset may have put a group in quarantine.
+    ///   - canLoseStore: a descriptor may not have reached the store.
+    /// - Returns: what is wrong, in words; empty where nothing is.
+    /// - Throws: what kept the new daemon from starting.
     func verify(mayBeQuarantined: Bool = false, canLoseStore: Bool = false) async throws -> [String] {
         var wrong: [String] = []
         if holdsCompanion, !canLoseStore {

@@ -93,7 +93,11 @@ struct LinuxCall {
         self.letsGo = letsGo
     }
 
-    /// - Parameter byManager: whether systemd does it, in the unit that it has for a module.
+    /// - Parameters:
+    ///   - driver: the driver whose module is loaded.
+    ///   - byManager: whether systemd does it, in the unit that it has for a module.
+    ///   - host: the host.
+    /// - Throws: `.system` where the call cannot be made.
     init(loading driver: String, byManager: Bool, on host: LinuxHost) throws(HostError) {
         let name = try Self.checked(driver)
         let buses = (try? Directory(path: host.joined("sys/bus")).names()) ?? []

@@ -84,7 +84,12 @@ public final class VarlinkClient {
     /// Calls a method and asks for all of its replies.
     ///
     /// Letting go of the stream before its end closes the connection.
-    /// - Parameter receivesDescriptors: some of the replies may bring descriptors.
+    /// - Parameters:
+    ///   - method: the method.
+    ///   - parameters: its parameters.
+    ///   - receivesDescriptors: some of the replies may bring descriptors.
+    /// - Returns: the replies, in order.
+    /// - Throws: why the call could not be sent.
     public func stream<Method: VarlinkMethod>(
         _ method: Method.Type, _ parameters: Method.Parameters, receivesDescriptors: Bool = false
     ) async throws(ClientError) -> CallStream<Method> {

@@ -212,7 +212,11 @@ extension IDLParser {
 extension InterfaceDefinition {
     /// Reads a description text.
     ///
-    /// - Parameter strict: refuse what some implementation does not parse (see `CommonSubset`).
+    /// - Parameters:
+    ///   - text: the description.
+    ///   - file: its name, for errors.
+    ///   - strict: refuse what some implementation does not parse (see `CommonSubset`).
+    /// - Throws: what is wrong, and in which line.
     public init(parsing text: String, file: String, strict: Bool = true) throws(IDLError) {
         var parser = try IDLParser(text, file: file)
         self = try parser.definition()

@@ -20,8 +20,11 @@ public enum ListenError: Error, Equatable, Sendable, CustomStringConvertible {
 extension VarlinkServer {
     /// Listens on a socket at `path`, in place of whatever socket was there; a leading `@` is the abstract name space.
     ///
-    /// - Parameter mode: who may connect; write permission is what counts.
+    /// - Parameters:
+    ///   - path: of the socket, at most 107 bytes.
+    ///   - mode: who may connect; write permission is what counts.
     /// - Returns: the socket, which is the server's to close.
+    /// - Throws: the call that failed.
     @discardableResult
     public func listen(path: String, mode: UInt32 = 0o666) throws(ListenError) -> Int32 {
         let descriptor = clinux_unix_socket()
