@@ -3,14 +3,14 @@ import PackageDescription
 
 /// What every target of ours is built with: warnings are errors, and an async function runs where its caller runs,
 /// so that nothing leaves the daemon's one thread by accident.
-let house: [SwiftSetting] = [
+let common: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("MemberImportVisibility"),
     .treatAllWarnings(as: .error),
 ]
 
-/// For rooms in which no time is spent that anybody waits for: the daemon stays in memory, and has much to say in them.
+/// For modules without hot paths: the daemon stays in memory, and most of its text is in them.
 let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// For programs. Nothing loads them as libraries, so that the names of what is public need not be kept; functions that came
@@ -19,22 +19,22 @@ let compact: [LinkerSetting] = [
     .unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))
 ]
 
-/// A room of the house: a library target that imports only rooms listed above it.
-func room(
+/// A module: a library target that imports only modules listed above it.
+func module(
     _ name: String, _ imports: [Target.Dependency] = [], resources: [Resource]? = nil, exclude: [String] = [],
     _ settings: [SwiftSetting] = []
 ) -> Target {
-    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: house + settings)
+    .target(name: name, dependencies: imports, exclude: exclude, resources: resources, swiftSettings: common + settings)
 }
 
-/// The tests of a room, in Tests/ROOM.
-func tests(_ room: String, _ imports: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+/// The tests of a module, in Tests/MODULE.
+func tests(_ module: String, _ imports: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .testTarget(
-        name: "\(room)Tests",
-        dependencies: [.byName(name: room)] + imports,
-        path: "Tests/\(room)",
+        name: "\(module)Tests",
+        dependencies: [.byName(name: module)] + imports,
+        path: "Tests/\(module)",
         exclude: exclude,
-        swiftSettings: house
+        swiftSettings: common
     )
 }
 
@@ -51,47 +51,47 @@ let package = Package(
     targets: [
         .target(name: "CLinux"),
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
-        room("Files", ["CLinux"]),
-        room("EventLoop", ["CLinux"]),
-        room("JSON"),
-        room("PCI"),
-        room("Varlink", ["CLinux", "EventLoop", "JSON"], exclude: ["Service/org.varlink.service.varlink"]),
-        room(
+        module("Files", ["CLinux"]),
+        module("EventLoop", ["CLinux"]),
+        module("JSON"),
+        module("PCI"),
+        module("Varlink", ["CLinux", "EventLoop", "JSON"], exclude: ["Service/org.varlink.service.varlink"]),
+        module(
             "GroupAPI", ["JSON", "Varlink"],
             exclude: [
                 "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
                 "io.vfiogroupd.Simulation.varlink",
             ], small),
-        room("Inventory", ["PCI"]),
-        room("Host", ["CLinux", "Files", "EventLoop", "PCI", "Inventory"]),
-        room("LinuxHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"]),
-        room("SimulatedHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"], small),
-        room(
+        module("Inventory", ["PCI"]),
+        module("Host", ["CLinux", "Files", "EventLoop", "PCI", "Inventory"]),
+        module("LinuxHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"]),
+        module("SimulatedHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"], small),
+        module(
             "HostSnapshot",
             ["Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host", "SimulatedHost"],
             resources: [.embedInCode("Resources/demo.json")], small),
-        room("Grouping", ["PCI", "Inventory"]),
-        room("Registry", ["PCI", "Inventory", "Host", "Grouping"]),
-        room(
+        module("Grouping", ["PCI", "Inventory"]),
+        module("Registry", ["PCI", "Inventory", "Host", "Grouping"]),
+        module(
             "Takeover",
             ["CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "Inventory", "Host", "Grouping", "Registry"],
             exclude: ["Journal.varlink"], small),
-        room("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
-        room("Config", ["Files", "PCI", "Grouping"], small),
-        room(
+        module("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
+        module("Config", ["Files", "PCI", "Grouping"], small),
+        module(
             "Service",
             [
                 "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host",
                 "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Takeover", "Systemd", "Config",
             ], small),
-        .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: house),
+        .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: common),
         .executableTarget(
             name: "vfiogroupd",
             dependencies: [
                 "CLinux", "Files", "EventLoop", "JSON", "Varlink", "GroupAPI", "Inventory", "Host", "LinuxHost",
                 "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Systemd", "Config", "Service", "Takeover",
             ],
-            swiftSettings: house + small,
+            swiftSettings: common + small,
             linkerSettings: compact
         ),
         .executableTarget(
@@ -100,7 +100,7 @@ let package = Package(
                 "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
-            swiftSettings: house,
+            swiftSettings: common,
             linkerSettings: compact
         ),
         // The protocol's own conformance test, and a server of one process for tests to look at from outside.
@@ -109,14 +109,14 @@ let package = Package(
             dependencies: ["CLinux", "EventLoop", "JSON", "Varlink"],
             path: "Tests/Support/varlink-certification",
             exclude: ["org.varlink.certification.varlink"],
-            swiftSettings: house
+            swiftSettings: common
         ),
         .target(
             name: "TestSupport",
             dependencies: [
                 "GroupAPI", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot", "JSON", "PCI",
             ], path: "Tests/Support",
-            exclude: ["varlink-certification"], swiftSettings: house),
+            exclude: ["varlink-certification"], swiftSettings: common),
         tests("EventLoop", ["CLinux"]),
         tests("JSON"),
         tests("PCI", ["TestSupport"]),
@@ -175,17 +175,17 @@ let package = Package(
                 "TestSupport", "EventLoop", "GroupAPI", "JSON", "Varlink", "vfiogroupd", "vfiogroupctl",
             ],
             path: "Tests/Daemon",
-            swiftSettings: house
+            swiftSettings: common
         ),
         // What lies in systemd and config beside the programs.
         .testTarget(
             name: "PackagingTests", dependencies: ["TestSupport", "vfiogroupd", "vfiogroupctl"],
-            path: "Tests/Packaging", swiftSettings: house),
+            path: "Tests/Packaging", swiftSettings: common),
     ],
     swiftLanguageModes: [.v6]
 )
 
-// The fuzzers are for `make fuzz` alone, which builds every room anew for them: libFuzzer brings a main of its own.
+// The fuzzers are for `make fuzz` alone, which builds every module anew for them: libFuzzer brings a main of its own.
 if Context.environment["VFIOGROUPD_FUZZ"] != nil {
     package.targets.append(
         .executableTarget(
@@ -196,6 +196,6 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
                 "Varlink",
             ],
             path: "Tests/Fuzz/Sources",
-            swiftSettings: house + [.unsafeFlags(["-parse-as-library"])]
+            swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ))
 }

@@ -64,8 +64,8 @@ enum TakeoverStep: Equatable, Sendable {
 }
 
 extension ClaimedGroup {
-    /// What makes the group the owner's. `firstMember` tells the member of a kernel group that ownership is had by;
-    /// a kernel group without one has nothing to own.
+    /// What makes the group the owner's. `kernelGroup` tells a member's kernel group, which is owned with the first of
+    /// its members that is bound; a member without one has nothing to own.
     ///
     /// All members are off their host drivers before one is bound, and the group is owned as soon as the first is: from
     /// then on no host driver can come between (Documentation/kernel.md, What gives ownership).

@@ -1,6 +1,6 @@
 // Names for people, from the pci.ids file of the system where one is installed (packages pci.ids, hwdata).
 
-import Glibc
+import Files
 import PCI
 
 /// Vendors, devices and classes by their numbers.
@@ -18,7 +18,7 @@ struct DeviceNames {
     /// Reads the first file that is there; without one no name is known.
     init(files: [String] = DeviceNames.files) {
         for file in files {
-            if let text = Self.contents(of: file) {
+            if let text = try? contents(of: file) {
                 read(text)
                 return
             }
@@ -36,16 +36,6 @@ struct DeviceNames {
         let name = [vendors[vendor], devices[vendor << 16 | device]].compactMap { $0 }.joined(separator: " ")
         let what = name.isEmpty ? numbers : devices[vendor << 16 | device] == nil ? "\(name) \(numbers)" : name
         return (kind.map { "\($0): " } ?? "") + what
-    }
-
-    private static func contents(of file: String) -> [UInt8]? {
-        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 1 << 16)
-        while case let n = Glibc.read(descriptor, &chunk, chunk.count), n > 0 { bytes += chunk[..<n] }
-        return bytes
     }
 
     /// The format: `vvvv  name`, tab `dddd  name` below its vendor; from the first `C cc  name` on classes, with

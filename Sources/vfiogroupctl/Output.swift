@@ -1,19 +1,15 @@
 // Printing: lines, tables and JSON.
 
 import ArgumentParser
+import Files
 import Glibc
 import GroupAPI
 import JSON
 
 /// Writes all of a text. A reader that has gone (`| head`) ends the program quietly, by SIGPIPE.
 func write(_ text: String, to descriptor: Int32) {
-    var bytes = Array(text.utf8)[...]
-    while !bytes.isEmpty {
-        let n = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-        if n < 0, errno == EINTR { continue }
-        guard n > 0 else { return }
-        bytes = bytes.dropFirst(n)
-    }
+    // There is nobody left to tell of a failure.
+    try? writeAll(text.utf8, to: descriptor)
 }
 
 func printLine(_ text: String = "") { write(text + "\n", to: STDOUT_FILENO) }
