@@ -1,7 +1,5 @@
 // Why a file could not be read or written: the one error of those who keep files.
 
-import CLinux
-
 /// A system call on a file that failed.
 public struct FileFailure: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file or folder.

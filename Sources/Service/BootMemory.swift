@@ -2,7 +2,6 @@
 // start of a boot makes the one the other; later starts find both. accepted.json has the devices that were accepted in this
 // boot in the place of others.
 
-import CLinux
 import EventLoop
 import Files
 import Glibc

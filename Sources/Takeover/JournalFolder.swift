@@ -1,6 +1,5 @@
 // Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot.
 
-import CLinux
 public import EventLoop
 import Files
 import Glibc
