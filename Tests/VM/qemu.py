@@ -127,11 +127,14 @@ class QEMU:
         self._monitor.execute("blockdev-del", **{"node-name": "copy"})
 
     def ending(self) -> str | None:
-        """How QEMU ended; nothing while it runs. Its sockets close a moment before it ends."""
+        """How QEMU ended, and what it said last; nothing while it runs. Its sockets close a moment before it ends."""
         try:
-            return f"QEMU ended with {self._process.wait(timeout=2)}"
+            code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             return None
+        # The first line is its arguments.
+        said = (self.folder / "qemu.log").read_text(errors="replace").splitlines()[1:]
+        return f"QEMU ended with {code}" + (f": {said[-1]}" if said else "")
 
     def last_console_lines(self, count: int = 40) -> str:
         try:
