@@ -3,6 +3,7 @@
 import GroupAPI
 import Grouping
 import Inventory
+import JSON
 import PCI
 import Registry
 import Takeover
@@ -122,5 +123,12 @@ extension Groups.GroupState {
         case .restoring: self = .restoring
         case .quarantined: self = .quarantined
         }
+    }
+}
+
+extension Snapshot {
+    /// Writes all groups, as a ListGroups call without `more` is answered.
+    public func writeAllGroups(to writer: inout JSONWriter) {
+        writer.list(groups.lazy.map { Groups.Group($0) }, as: "groups")
     }
 }

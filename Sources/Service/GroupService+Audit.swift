@@ -24,7 +24,7 @@ extension AuditedMethod {
 extension GroupService {
     /// Has `handler` answer a method, and puts what became of each call into the journal.
     func handle<Method: AuditedMethod>(
-        _ method: Method.Type, on server: VarlinkServer,
+        _ method: Method.Type,
         _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Method.Reply
     ) {
         server.handle(method) { [self] (call) async throws(ErrorReply) in
@@ -51,9 +51,6 @@ extension GroupService {
             }
         }
     }
-
-    /// Hands a message to who writes the journal.
-    func tell(_ message: JournalMessage) { onMessage?(message) }
 }
 
 extension Claims.ClaimStatus {

@@ -5,16 +5,17 @@ import GroupAPI
 import Grouping
 import Inventory
 import JSON
+import Keeper
 import Registry
 import Takeover
 import Varlink
 
 extension GroupService {
-    func registerGroups(on server: VarlinkServer) {
+    func registerGroups() {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            let operations = takeover?.operations ?? [:]
-            let sentences = lastBoot?.sentences ?? [:]
+            let operations = takeover.operations
+            let sentences = keeper.lastBoot?.sentences ?? [:]
             return try await list(snapshot.groups, as: "groups", call) { record in
                 Groups.Group(record, operation: operations[record.id], sinceLastBoot: sentences[record.id])
             }
@@ -59,13 +60,14 @@ extension GroupService {
     private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
         let generation = snapshot.generation
         // What is going on is different with every look.
-        if let operations = takeover?.operations, !operations.isEmpty {
+        let operations = takeover.operations
+        if !operations.isEmpty {
             let record = try group(parameters)
             if let operation = operations[record.id] {
                 var writer = JSONWriter()
                 Groups.Group(
-                    record, operation: operation, windows: windows(of: record),
-                    sinceLastBoot: lastBoot?.sentences[record.id]
+                    record, operation: operation, windows: keeper.windows(of: record),
+                    sinceLastBoot: keeper.lastBoot?.sentences[record.id]
                 ).write(to: &writer)
                 return writer.bytes
             }
@@ -76,7 +78,8 @@ extension GroupService {
             return bytes
         }
         return cache.bytes(of: try group(parameters), generation: generation) { record in
-            Groups.Group(record, windows: windows(of: record), sinceLastBoot: lastBoot?.sentences[record.id])
+            Groups.Group(
+                record, windows: keeper.windows(of: record), sinceLastBoot: keeper.lastBoot?.sentences[record.id])
         }
     }
 

@@ -4,7 +4,7 @@ import Config
 import Grouping
 import Inventory
 import Registry
-import Service
+import Keeper
 import Systemd
 import Takeover
 
@@ -28,14 +28,14 @@ extension BackendPolicy {
     }
 }
 
-extension GroupService {
+extension Keeper {
     /// One line on how things stand: groups, claimed, degraded, blocked.
     var statusLine: String {
         let groups = snapshot.groups
         let isolated = groups.count { $0.group.isolation.isIsolated }
         func part(_ count: Int, _ words: String) -> String { count > 0 ? ", \(count) \(words)" : "" }
         func states(_ names: String...) -> Int { groups.count { names.contains($0.state.name) } }
-        let blocked = takeover?.operations.values.count { $0.isBlocked } ?? 0
+        let blocked = takeover.operations.values.count { $0.isBlocked }
         return "\(groups.count) groups (\(isolated) isolated) of \(snapshot.inventory.devices.count) devices"
             + part(groups.count { $0.claim != nil }, "claimed") + part(states("degraded"), "degraded")
             + part(states("restoring"), "restoring") + part(blocked, "blocked in the kernel")

@@ -5,10 +5,10 @@ import Grouping
 import Registry
 import Takeover
 
-extension GroupService {
+extension Keeper {
     /// The windows of a group of the present snapshot, worked out now.
-    func windows(of record: GroupRecord) -> [DMAWindow] {
+    public func windows(of record: GroupRecord) -> [DMAWindow] {
         let windows = DMAWindow.windows(of: record.group, in: snapshot.inventory, endpoints: snapshot.endpoints)
-        return DMAWindow.attached(windows, ranges: record.claim.flatMap { takeover?.ranges(ofClaim: $0) } ?? [])
+        return DMAWindow.attached(windows, ranges: record.claim.flatMap { takeover.ranges(ofClaim: $0) } ?? [])
     }
 }

@@ -3,18 +3,31 @@
 import EventLoop
 import Files
 import Foundation
-import GroupAPI
 import Grouping
 import Inventory
+import Keeper
 import Registry
 import Testing
 import TestSupport
 
-@testable import Service
+@testable import GroupTree
 
 @Suite("The tree of groups", .timeLimit(.minutes(15)))
 struct GroupTreeTests {
     init() throws { try EventLoop.main.runInBackground() }
+
+    /// A keeper, and a folder for its tree.
+    @LoopActor private final class Fixture {
+        let keeper: Keeper
+        let folder = TemporaryFolder()
+        private(set) var tree: GroupTree?
+
+        init(_ inventory: Inventory) async throws { keeper = try await Keeper(testing: ChangingHost(inventory)) }
+
+        func keepTree(at path: String, onFailure: @escaping @LoopActor (FileFailure) -> Void) throws {
+            tree = try GroupTree(of: keeper, at: path, sysfs: "simulated/sys", onFailure: onFailure)
+        }
+    }
 
     private func text(_ path: String) -> String? { try? String(contentsOfFile: path, encoding: .utf8) }
     private func names(_ path: String) -> Set<String> {
@@ -24,10 +37,10 @@ struct GroupTreeTests {
 
     @Test("has a folder a group with its attributes and links")
     @LoopActor func contents() async throws {
-        let fixture = try await ServiceFixture(testMachine)
+        let fixture = try await Fixture(testMachine)
         let path = fixture.folder.path + "/groups"
-        try fixture.service.keepTree(at: path) { Issue.record("\($0)") }
-        await fixture.service.tree?.settle()
+        try fixture.keepTree(at: path) { Issue.record("\($0)") }
+        await fixture.tree?.settle()
         #expect(names(path) == ["pci0000-00_01.0", "pci0000-00_01.0_00.0"])
         let group = path + "/pci0000-00_01.0_00.0/"
         #expect(text(group + "state") == "available\n")
@@ -47,93 +60,88 @@ struct GroupTreeTests {
         #expect(one.st_ino == other.st_ino, "a text that groups have in common takes memory once")
         let target = try FileManager.default.destinationOfSymbolicLink(atPath: group + "devices/0000:01:00.0")
         #expect(target == "simulated/sys/bus/pci/devices/0000:01:00.0")
-        await fixture.service.tree?.remove()
+        await fixture.tree?.remove()
         #expect(!FileManager.default.fileExists(atPath: path))
-        await fixture.stop()
     }
 
     @Test("follows drivers, numbers, groups that come and groups that go")
     @LoopActor func follows() async throws {
-        let fixture = try await ServiceFixture(testMachine)
+        let fixture = try await Fixture(testMachine)
         let path = fixture.folder.path + "/groups"
-        try fixture.service.keepTree(at: path) { Issue.record("\($0)") }
-        fixture.service.update(
+        try fixture.keepTree(at: path) { Issue.record("\($0)") }
+        fixture.keeper.update(
             machine(
                 pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
                 pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 9, driver: "vfio-pci"),
                 pciDevice("0000:01:00.1", parent: "0000:00:01.0", group: 9), kernel: "6.12.0"))
-        await fixture.service.tree?.settle()
+        await fixture.tree?.settle()
         let group = path + "/pci0000-00_01.0_00.0/"
         #expect(text(group + "state") == "orphaned\n")
         #expect(text(group + "complete") == "yes\n")
         #expect(text(group + "kernel_groups") == "9\n")
         // The number alone, which no event tells.
-        fixture.service.update(
+        fixture.keeper.update(
             machine(
                 pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
                 pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 8, driver: "vfio-pci"),
                 pciDevice("0000:01:00.1", parent: "0000:00:01.0", group: 8), kernel: "6.12.0"))
-        await fixture.service.tree?.settle()
+        await fixture.tree?.settle()
         #expect(text(group + "kernel_groups") == "8\n")
-        fixture.service.update(machine(pciDevice("0000:00:05.0", group: 4)))
-        await fixture.service.tree?.settle()
+        fixture.keeper.update(machine(pciDevice("0000:00:05.0", group: 4)))
+        await fixture.tree?.settle()
         #expect(names(path) == ["pci0000-00_05.0"])
-        await fixture.stop()
     }
 
     @Test("what an earlier daemon left is brought up to date or removed")
     @LoopActor func leftovers() async throws {
-        let fixture = try await ServiceFixture(testMachine)
+        let fixture = try await Fixture(testMachine)
         let folder = fixture.folder
         folder.write("groups/pci0000-77_00.0/state", "claimed\n")
         folder.write("groups/pci0000-00_01.0/state", "claimed\n")
         folder.write("groups/.new-pci0000-00_01.0/devices/x", "")
-        try fixture.service.keepTree(at: folder.path + "/groups") { Issue.record("\($0)") }
-        await fixture.service.tree?.settle()
+        try fixture.keepTree(at: folder.path + "/groups") { Issue.record("\($0)") }
+        await fixture.tree?.settle()
         #expect(names(folder.path + "/groups") == ["pci0000-00_01.0", "pci0000-00_01.0_00.0"])
         #expect(text(folder.path + "/groups/pci0000-00_01.0/state") == "unavailable\n")
-        await fixture.stop()
     }
 
     @Test("is not kept where others can write, and a tree that cannot be written is told of once")
     @LoopActor func refused() async throws {
-        let fixture = try await ServiceFixture(testMachine)
+        let fixture = try await Fixture(testMachine)
         let folder = fixture.folder
         folder.makeFolder("open")
         chmod(folder.path + "/open", 0o777)
-        #expect(throws: FileFailure.self) { try fixture.service.keepTree(at: folder.path + "/open") { _ in } }
+        #expect(throws: FileFailure.self) { try fixture.keepTree(at: folder.path + "/open") { _ in } }
         var failures = 0
-        try fixture.service.keepTree(at: folder.path + "/groups") { _ in failures += 1 }
+        try fixture.keepTree(at: folder.path + "/groups") { _ in failures += 1 }
         // Nothing can be made below a file.
         folder.remove("groups")
         folder.write("groups", "")
-        await fixture.service.tree?.settle()
+        await fixture.tree?.settle()
         #expect(failures == 1)
-        await fixture.stop()
     }
 
     @Test("a reader who opens a folder has all of it, of one moment, while it is replaced")
     @LoopActor func whole() async throws {
-        let fixture = try await ServiceFixture(testMachine)
+        let fixture = try await Fixture(testMachine)
         let path = fixture.folder.path + "/groups"
-        try fixture.service.keepTree(at: path) { Issue.record("\($0)") }
-        await fixture.service.tree?.settle()
+        try fixture.keepTree(at: path) { Issue.record("\($0)") }
+        await fixture.tree?.settle()
         let reader = Reader(path + "/pci0000-00_01.0_00.0")
         let thread = Thread { reader.run() }
         thread.start()
         for turn in 0..<300 {
             let driver = turn % 2 == 0 ? "vfio-pci" : nil
-            fixture.service.update(
+            fixture.keeper.update(
                 machine(
                     pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
                     pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2, driver: driver ?? "nouveau"),
                     pciDevice("0000:01:00.1", parent: "0000:00:01.0", group: 2), kernel: "6.12.0"))
-            await fixture.service.tree?.settle()
+            await fixture.tree?.settle()
         }
         reader.stop()
         #expect(reader.torn.isEmpty, "\(reader.torn.prefix(3))")
         #expect(reader.count > 0)
-        await fixture.stop()
     }
 }
 

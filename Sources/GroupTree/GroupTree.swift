@@ -7,6 +7,7 @@ import EventLoop
 import Files
 import Glibc
 import Grouping
+import Keeper
 import Registry
 
 /// The tree, kept current until it is removed.
@@ -169,20 +170,25 @@ public final class GroupTree {
     }
 }
 
-extension GroupService {
-    /// Keeps a tree of the groups in a folder from now on.
-    public func keepTree(
-        at path: String, onFailure: @escaping @LoopActor (FileFailure) -> Void
+extension GroupTree {
+    /// Keeps a tree of a keeper's groups in a folder from now on.
+    ///
+    /// - Parameters:
+    ///   - keeper: whose groups they are.
+    ///   - path: the folder.
+    ///   - sysfs: where links to devices lead: `/sys`, and for a machine that is not this one somewhere else.
+    ///   - onFailure: called with what cannot be written, once until it can.
+    /// - Throws: why there is no such folder that only its owner writes to.
+    public convenience init(
+        of keeper: Keeper, at path: String, sysfs: String, onFailure: @escaping @LoopActor (FileFailure) -> Void
     ) throws(FileFailure) {
-        // A machine that is not this one must not lead into this one's devices.
-        let sysfs = identity.isSimulated ? "simulated/sys" : "/sys"
-        let tree = try GroupTree(
+        try self.init(
             path: path,
-            render: { [weak self] id in
-                guard let self, let record = snapshot.group(id) else { return nil }
-                return GroupFolder(record, windows: windows(of: record), sysfs: sysfs)
+            render: { [weak keeper] id in
+                guard let keeper, let record = keeper.snapshot.group(id) else { return nil }
+                return GroupFolder(record, windows: keeper.windows(of: record), sysfs: sysfs)
             }, onFailure: onFailure)
-        self.tree = tree
-        tree.update(snapshot.groups.map(\.id))
+        keeper.observe { [weak self] change in self?.update(change.groups) }
+        update(keeper.snapshot.groups.lazy.map(\.id))
     }
 }

@@ -15,23 +15,37 @@ import Takeover
 
 /// The reservations and what became of each.
 @LoopActor
-final class Reservations {
+public final class Reservations {
     /// What became of a reservation.
-    enum State: Equatable {
+    public enum State: Equatable, Sendable {
         /// It is being taken, or waits for a group that somebody else has.
         case pending
         case claimed(claim: String)
+        /// Its device or group is not there.
         case absent(reason: String)
         /// Another device sits there; both identities, in words.
         case mismatched(reason: String)
         case failed(reason: String, remedy: String?)
+        /// Somebody released it in this boot.
         case released
     }
 
     /// A host driver that had a device of it first, in words.
-    struct LostRace: Equatable {
-        var reason: String
-        var remedy: String
+    public struct LostRace: Equatable, Sendable {
+        /// Which driver had which device.
+        public var reason: String
+        /// What keeps the driver away.
+        public var remedy: String
+    }
+
+    /// A reservation and what became of it.
+    public struct Outcome: Sendable {
+        /// What the configuration says.
+        public var reservation: Reservation
+        /// What became of it.
+        public var state: State
+        /// Who had a device of it first; nil when nobody had.
+        public var race: LostRace?
     }
 
     private final class Entry {
@@ -64,8 +78,8 @@ final class Reservations {
     isolated deinit { for entry in entries { entry.task?.cancel() } }
 
     /// What became of each, in the order of the configuration.
-    var all: [(reservation: Reservation, state: State, race: LostRace?)] {
-        entries.map { ($0.reservation, $0.state, $0.race) }
+    var outcomes: [Outcome] {
+        entries.map { Outcome(reservation: $0.reservation, state: $0.state, race: $0.race) }
     }
 
     /// How many do not have their group, and are meant to.

@@ -1,6 +1,6 @@
 // What the early helper and the udev rule keep free: the reservations of the configuration, in a file for programs.
 
-public import Config
+import Config
 import Files
 import Glibc
 

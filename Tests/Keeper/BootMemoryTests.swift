@@ -1,8 +1,7 @@
-// The memory of boots: kept in files, compared at the start, told in GetStatus and ListGroups, and asked before a claim.
+// The memory of boots: kept in files, compared at the start, and asked before a claim.
 
 import EventLoop
 import Glibc
-import GroupAPI
 import Grouping
 import Host
 import Inventory
@@ -13,7 +12,7 @@ import Takeover
 import Testing
 import TestSupport
 
-@testable import Service
+@testable import Keeper
 
 @Suite("The memory of boots", .timeLimit(.minutes(15)))
 struct BootMemoryTests {
@@ -55,25 +54,6 @@ struct BootMemoryTests {
         #expect(try memory.previousBoot(than: "b") { problems.append($0) } == boot(before, "a"))
     }
 
-    @Test("GetStatus and ListGroups say what changed, and nothing where nothing did")
-    @LoopActor func told() async throws {
-        let fixture = try await ServiceFixture(testMachine)
-        let memory = BootMemory(path: fixture.folder.path + "/state")
-        #expect(try fixture.service.rememberBoot(in: memory) { Issue.record("\($0)") } == nil)
-        #expect(try await fixture.call(Manager.GetStatus.self, .init()).lastBoot == nil)
-        try memory.save(boot(before, "another"))
-        try fixture.service.rememberBoot(in: memory) { Issue.record("\($0)") }
-        let last = try #require(try await fixture.call(Manager.GetStatus.self, .init()).lastBoot)
-        #expect(last.kernelRelease == "6.1.0")
-        #expect(last.changes.map(\.kind) == [.appeared])
-        #expect(last.changes.first?.device?.name == "0000:01:00.1")
-        let groups = try await fixture.call(Groups.ListGroups.self, .init()).groups
-        #expect(groups.map { $0.sinceLastBoot?.count } == [nil, 1])
-        let one = try await fixture.call(Groups.GetGroup.self, .init(id: groups[1].id)).group
-        #expect(one.sinceLastBoot == groups[1].sinceLastBoot)
-        await fixture.stop()
-    }
-
     @Test("what was accepted is known through restarts in its boot alone, and a file that cannot be used is told of")
     func accepted() throws {
         let folder = TemporaryFolder()
@@ -97,20 +77,19 @@ struct BootMemoryTests {
     @Test("a claim of another device than in the last boot is refused with both, until it was forced once in this boot")
     @LoopActor func refused() async throws {
         let host = SimulatedHost(name: "a test", inventory: before)
-        let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
+        let keeper = try await Keeper(testing: host)
         let folder = TemporaryFolder()
         let memory = BootMemory(path: folder.path)
         var earlier = boot(before, "earlier")
         earlier.groups[1].members[0].identity = "10de:2684"
         try memory.save(earlier)
-        try service.rememberBoot(in: memory) { Issue.record("\($0)") }
+        try keeper.rememberBoot(in: memory) { Issue.record("\($0)") }
         let process = try #require(host.process(getpid()))
         let owner = Owner(uid: 0, gid: 0, process: process, command: "test")
         let device = DeviceAddress.pci(try #require(.init("0000:01:00.0")))
-        func claim(_ service: GroupService, force: [DeviceAddress] = []) async throws -> [DeviceUse] {
+        func claim(_ keeper: Keeper, force: [DeviceAddress] = []) async throws -> [DeviceUse] {
             let request = ClaimRequest([.device(device)], lifetime: .manual, force: force)
-            guard let takeover = service.takeover else { return [] }
+            let takeover = keeper.takeover
             do throws(TakeoverError) {
                 let granted = try await takeover.claim(request, for: owner)
                 _ = try await takeover.release(granted.claim.claim.id)
@@ -121,18 +100,17 @@ struct BootMemoryTests {
             }
         }
         let uses = [DeviceUse(device, .replaced(before: "10de:2684", now: "8086:10d3"))]
-        #expect(try await claim(service) == uses)
+        #expect(try await claim(keeper) == uses)
         #expect(uses[0].reason == "it is another device than in the last boot: 8086:10d3 now, 10de:2684 then")
-        #expect(try await claim(service) == uses)
-        #expect(try await claim(service, force: [device]) == [])
-        #expect(try await claim(service) == [])
-        service.takeover?.stop()
+        #expect(try await claim(keeper) == uses)
+        #expect(try await claim(keeper, force: [device]) == [])
+        #expect(try await claim(keeper) == [])
+        keeper.stop()
 
-        let restarted = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try restarted.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
+        let restarted = try await Keeper(testing: host)
         try restarted.rememberBoot(in: memory) { Issue.record("\($0)") }
         #expect(restarted.lastBoot?.changes.map(\.kind) == [.replaced])
         #expect(try await claim(restarted) == [])
-        restarted.takeover?.stop()
+        restarted.stop()
     }
 }

@@ -3,11 +3,10 @@
 import Grouping
 import Host
 import Inventory
-import Takeover
 
 extension TakeoverError {
     /// What stands in the way.
-    var sentence: String {
+    public var sentence: String {
         switch self {
         case .noSuchGroup(let group): "there is no group \(group)"
         case .noSuchDevice(let device, let reason): "\(device): \(reason ?? "there is no such device")"
@@ -34,7 +33,7 @@ extension TakeoverError {
     }
 
     /// What would help; nil where the sentence says it.
-    var remedy: String? {
+    public var remedy: String? {
         switch self {
         case .inUse: "end the uses, or name the devices in Force= of its section, and vfiogroupctl reload"
         case .failed(let failure, _): failure.remedy + ", and vfiogroupctl reload"

@@ -2,17 +2,19 @@
 
 import EventLoop
 import Files
-import GroupAPI
 import Grouping
 import Host
-import Inventory
 import Registry
 import Takeover
 
-extension GroupService {
+extension Keeper {
     /// Compares the groups with those of the boot before, and has this boot remembered.
     ///
+    /// - Parameters:
+    ///   - memory: where boots are remembered.
+    ///   - onProblem: called with what of it cannot be used.
     /// - Returns: what is different; nil where no earlier boot is known.
+    /// - Throws: what of the memory cannot be read or written.
     @discardableResult
     public func rememberBoot(
         in memory: BootMemory, onProblem: (String) -> Void
@@ -21,9 +23,9 @@ extension GroupService {
         let now = RememberedBoot(snapshot, bootID: host.bootID)
         if let before = try memory.previousBoot(than: host.bootID, onProblem: onProblem) {
             lastBoot = BootComparison(of: before, with: now, explain: reason, separate: separation)
-            takeover?.knownDevices = KnownDevices(
+            takeover.knownDevices = KnownDevices(
                 lastBoot: before, accepted: try memory.accepted(inBoot: host.bootID, onProblem: onProblem))
-            takeover?.onAccept = { [unowned self] in saveAccepted() }
+            takeover.onAccept = { [unowned self] in saveAccepted() }
         }
         try memory.save(now)
         return lastBoot
@@ -36,9 +38,11 @@ extension GroupService {
     }
 
     private func saveAccepted() {
-        guard let memory, let accepted = takeover?.knownDevices.accepted else { return }
-        do throws(FileFailure) { try memory.save(accepted: accepted, inBoot: host.bootID) } catch {
-            takeover?.onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
+        guard let memory else { return }
+        do throws(FileFailure) {
+            try memory.save(accepted: takeover.knownDevices.accepted, inBoot: host.bootID)
+        } catch {
+            takeover.onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
         }
     }
 
@@ -60,32 +64,4 @@ extension GroupService {
 extension String {
     /// For a sentence in brackets.
     fileprivate var withoutFullStop: String { hasSuffix(".") ? String(dropLast()) : self }
-}
-
-extension Manager.LastBoot {
-    init(_ comparison: BootComparison) {
-        self.init(
-            kernelRelease: comparison.kernel,
-            changes: comparison.changes.map { change in
-                .init(
-                    kind: .init(change.kind), groups: change.groups,
-                    device: change.device.map { text in
-                        let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
-                        return parts.count == 2 ? .init(bus: parts[0], name: parts[1]) : .init(bus: "pci", name: text)
-                    }, sentence: change.sentence, cause: change.cause)
-            })
-    }
-}
-
-extension Manager.BootChangeKind {
-    fileprivate init(_ kind: BootComparison.Change.Kind) {
-        switch kind {
-        case .appeared: self = .appeared
-        case .went: self = .went
-        case .joined: self = .joined
-        case .split: self = .split
-        case .renumbered: self = .renumbered
-        case .replaced: self = .replaced
-        }
-    }
 }
