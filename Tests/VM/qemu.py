@@ -19,7 +19,12 @@ PROGRAM = "qemu-system-x86_64"
 
 # no_timer_check: without it a loaded host makes the guest panic over a late timer. panic=-1 with QEMU's -no-reboot ends
 # QEMU at once, so that a panic is noticed as the end of the machine.
-KERNEL_ARGUMENTS = "console=ttyS0 panic=-1 oops=panic quiet no_timer_check"
+# e1000e.IntMode=1: MSI in the place of MSI-X, for each of the driver's first 32 probes. QEMU's e1000e keeps a timer of the
+# legacy interrupt over a reset, and aborts when it fires with MSI-X on ("e1000e_intrmgr_on_throttling_timer: Assertion
+# `!msix_enabled(timer->core->owner)' failed" in 7.2; qemu-devel discusses its siblings as late as August 2025): seen once
+# in four runs of testpmd, which ends amid its traffic.
+KERNEL_ARGUMENTS = ("console=ttyS0 panic=-1 oops=panic quiet no_timer_check "
+                    f"e1000e.IntMode={','.join(['1'] * 32)}")
 
 # For Debian's initramfs; the tests' own knows its disk.
 ROOT_ARGUMENTS = "root=/dev/vda rootfstype=ext4 rw"
