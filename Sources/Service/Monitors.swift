@@ -21,7 +21,7 @@ final class Monitors {
         fileprivate let caller: Caller?
         private let capacity: Int
         private var items: [Item] = []
-        private var waiting: UnsafeContinuation<Void, Never>?
+        private let hasNews = Condition()
         private(set) var isClosed = false
         /// What the watcher is told at the end; nil when the end is the daemon's.
         private(set) var refusal: ErrorReply?
@@ -37,23 +37,12 @@ final class Monitors {
             } else if items.last != .overflow {
                 items = [.overflow]
             }
-            waiting.take()?.resume()
+            hasNews.signal()
         }
 
         /// Suspends until there is something, and takes all of it; empty when the task was cancelled.
         func next() async -> [Item] {
-            await withTaskCancellationHandler {
-                await withUnsafeContinuation { continuation in
-                    // Asked here and not before the await: other jobs may run on the way in.
-                    if items.isEmpty, !isClosed, !Task.isCancelled {
-                        waiting = continuation
-                    } else {
-                        continuation.resume()
-                    }
-                }
-            } onCancel: {
-                EventLoop.main.submit { self.waiting.take()?.resume() }
-            }
+            try? await hasNews.wait { !items.isEmpty || isClosed }
             defer { items = [] }
             return items
         }
@@ -62,7 +51,7 @@ final class Monitors {
         func close(_ refusal: ErrorReply? = nil) {
             isClosed = true
             self.refusal = refusal
-            waiting.take()?.resume()
+            hasNews.signal()
         }
     }
 

@@ -18,7 +18,7 @@ import Varlink
 final class ChangingHost: ReadOnlyHost {
     nonisolated let name = "a test"
     private var inventory: Inventory
-    private var waiting: UnsafeContinuation<Void, Never>?
+    private let news = Condition()
     private var hasChanged = false
 
     init(_ inventory: Inventory) { self.inventory = inventory }
@@ -26,13 +26,13 @@ final class ChangingHost: ReadOnlyHost {
     func change(to inventory: Inventory) {
         self.inventory = inventory
         hasChanged = true
-        waiting.take()?.resume()
+        news.signal()
     }
 
     func readInventory() async throws(HostError) -> Inventory { inventory }
 
     func awaitChange() async throws(LoopError) {
-        if !hasChanged { await withUnsafeContinuation { waiting = $0 } }
+        try await news.wait { hasChanged }
         hasChanged = false
     }
 }
