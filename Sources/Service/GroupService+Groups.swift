@@ -109,11 +109,9 @@ extension GroupService {
     func device(
         _ address: Groups.DeviceAddress, in snapshot: Snapshot
     ) throws(ErrorReply) -> Device {
-        guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255 else {
-            throw .invalidParameter("device")
+        guard let device = try DeviceAddress(address, "device").flatMap({ snapshot.inventory[$0] }) else {
+            throw ErrorReply(Groups.Failure.noSuchDevice(device: address))
         }
-        guard let device = DeviceAddress(bus: address.bus, name: address.name).flatMap({ snapshot.inventory[$0] })
-        else { throw ErrorReply(Groups.Failure.noSuchDevice(device: address)) }
         return device
     }
 

@@ -40,7 +40,7 @@ extension Journal.Claim {
         var claim = Claim(
             id: id, name: name, owner: Owner(uid: uid, gid: gid, process: process, command: owner.command),
             since: since, lifetime: lifetime, access: access, groups: [])
-        for address in leftOut { claim.leftOut.append(try address.device()) }
+        for address in leftOut { claim.leftOut.append(try DeviceAddress(address)) }
         for group in groups { claim.groups.append(try group.group()) }
         claim.ioas = try ioas.fitting()
         for moment in unownedMoments {
@@ -75,7 +75,7 @@ extension Journal.Group {
         if let worker {
             group.worker = OutstandingWorker(
                 process: try ProcessIdentity(worker.pid, worker.startTime), action: worker.action)
-            if let member = worker.member { group.worker?.member = try member.device() }
+            if let member = worker.member { group.worker?.member = try DeviceAddress(member) }
         }
         return group
     }
@@ -116,7 +116,7 @@ extension Journal.Member {
             before = .named(driverName)
         }
         return ClaimedMember(
-            address: try address.device(),
+            address: try DeviceAddress(address),
             identity: PCIFunction.Identification(
                 vendorID: try identity.vendorId.fitting(), deviceID: try identity.deviceId.fitting(),
                 subsystemVendorID: try identity.subsystemVendorId.fitting(),
@@ -147,7 +147,7 @@ extension Journal.Node {
     func node() throws(Journal.Unfit) -> OpenedNode {
         let node: VFIONode
         switch (device, kernelGroup) {
-        case (let device?, nil): node = .cdev(try device.device())
+        case (let device?, nil): node = .cdev(try DeviceAddress(device))
         case (nil, let number?): node = .group(number)
         default: throw .init(reason: "a node is of neither a device nor a kernel group")
         }
@@ -155,17 +155,6 @@ extension Journal.Node {
             let mode = UInt16(exactly: mode), mode <= 0o7777
         else { throw .init(reason: "the owner or the mode of a node is none") }
         return OpenedNode(node, user: user, before: NodePermissions(uid: uid, gid: gid, mode: mode))
-    }
-}
-
-extension Journal.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
-
-    func device() throws(Journal.Unfit) -> DeviceAddress {
-        guard let address = DeviceAddress(bus: bus, name: name) else {
-            throw .init(reason: "\(bus)/\(name) is no device's address")
-        }
-        return address
     }
 }
 
