@@ -23,7 +23,7 @@ extension Journal.Claim {
             owner: .init(
                 uid: Int(claim.owner.uid), gid: Int(claim.owner.gid), pid: Int(claim.owner.process.pid),
                 startTime: Int(clamping: claim.owner.process.startTime), command: claim.owner.command),
-            since: claim.since, lifetime: claim.lifetime, access: claim.access,
+            since: claim.since, lifetime: .init(claim.lifetime), access: .init(claim.access),
             leftOut: claim.leftOut.map(Journal.DeviceAddress.init), groups: claim.groups.map(Journal.Group.init),
             ioas: claim.ioas.map { Int($0) },
             unownedMoments: claim.unownedMoments.map {
@@ -39,7 +39,7 @@ extension Journal.Claim {
         let process = try ProcessIdentity(owner.pid, owner.startTime)
         var claim = Claim(
             id: id, name: name, owner: Owner(uid: uid, gid: gid, process: process, command: owner.command),
-            since: since, lifetime: lifetime, access: access, groups: [])
+            since: since, lifetime: Lifetime(lifetime), access: Access(access), groups: [])
         for address in leftOut { claim.leftOut.append(try DeviceAddress(address)) }
         for group in groups { claim.groups.append(try group.group()) }
         claim.ioas = try ioas.fitting()
@@ -56,7 +56,7 @@ extension Journal.Claim {
 extension Journal.Group {
     init(_ group: ClaimedGroup) {
         self.init(
-            id: group.id.text, goal: group.goal, members: group.members.map(Journal.Member.init),
+            id: group.id.text, goal: .init(group.goal), members: group.members.map(Journal.Member.init),
             kernelGroups: group.kernelGroups, wasHeld: group.wasHeld,
             worker: group.worker.map {
                 .init(
@@ -68,7 +68,7 @@ extension Journal.Group {
 
     func group() throws(Journal.Unfit) -> ClaimedGroup {
         var group = ClaimedGroup(
-            id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: goal, members: [])
+            id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: Goal(goal), members: [])
         for member in members { group.members.append(try member.member()) }
         for node in nodes ?? [] { group.nodes.append(try node.node()) }
         group.wasHeld = wasHeld
