@@ -134,15 +134,23 @@ extension GroupService {
 }
 
 extension Groups.Monitor.Reply {
-    fileprivate init(_ event: RegistryEvent) {
+    fileprivate init(_ event: GroupEvent) {
         self.init(
-            generation: event.generation, kind: .init(event.kind), group: event.group?.text,
+            generation: event.generation, kind: .init(event), group: event.group?.text,
             claim: event.claim, member: event.member.map { .init($0) }, cause: event.cause)
     }
 }
 
 extension Groups.EventKind {
-    fileprivate init(_ kind: RegistryEvent.Kind) {
+    /// What the API calls an event.
+    public init(_ event: GroupEvent) {
+        switch event {
+        case .registry(let event): self.init(event.kind)
+        case .claim(let event, _): self.init(event.change)
+        }
+    }
+
+    private init(_ kind: RegistryEvent.Kind) {
         switch kind {
         case .groupAdded: self = .groupAdded
         case .groupRemoved: self = .groupRemoved
@@ -152,10 +160,18 @@ extension Groups.EventKind {
         case .groupStateChanged: self = .groupStateChanged
         case .deviceAdded: self = .deviceAdded
         case .deviceRemoved: self = .deviceRemoved
-        case .claimAdded: self = .claimAdded
-        case .claimChanged: self = .claimChanged
-        case .claimRemoved: self = .claimRemoved
         case .degraded: self = .degraded
+        }
+    }
+
+    private init(_ change: ClaimEvent.Change) {
+        switch change {
+        case .added, .adopted: self = .claimAdded
+        case .changed, .groupChanged: self = .claimChanged
+        case .removed: self = .claimRemoved
+        case .quarantined: self = .degraded
+        case .memberAdded: self = .memberAdded
+        case .memberPinned: self = .memberDriverChanged
         case .removalRequested: self = .removalRequested
         case .memberRetaken: self = .memberRetaken
         }

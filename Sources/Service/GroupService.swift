@@ -70,7 +70,7 @@ public final class GroupService {
     var memory: BootMemory?
 
     /// Called after every change of the registry, on the loop.
-    public var onChange: (@LoopActor ([RegistryEvent]) -> Void)?
+    public var onChange: (@LoopActor ([GroupEvent]) -> Void)?
 
     /// Reads the host and builds the registry.
     public init(_ identity: Identity, host: any Host, policy: BackendPolicy) async throws(HostError) {
@@ -104,7 +104,7 @@ public final class GroupService {
         let takeover = Takeover(host, journal: journal, store: store, snapshot: { [unowned self] in snapshot })
         takeover.timing.take(configuration.timing)
         if let timing { takeover.timing = timing }
-        takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
+        takeover.onChange = { [unowned self] events in claimsChanged(events) }
         takeover.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         self.takeover = takeover
@@ -120,15 +120,11 @@ public final class GroupService {
     /// How many reservations do not have their group, and are meant to.
     public var reservationsMissing: Int { reservations?.missing ?? 0 }
 
-    private func claimsChanged(_ notices: [Takeover.Notice]) {
+    private func claimsChanged(_ events: [ClaimEvent]) {
         let before = snapshot
-        var events = registry.hold(takeover?.holdings ?? [:])
-        events += notices.map {
-            RegistryEvent(
-                generation: snapshot.generation, kind: $0.kind, group: $0.group, claim: $0.claim, member: $0.member,
-                cause: $0.cause)
-        }
-        publish(events, since: before)
+        let changes = registry.hold(takeover?.holdings ?? [:])
+        publish(
+            changes.map { .registry($0) } + events.map { .claim($0, generation: snapshot.generation) }, since: before)
         reservations?.lookAgain()
         onActivity?()
     }
@@ -168,13 +164,13 @@ public final class GroupService {
     /// Takes a new inventory in.
     func update(_ inventory: Inventory) {
         let before = snapshot
-        publish(registry.update(inventory), since: before)
+        publish(registry.update(inventory).map { .registry($0) }, since: before)
         takeover?.hostChanged()
         reservations?.lookAgain()
         onActivity?()
     }
 
-    private func publish(_ events: [RegistryEvent], since before: Snapshot) {
+    private func publish(_ events: [GroupEvent], since before: Snapshot) {
         // A group may change in what no event tells, such as the numbers of its kernel groups.
         tree?.update(snapshot.groupsChanged(since: before))
         guard !events.isEmpty else { return }

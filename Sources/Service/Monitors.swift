@@ -2,7 +2,6 @@
 // daemon keep what it does not read.
 
 import EventLoop
-import Registry
 import Varlink
 
 /// Hands every event to every watcher.
@@ -13,7 +12,7 @@ final class Monitors {
     final class Queue {
         /// What a watcher gets next.
         enum Item: Equatable {
-            case event(RegistryEvent)
+            case event(GroupEvent)
             /// Events were dropped.
             case overflow
         }
@@ -31,7 +30,7 @@ final class Monitors {
             self.capacity = capacity
         }
 
-        func push(_ event: RegistryEvent) {
+        func push(_ event: GroupEvent) {
             if items.count < capacity {
                 items.append(.event(event))
             } else if items.last != .overflow {
@@ -84,7 +83,7 @@ final class Monitors {
     }
 
     /// Hands events to all watchers.
-    func publish(_ events: [RegistryEvent]) {
+    func publish(_ events: [GroupEvent]) {
         for queue in queues.values { for event in events { queue.push(event) } }
     }
 }
