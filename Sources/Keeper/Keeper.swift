@@ -16,7 +16,7 @@ public final class Keeper {
     /// What is different from one moment to the next.
     public struct Change: Sendable {
         /// What is told, in its order.
-        public var events: [RegistryEvent]
+        public var events: [GroupEvent]
         /// The groups that may look different, those among them that are gone included. A group may change in what no
         /// event tells, such as the numbers of its kernel groups.
         public var groups: Set<GroupID>
@@ -67,7 +67,7 @@ public final class Keeper {
         self.registry = current
         takeover = Takeover(host, journal: journal, store: store, snapshot: { current.registry.snapshot })
         takeover.timing = timing
-        takeover.onChange = { [unowned self] notices in claimsChanged(notices) }
+        takeover.onChange = { [unowned self] events in claimsChanged(events) }
         takeover.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
         try takeover.recover(left)
@@ -102,7 +102,7 @@ public final class Keeper {
     /// Takes a new inventory in.
     public func update(_ inventory: Inventory) {
         let before = snapshot
-        publish(registry.registry.update(inventory), since: before)
+        publish(registry.registry.update(inventory).map { .registry($0) }, since: before)
         takeover.hostChanged()
         claimsMayHaveMoved()
     }
@@ -127,15 +127,11 @@ public final class Keeper {
         do throws(HostError) { try await readHost() } catch {}
     }
 
-    private func claimsChanged(_ notices: [Takeover.Notice]) {
+    private func claimsChanged(_ events: [ClaimEvent]) {
         let before = snapshot
-        var events = registry.registry.hold(takeover.holdings)
-        events += notices.map {
-            RegistryEvent(
-                generation: snapshot.generation, kind: $0.kind, group: $0.group, claim: $0.claim, member: $0.member,
-                cause: $0.cause)
-        }
-        publish(events, since: before)
+        let changes = registry.registry.hold(takeover.holdings)
+        publish(
+            changes.map { .registry($0) } + events.map { .claim($0, generation: snapshot.generation) }, since: before)
         claimsMayHaveMoved()
     }
 
@@ -144,7 +140,7 @@ public final class Keeper {
         onActivity?()
     }
 
-    private func publish(_ events: [RegistryEvent], since before: Snapshot) {
+    private func publish(_ events: [GroupEvent], since before: Snapshot) {
         var groups = Set(snapshot.groupsChanged(since: before))
         let claims = Set(events.compactMap(\.claim))
         if !claims.isEmpty {

@@ -10,10 +10,7 @@ extension Manager.LastBoot {
             changes: comparison.changes.map { change in
                 .init(
                     kind: .init(change.kind), groups: change.groups,
-                    device: change.device.map { text in
-                        let parts = text.split(separator: "/", maxSplits: 1).map(String.init)
-                        return parts.count == 2 ? .init(bus: parts[0], name: parts[1]) : .init(bus: "pci", name: text)
-                    }, sentence: change.sentence, cause: change.cause)
+                    device: change.device.map { .init(text: $0) }, sentence: change.sentence, cause: change.cause)
             })
     }
 }

@@ -112,10 +112,6 @@ extension Claims.Unrestored {
     init(_ member: Unrestored) { self.init(address: .init(member.device), reason: member.reason) }
 }
 
-extension Claims.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
-}
-
 extension Claims.Lifetime {
     init(_ lifetime: Lifetime) {
         switch lifetime {

@@ -83,10 +83,6 @@ extension Groups.Blocker {
     }
 }
 
-extension Groups.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
-}
-
 extension Groups.Backend {
     init(_ name: BackendName) {
         switch name {

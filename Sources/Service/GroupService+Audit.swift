@@ -64,18 +64,14 @@ extension Claims.ClaimStatus {
     fileprivate var auditFields: [JournalMessage.Field] {
         [.init(.claim, id)] + (name.map { [.init(.claimName, $0)] } ?? [])
             + groups.map { .init(.group, $0.id) }
-            + groups.flatMap(\.members).map { .init(.device, $0.address.auditText) }
+            + groups.flatMap(\.members).map { .init(.device, $0.address.text) }
     }
-}
-
-extension Claims.DeviceAddress {
-    fileprivate var auditText: String { bus == "pci" ? name : "\(bus)/\(name)" }
 }
 
 extension Claims.Selector {
     fileprivate var auditText: String {
         if let group { return group }
-        if let device { return device.auditText }
+        if let device { return device.text }
         return "\(count ?? 1) by IDs"
     }
 }
@@ -89,7 +85,7 @@ extension [Claims.Selector] {
     fileprivate var auditFields: [JournalMessage.Field] {
         prefix(16).flatMap { selector -> [JournalMessage.Field] in
             (selector.group.map { [.init(.group, $0)] } ?? [])
-                + (selector.device.map { [.init(.device, $0.auditText)] } ?? [])
+                + (selector.device.map { [.init(.device, $0.text)] } ?? [])
         }
     }
 }
@@ -98,7 +94,7 @@ extension [Claims.DeviceAddress]? {
     /// What is taken though the host uses it.
     fileprivate var forceText: String {
         guard let self, !self.isEmpty else { return "" }
-        return ", by force \(self.prefix(16).map(\.auditText).joined(separator: ", "))"
+        return ", by force \(self.prefix(16).map(\.text).joined(separator: ", "))"
     }
 }
 

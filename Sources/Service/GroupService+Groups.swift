@@ -112,11 +112,9 @@ extension GroupService {
     func device(
         _ address: Groups.DeviceAddress, in snapshot: Snapshot
     ) throws(ErrorReply) -> Device {
-        guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255 else {
-            throw .invalidParameter("device")
+        guard let device = try DeviceAddress(address, "device").flatMap({ snapshot.inventory[$0] }) else {
+            throw ErrorReply(Groups.Failure.noSuchDevice(device: address))
         }
-        guard let device = DeviceAddress(bus: address.bus, name: address.name).flatMap({ snapshot.inventory[$0] })
-        else { throw ErrorReply(Groups.Failure.noSuchDevice(device: address)) }
         return device
     }
 
@@ -139,15 +137,23 @@ extension GroupService {
 }
 
 extension Groups.Monitor.Reply {
-    fileprivate init(_ event: RegistryEvent) {
+    fileprivate init(_ event: GroupEvent) {
         self.init(
-            generation: event.generation, kind: .init(event.kind), group: event.group?.text,
+            generation: event.generation, kind: .init(event), group: event.group?.text,
             claim: event.claim, member: event.member.map { .init($0) }, cause: event.cause)
     }
 }
 
 extension Groups.EventKind {
-    fileprivate init(_ kind: RegistryEvent.Kind) {
+    /// What the API calls an event.
+    public init(_ event: GroupEvent) {
+        switch event {
+        case .registry(let event): self.init(event.kind)
+        case .claim(let event, _): self.init(event.change)
+        }
+    }
+
+    private init(_ kind: RegistryEvent.Kind) {
         switch kind {
         case .groupAdded: self = .groupAdded
         case .groupRemoved: self = .groupRemoved
@@ -157,10 +163,18 @@ extension Groups.EventKind {
         case .groupStateChanged: self = .groupStateChanged
         case .deviceAdded: self = .deviceAdded
         case .deviceRemoved: self = .deviceRemoved
-        case .claimAdded: self = .claimAdded
-        case .claimChanged: self = .claimChanged
-        case .claimRemoved: self = .claimRemoved
         case .degraded: self = .degraded
+        }
+    }
+
+    private init(_ change: ClaimEvent.Change) {
+        switch change {
+        case .added, .adopted: self = .claimAdded
+        case .changed, .groupChanged: self = .claimChanged
+        case .removed: self = .claimRemoved
+        case .quarantined: self = .degraded
+        case .memberAdded: self = .memberAdded
+        case .memberPinned: self = .memberDriverChanged
         case .removalRequested: self = .removalRequested
         case .memberRetaken: self = .memberRetaken
         }

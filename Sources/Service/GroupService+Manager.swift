@@ -61,7 +61,7 @@ extension GroupService {
             },
             warnings: snapshot.warnings.map {
                 .init(
-                    device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
+                    device: $0.device.map { .init($0) }, offset: $0.offset,
                     message: $0.message)
             }, lastBoot: keeper.lastBoot.map { .init($0) },
             reservations: keeper.reservationOutcomes.map { .init($0) })
@@ -97,7 +97,7 @@ extension Manager.Reservation {
         self.init(name: outcome.reservation.name, state: .pending)
         switch outcome.reservation.subject {
         case .group(let id): group = id
-        case .device(let address): device = .init(bus: "pci", name: address.description)
+        case .device(let address): device = .init(.pci(address))
         }
         switch outcome.state {
         case .pending: reason = "its group is being taken, or waited for"

@@ -69,8 +69,7 @@ extension SimulatedHost {
 
     /// The address that a call gives, whether or not something is there.
     func parse(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
-        guard device.bus.utf8.count <= 255, device.name.utf8.count <= 255 else { throw .invalidParameter("device") }
-        guard let address = DeviceAddress(bus: device.bus, name: device.name) else {
+        guard let address = try DeviceAddress(device, "device") else {
             throw ErrorReply(Simulation.Failure.noSuchDevice(device: device))
         }
         return address

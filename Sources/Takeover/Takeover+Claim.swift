@@ -53,7 +53,7 @@ extension Takeover {
             throw error
         }
         watchOwner(of: claim)
-        publish(.claimAdded, claim, cause: "claimed by \(owner.text)")
+        publish(.added, claim, cause: "claimed by \(owner.text)")
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
@@ -83,7 +83,7 @@ extension Takeover {
                 throw error
             }
         }
-        publish(.claimChanged, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
+        publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 

@@ -84,7 +84,7 @@ extension Takeover {
         }
         for (device, file) in handover.devices where claim.space.cdevs[device] !== file { closeAside(file) }
         await fallBack(claim, granted.groups)
-        publish(.claimChanged, claim, cause: "what was to be handed over could not be sent; the daemon holds it again")
+        publish(.changed, claim, cause: "what was to be handed over could not be sent; the daemon holds it again")
     }
 
     /// Has groups as they were before something was made to be handed over.
@@ -134,7 +134,7 @@ extension Takeover {
             _ = claim.space.remove(node)
         }
         for file in files { closeAside(file) }
-        publish(.claimChanged, claim, cause: "handed over as \(handover.access.rawValue)")
+        publish(.changed, claim, cause: "handed over as \(handover.access.rawValue)")
         watchConsumers()
     }
 
@@ -201,7 +201,7 @@ extension Takeover {
         claim.handedOver = nil
         claim.record.leftOut = []
         claim.saveOrReport()
-        publish(.claimChanged, claim, cause: "its consumer is gone; the daemon holds it again")
+        publish(.changed, claim, cause: "its consumer is gone; the daemon holds it again")
         for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }
     }
 }

@@ -92,7 +92,7 @@ extension Takeover {
         changed()
         try await take([record.id], for: claim, nil, adopting: true)
         watchOwner(of: claim)
-        publish(.claimAdded, claim, record.id, cause: "adopted by \(owner.text)")
+        publish(.adopted(record.id), claim, cause: "adopted by \(owner.text)")
         return ClaimView(claim)
     }
 }

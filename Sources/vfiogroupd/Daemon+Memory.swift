@@ -4,8 +4,8 @@ import Config
 import Files
 import Glibc
 import GroupAPI
-import Registry
 import Keeper
+import Registry
 import Systemd
 
 extension Daemon {

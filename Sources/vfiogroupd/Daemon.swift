@@ -6,8 +6,8 @@ import EventLoop
 import Files
 import Glibc
 import GroupAPI
-import GroupTree
 import Grouping
+import GroupTree
 import Host
 import HostSnapshot
 import Inventory

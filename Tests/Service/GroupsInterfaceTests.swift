@@ -187,7 +187,9 @@ struct GroupsInterfaceTests {
         try EventLoop.main.runInBackground()
         let monitors = Monitors()
         let queue = monitors.add(capacity: 3)
-        for generation in 1...10 { monitors.publish([RegistryEvent(generation: generation, kind: .groupAdded)]) }
+        for generation in 1...10 {
+            monitors.publish([.registry(RegistryEvent(generation: generation, kind: .groupAdded))])
+        }
         let items = await queue.next()
         #expect(items.first == .overflow)
         #expect(items.count <= 3)

@@ -13,7 +13,7 @@ import Takeover
 public final class ChangingHost: ReadOnlyHost {
     public nonisolated let name = "a test"
     private var inventory: Inventory
-    private var waiting: UnsafeContinuation<Void, Never>?
+    private let news = Condition()
     private var hasChanged = false
 
     public init(_ inventory: Inventory) { self.inventory = inventory }
@@ -22,13 +22,13 @@ public final class ChangingHost: ReadOnlyHost {
     public func change(to inventory: Inventory) {
         self.inventory = inventory
         hasChanged = true
-        waiting.take()?.resume()
+        news.signal()
     }
 
     public func readInventory() async throws(HostError) -> Inventory { inventory }
 
     public func awaitChange() async throws(LoopError) {
-        if !hasChanged { await withUnsafeContinuation { waiting = $0 } }
+        try await news.wait { hasChanged }
         hasChanged = false
     }
 }

@@ -124,7 +124,7 @@ struct HandoverTests {
         }
         #expect(machine.host.kernel.ueventCount == uevents)
         await machine.settle(daemon, within: .seconds(3))
-        let requests = { daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } }
+        let requests = { daemon.claimEvents.count { $0.isRemovalRequest && $0.member == TestMachine.single } }
         #expect(requests() == 1)
         #expect(daemon.state(TestMachine.single)?.name == "degraded")
         await machine.settle(daemon, within: .seconds(60))
@@ -162,8 +162,8 @@ struct HandoverTests {
         #expect(machine.host.kernel.blockedOperations.count == 1)
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel[TestMachine.triple[2]]?.driver == "vfio-pci")
-        #expect(daemon.notices.filter { $0.kind == .memberRetaken }.map(\.member) == [TestMachine.triple[2]])
-        #expect(daemon.notices.filter { $0.kind == .removalRequested }.map(\.member) == [TestMachine.triple[1]])
+        #expect(daemon.claimEvents.filter(\.isRetaking).map(\.member) == [TestMachine.triple[2]])
+        #expect(daemon.claimEvents.filter(\.isRemovalRequest).map(\.member) == [TestMachine.triple[1]])
         for file in copies { file.letGo() }
     }
 

@@ -258,7 +258,7 @@ final class MortalDaemon {
     let takeover: Takeover
     private(set) var registry: Registry
     /// What was told, in order.
-    private(set) var notices: [Takeover.Notice] = []
+    private(set) var claimEvents: [ClaimEvent] = []
     private(set) var events: [RegistryEvent] = []
     private(set) var reports: [String] = []
     private var following: Task<Void, Never>?
@@ -277,7 +277,7 @@ final class MortalDaemon {
         takeover.snapshot = { [weak self] in self?.registry.snapshot ?? inventory }
         // A clock that goes on to whatever is due next would stop at every look, and tests would take hours.
         takeover.timing.memberLook = .seconds(7200)
-        takeover.onChange = { [weak self] notices in self?.take(notices) }
+        takeover.onChange = { [weak self] told in self?.take(told) }
         takeover.onReport = { [weak self] message in self?.reports.append(message) }
         takeover.refresh = { [weak self] in await self?.refresh() }
         life.onDeath = { [weak self] in self?.die() }
@@ -297,8 +297,8 @@ final class MortalDaemon {
         takeover.hostChanged()
     }
 
-    private func take(_ notices: [Takeover.Notice]) {
-        self.notices += notices
+    private func take(_ told: [ClaimEvent]) {
+        claimEvents += told
         events += registry.hold(takeover.holdings)
     }
 
@@ -312,4 +312,10 @@ final class MortalDaemon {
     func kill() { life.end() }
 
     func state(_ device: DeviceAddress) -> GroupState? { registry.snapshot.group(of: device)?.state }
+}
+
+extension ClaimEvent {
+    var isJoining: Bool { if case .memberAdded = change { true } else { false } }
+    var isRemovalRequest: Bool { if case .removalRequested = change { true } else { false } }
+    var isRetaking: Bool { if case .memberRetaken = change { true } else { false } }
 }

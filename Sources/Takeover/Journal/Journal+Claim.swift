@@ -23,7 +23,7 @@ extension Journal.Claim {
             owner: .init(
                 uid: Int(claim.owner.uid), gid: Int(claim.owner.gid), pid: Int(claim.owner.process.pid),
                 startTime: Int(clamping: claim.owner.process.startTime), command: claim.owner.command),
-            since: claim.since, lifetime: claim.lifetime, access: claim.access,
+            since: claim.since, lifetime: .init(claim.lifetime), access: .init(claim.access),
             leftOut: claim.leftOut.map(Journal.DeviceAddress.init), groups: claim.groups.map(Journal.Group.init),
             ioas: claim.ioas.map { Int($0) },
             unownedMoments: claim.unownedMoments.map {
@@ -39,8 +39,8 @@ extension Journal.Claim {
         let process = try ProcessIdentity(owner.pid, owner.startTime)
         var claim = Claim(
             id: id, name: name, owner: Owner(uid: uid, gid: gid, process: process, command: owner.command),
-            since: since, lifetime: lifetime, access: access, groups: [])
-        for address in leftOut { claim.leftOut.append(try address.device()) }
+            since: since, lifetime: Lifetime(lifetime), access: Access(access), groups: [])
+        for address in leftOut { claim.leftOut.append(try DeviceAddress(address)) }
         for group in groups { claim.groups.append(try group.group()) }
         claim.ioas = try ioas.fitting()
         for moment in unownedMoments {
@@ -56,7 +56,7 @@ extension Journal.Claim {
 extension Journal.Group {
     init(_ group: ClaimedGroup) {
         self.init(
-            id: group.id.text, goal: group.goal, members: group.members.map(Journal.Member.init),
+            id: group.id.text, goal: .init(group.goal), members: group.members.map(Journal.Member.init),
             kernelGroups: group.kernelGroups, wasHeld: group.wasHeld,
             worker: group.worker.map {
                 .init(
@@ -68,14 +68,14 @@ extension Journal.Group {
 
     func group() throws(Journal.Unfit) -> ClaimedGroup {
         var group = ClaimedGroup(
-            id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: goal, members: [])
+            id: try GroupID(journal: id), kernelGroups: kernelGroups, goal: Goal(goal), members: [])
         for member in members { group.members.append(try member.member()) }
         for node in nodes ?? [] { group.nodes.append(try node.node()) }
         group.wasHeld = wasHeld
         if let worker {
             group.worker = OutstandingWorker(
                 process: try ProcessIdentity(worker.pid, worker.startTime), action: worker.action)
-            if let member = worker.member { group.worker?.member = try member.device() }
+            if let member = worker.member { group.worker?.member = try DeviceAddress(member) }
         }
         return group
     }
@@ -116,7 +116,7 @@ extension Journal.Member {
             before = .named(driverName)
         }
         return ClaimedMember(
-            address: try address.device(),
+            address: try DeviceAddress(address),
             identity: PCIFunction.Identification(
                 vendorID: try identity.vendorId.fitting(), deviceID: try identity.deviceId.fitting(),
                 subsystemVendorID: try identity.subsystemVendorId.fitting(),
@@ -147,7 +147,7 @@ extension Journal.Node {
     func node() throws(Journal.Unfit) -> OpenedNode {
         let node: VFIONode
         switch (device, kernelGroup) {
-        case (let device?, nil): node = .cdev(try device.device())
+        case (let device?, nil): node = .cdev(try DeviceAddress(device))
         case (nil, let number?): node = .group(number)
         default: throw .init(reason: "a node is of neither a device nor a kernel group")
         }
@@ -155,17 +155,6 @@ extension Journal.Node {
             let mode = UInt16(exactly: mode), mode <= 0o7777
         else { throw .init(reason: "the owner or the mode of a node is none") }
         return OpenedNode(node, user: user, before: NodePermissions(uid: uid, gid: gid, mode: mode))
-    }
-}
-
-extension Journal.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
-
-    func device() throws(Journal.Unfit) -> DeviceAddress {
-        guard let address = DeviceAddress(bus: bus, name: name) else {
-            throw .init(reason: "\(bus)/\(name) is no device's address")
-        }
-        return address
     }
 }
 

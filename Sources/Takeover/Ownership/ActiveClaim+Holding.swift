@@ -93,7 +93,7 @@ extension ActiveClaim {
             case .overrideChanged(let member):
                 try await pin(member, context(group, .pin(member)))
                 takeover.publish(
-                    .memberDriverChanged, self, group, member,
+                    .memberPinned(member, in: group), self,
                     cause: "its driver_override was changed, and is set again")
             case .joined(let member): try await takeIn(member, group)
             case .unowned: try await ownAgain(group)
@@ -126,7 +126,7 @@ extension ActiveClaim {
         try await regain(group)
         work[group]?.unowned = nil
         saveOrReport()
-        takeover.publish(.claimChanged, self, group, cause: "it is owned in the kernel again")
+        takeover.publish(.groupChanged(group), self, cause: "it is owned in the kernel again")
     }
 
     /// Looks again when the first of what failed is due.
@@ -159,7 +159,7 @@ extension ActiveClaim {
             guard let work = work[group], work.leaving.insert(member).inserted else { return false }
             tellProblems(of: work)
             takeover.publish(
-                .removalRequested, self, group, member,
+                .removalRequested(member, in: group), self,
                 cause: "it is being unbound or removed, which waits until its descriptors are closed")
             return false
         }
@@ -169,7 +169,7 @@ extension ActiveClaim {
         try await bind(member, context(group, .bind(member)))
         if handedOver == nil { try await regain(group) }
         takeover.publish(
-            .memberRetaken, self, group, member, cause: "it had lost its vfio driver, and is bound to it again")
+            .memberRetaken(member, in: group), self, cause: "it had lost its vfio driver, and is bound to it again")
         return true
     }
 
@@ -220,7 +220,7 @@ extension ActiveClaim {
             throw error
         }
         takeover.publish(
-            .memberAdded, self, group, member,
+            .memberAdded(member, to: group), self,
             cause: binding.driver.map { "it came into a claimed group, and is bound to \($0)" }
                 ?? "it came into a claimed group, and is the owner's too")
         guard claimed.isTouched, binding.driver == nil else { return }

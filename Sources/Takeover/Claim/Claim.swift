@@ -34,13 +34,6 @@ public struct UnownedMoment: Equatable, Sendable {
     public var cause: String
 }
 
-/// What a claim or one of its groups is meant to become.
-public typealias Goal = Journal.Goal
-/// How long a claim lasts.
-public typealias Lifetime = Journal.Lifetime
-/// What the owner of a claim has of its groups. What each costs is told in Ownership.
-public typealias Access = Journal.Access
-
 /// The right of one client to use whole groups, with all that must be undone later.
 public struct Claim: Equatable, Sendable {
     /// Unique on this host: `claim-` and 16 hexadecimal digits.
