@@ -47,6 +47,10 @@ public protocol Host: AnyObject, Sendable {
     /// the device lock); empty where it has none, nil where that cannot be read.
     func resetMethods(of device: DeviceAddress) -> [String]?
 
+    /// Whether a device answers the bus: one that is gone or dead gives ones alone for its vendor. nil where that cannot be
+    /// read.
+    func isAnswering(_ device: DeviceAddress) async -> Bool?
+
     /// The serial numbers of those devices that have one (Device Serial Number), read now.
     func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
 
@@ -105,6 +109,8 @@ extension Host {
     public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
+
+    public func isAnswering(_ device: DeviceAddress) async -> Bool? { nil }
 
     public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
 

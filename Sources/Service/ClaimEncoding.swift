@@ -37,6 +37,7 @@ extension Claims.ClaimedGroup {
                     address: .init(member.address), driverBefore: member.before.driver.name,
                     driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
                     vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
+                    resetReason: member.reset?.reason,
                     problem: group.problems[member.address])
             },
             operation: group.operation.map { .init($0) }, reason: group.state.reason)
@@ -60,7 +61,7 @@ extension Claims.Operation {
         self.init(
             action: operation.action, step: operation.step, steps: operation.steps,
             member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
-            blocked: operation.isBlocked)
+            blocked: operation.isBlocked, waitsFor: operation.waitsFor)
     }
 }
 

@@ -95,16 +95,18 @@ public enum Claims {
           # For how long, in seconds.
           seconds: float,
           # Whether it takes so long that it may never return.
-          blocked: bool
+          blocked: bool,
+          # Who it waits for before it touches a member, and what of whose is open there.
+          waitsFor: ?string
         )
 
         # Whether a member was reset on its way back.
         type ResetResult (
           # It was.
           reset,
-          # There is no way to reset it.
+          # None was tried; resetReason says why.
           notReset,
-          # It was tried and failed.
+          # It was tried and failed; resetReason says how.
           failed
         )
 
@@ -122,6 +124,8 @@ public enum Claims {
           vfioDriver: ?string,
           # Whether it was reset on its way back.
           reset: ?ResetResult,
+          # Why it was not reset, or why its reset counts as failed.
+          resetReason: ?string,
           # What is wrong with it.
           problem: ?string
         )
@@ -716,8 +720,10 @@ public enum Claims {
         public var seconds: Double
         /// Whether it takes so long that it may never return.
         public var blocked: Bool
+        /// Who it waits for before it touches a member, and what of whose is open there.
+        public var waitsFor: String?
 
-        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool) {
+        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil) {
             self.action = action
             self.step = step
             self.steps = steps
@@ -725,6 +731,7 @@ public enum Claims {
             self.pid = pid
             self.seconds = seconds
             self.blocked = blocked
+            self.waitsFor = waitsFor
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -736,6 +743,7 @@ public enum Claims {
             self.pid = try fields.optional("pid")
             self.seconds = try fields.required("seconds")
             self.blocked = try fields.required("blocked")
+            self.waitsFor = try fields.optional("waitsFor")
             try fields.finish()
         }
 
@@ -748,6 +756,7 @@ public enum Claims {
                 writer.field("pid", self.pid)
                 writer.field("seconds", self.seconds)
                 writer.field("blocked", self.blocked)
+                writer.field("waitsFor", self.waitsFor)
             }
         }
     }
@@ -756,9 +765,9 @@ public enum Claims {
     public enum ResetResult: String, VarlinkValue, CaseIterable {
         /// It was.
         case reset
-        /// There is no way to reset it.
+        /// None was tried; resetReason says why.
         case notReset
-        /// It was tried and failed.
+        /// It was tried and failed; resetReason says how.
         case failed
     }
 
@@ -776,16 +785,19 @@ public enum Claims {
         public var vfioDriver: String?
         /// Whether it was reset on its way back.
         public var reset: Claims.ResetResult?
+        /// Why it was not reset, or why its reset counts as failed.
+        public var resetReason: String?
         /// What is wrong with it.
         public var problem: String?
 
-        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, problem: String? = nil) {
+        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil) {
             self.address = address
             self.driverBefore = driverBefore
             self.driverOverrideBefore = driverOverrideBefore
             self.driver = driver
             self.vfioDriver = vfioDriver
             self.reset = reset
+            self.resetReason = resetReason
             self.problem = problem
         }
 
@@ -797,6 +809,7 @@ public enum Claims {
             self.driver = try fields.optional("driver")
             self.vfioDriver = try fields.optional("vfioDriver")
             self.reset = try fields.optional("reset")
+            self.resetReason = try fields.optional("resetReason")
             self.problem = try fields.optional("problem")
             try fields.finish()
         }
@@ -809,6 +822,7 @@ public enum Claims {
                 writer.field("driver", self.driver)
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("reset", self.reset)
+                writer.field("resetReason", self.resetReason)
                 writer.field("problem", self.problem)
             }
         }

@@ -137,6 +137,8 @@ final class GroupWork {
         var pid: Int32?
         /// The call has taken longer than calls take.
         var isBlocked = false
+        /// Who it waits for before it touches a member.
+        var waitsFor: OthersWait?
     }
 
     var step: Step?

@@ -106,11 +106,22 @@ public struct OutstandingWorker: Equatable, Sendable {
 }
 
 /// What became of the reset of a member on its way back.
-public enum ResetResult: String, Sendable {
+public enum ResetResult: Equatable, Sendable {
     case reset
-    /// There is no way to reset it.
-    case notReset
-    case failed
+    /// None was tried; why, in words.
+    case notReset(reason: String)
+    /// It was tried, and the device may hold what its last owner left in it, or nothing sensible at all; why, in words.
+    case failed(reason: String)
+}
+
+extension ResetResult {
+    /// Why the device was not reset, in words; nil where it was.
+    public var reason: String? {
+        switch self {
+        case .reset: nil
+        case .notReset(let reason), .failed(let reason): reason
+        }
+    }
 }
 
 /// A member of a claimed group.
@@ -143,6 +154,8 @@ public struct ClaimedMember: Equatable, Sendable {
     /// The override that keeps others off it while it is claimed; nil for what is not touched.
     public var pin: String?
     public var reset: ResetResult?
+    /// Its `enable` on the vfio driver while nobody had it open; nil where that is not known.
+    public var enableCount: Int?
     /// It is as it was before, or nothing can make it so any more.
     public var isRestored = false
 
@@ -155,15 +168,4 @@ public enum Pin {
     /// The override of what shall have no driver: no driver is called so, which survives probes and rescans
     /// (Documentation/kernel.md, Ownership, pins).
     public static let noDriver = "none-such"
-}
-
-extension DeviceAddress {
-    /// Whether an identity that was put on record is still this device's.
-    static func same(_ recorded: PCIFunction.Identification, _ device: Device) -> Bool {
-        guard let now = device.pci?.identification else { return device.pci == nil }
-        func agree<Value: Equatable>(_ a: Value?, _ b: Value?) -> Bool { a == nil || b == nil || a == b }
-        return agree(recorded.vendorID, now.vendorID) && agree(recorded.deviceID, now.deviceID)
-            && agree(recorded.subsystemVendorID, now.subsystemVendorID)
-            && agree(recorded.subsystemDeviceID, now.subsystemDeviceID) && agree(recorded.classCode, now.classCode)
-    }
 }

@@ -19,6 +19,8 @@ public struct GroupOperation: Equatable, Sendable {
     public var seconds: Double
     /// The call takes so long that it may never return.
     public var isBlocked: Bool
+    /// Who it waits for before it touches a device, in words.
+    public var waitsFor: String?
 }
 
 /// How far a claim is with one of its groups.
@@ -114,6 +116,6 @@ extension ClaimProgress {
             operation: GroupOperation(
                 action: step.step.action, step: step.number, steps: step.count, member: step.step.member, pid: step.pid,
                 seconds: Double(now.nanoseconds - min(step.began.nanoseconds, now.nanoseconds)) / 1e9,
-                isBlocked: step.isBlocked))
+                isBlocked: step.isBlocked, waitsFor: step.waitsFor?.sentence))
     }
 }

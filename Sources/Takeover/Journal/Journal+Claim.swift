@@ -102,8 +102,8 @@ extension Journal.Member {
             }(),
             driverName: member.before.driver.name, driverOverride: member.before.driverOverride,
             powerControl: member.before.powerControl?.rawValue, d3coldAllowed: member.before.d3coldAllowed,
-            vfioDriver: member.vfioDriver, pin: member.pin, reset: member.reset?.rawValue,
-            restored: member.isRestored)
+            vfioDriver: member.vfioDriver, pin: member.pin, reset: member.reset?.journalName,
+            resetReason: member.reset?.reason, enableCount: member.enableCount, restored: member.isRestored)
     }
 
     func member() throws(Journal.Unfit) -> ClaimedMember {
@@ -126,8 +126,8 @@ extension Journal.Member {
             before: .init(
                 driver: before, driverOverride: driverOverride,
                 powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed),
-            vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult(rawValue: $0) },
-            isRestored: restored)
+            vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult($0, reason: resetReason) },
+            enableCount: enableCount, isRestored: restored)
     }
 }
 
@@ -179,5 +179,26 @@ extension Int? {
         guard let self else { return nil }
         guard let number = Number(exactly: self) else { throw .init(reason: "\(self) is too large a number") }
         return number
+    }
+}
+
+extension ResetResult {
+    fileprivate var journalName: String {
+        switch self {
+        case .reset: "reset"
+        case .notReset: "notReset"
+        case .failed: "failed"
+        }
+    }
+
+    /// nil for a name that this daemon does not know: the reset is tried again then.
+    fileprivate init?(_ name: String, reason: String?) {
+        let reason = reason ?? "why is not on record"
+        switch name {
+        case "reset": self = .reset
+        case "notReset": self = .notReset(reason: reason)
+        case "failed": self = .failed(reason: reason)
+        default: return nil
+        }
     }
 }

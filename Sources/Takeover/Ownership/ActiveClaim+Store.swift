@@ -159,12 +159,7 @@ extension Takeover {
 
     /// Who else has devices of a claim open: the store's copies are the daemon's own.
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
-        let holders = await host.holders(of: devices)
-        guard let store else { return holders }
-        return holders.filter { holder in
-            holder.process?.pid != store.keeper
-                || !claims.values.contains { $0.isStored(holder.device) }
-        }
+        await host.holders(of: devices).filter { !isOurs($0) }
     }
 }
 
@@ -196,7 +191,7 @@ extension ActiveClaim {
     }
 
     /// Whether the store has something that a device, or its group, is open by.
-    fileprivate func isStored(_ device: DeviceAddress) -> Bool {
+    func isStored(_ device: DeviceAddress) -> Bool {
         stored.contains(.node(.cdev(device)))
             || kernelGroup(of: device).map { stored.contains(.node(.group($0))) } ?? false
     }

@@ -49,7 +49,7 @@ enum HoldingFinding: Hashable, Sendable {
                 findings.append(.gone(member.address))
                 continue
             }
-            guard DeviceAddress.same(member.identity, device) else {
+            guard device.pci?.identification.agrees(with: member.identity) ?? true else {
                 findings.append(.replaced(member.address))
                 continue
             }

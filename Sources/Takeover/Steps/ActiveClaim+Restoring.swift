@@ -78,9 +78,18 @@ extension ActiveClaim {
     func restore(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
         try await awaitWorker(of: context.group, context)
         let recorded = try recorded(member, context)
-        if let binding = try await binding(of: member, context), await isSame(recorded) {
-            try await restoreDriver(recorded, binding, context)
+        switch try await clearance(for: recorded, on: [recorded.vfioDriver, nil], context) {
+        case .success(let clearance):
+            try await restoreDriver(recorded, clearance, context)
             try await restorePower(recorded, context)
+        case .failure(.onDriver):
+            // On a driver that the daemon did not bind it is somebody else's by now, and is left to them.
+            try await override(member, with: recorded.before.driverOverride, context)
+            try await restorePower(recorded, context)
+        case .failure(.gone), .failure(.replaced), .failure(.open): break
+        case .failure(.unknown(let error)):
+            throw context.failure(
+                .reason(error.description), remedy: "find out what the device is busy with; it is tried again")
         }
         // A device that is gone took its driver, override and power settings along; another in its place is not ours.
         update(member, in: context.group) { $0.isRestored = true }
@@ -90,48 +99,44 @@ extension ActiveClaim {
         }
     }
 
-    private func isSame(_ recorded: ClaimedMember) async -> Bool {
-        guard let device = takeover.snapshot().inventory[recorded.address] else { return true }
-        return DeviceAddress.same(recorded.identity, device)
-    }
-
     /// Aims the override at the driver that goes home before vfio lets go: without it another driver, or the same vfio
     /// driver, may take the device in between; it gets its old value only when the driver is back
     /// (Documentation/kernel.md, law 6).
     private func restoreDriver(
-        _ recorded: ClaimedMember, _ binding: DeviceBinding, _ context: StepContext
+        _ recorded: ClaimedMember, _ clearance: Clearance, _ context: StepContext
     ) async throws(StepFailure) {
         let member = recorded.address
-        let isOurs = binding.driver == nil || binding.driver == recorded.vfioDriver
-        // On a driver that the daemon did not bind it is somebody else's by now, and is left to them.
-        if isOurs {
-            switch recorded.before.driver {
-            case .named(let driver) where binding.driver != driver:
-                try await override(member, with: driver, context)
-                try await leave(binding.driver, member, context)
-                try await call(.probe(member), about: member, context)
-                let now = try await self.binding(of: member, context)?.driver
-                guard now == driver else {
-                    throw context.failure(
-                        .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
-                        remedy: "load the module of \(driver), or see the kernel's log for why its probe failed")
-                }
-            case .named: break
-            case .none:
-                try await override(member, with: Pin.noDriver, context)
-                try await leave(binding.driver, member, context)
-            case .unknown:
-                try await override(member, with: recorded.before.driverOverride, context)
-                try await leave(binding.driver, member, context)
-                try await call(.probe(member), about: member, context)
+        switch recorded.before.driver {
+        case .named(let driver) where clearance.binding.driver != driver:
+            try await override(member, with: driver, context)
+            try await leave(recorded, context)
+            try await call(.probe(member), about: member, context)
+            let now = try await self.binding(of: member, context)?.driver
+            guard now == driver else {
+                throw context.failure(
+                    .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
+                    remedy: "load the module of \(driver), or see the kernel's log for why its probe failed")
             }
+        case .named: break
+        case .none:
+            try await override(member, with: Pin.noDriver, context)
+            try await leave(recorded, context)
+        case .unknown:
+            try await override(member, with: recorded.before.driverOverride, context)
+            try await leave(recorded, context)
+            try await call(.probe(member), about: member, context)
         }
         try await override(member, with: recorded.before.driverOverride, context)
     }
 
-    private func leave(_ driver: String?, _ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        guard let driver else { return }
-        try await call(.unbind(member, from: driver), about: member, context)
+    /// Unbinds a member from its vfio driver, if it is on it.
+    private func leave(_ recorded: ClaimedMember, _ context: StepContext) async throws(StepFailure) {
+        let member = recorded.address
+        // Anew: writing the override may have waited for long.
+        guard case .success(let clearance) = try await clearance(for: recorded, on: [recorded.vfioDriver], context),
+            let driver = clearance.binding.driver
+        else { return }
+        try await call(.unbind(clearance, from: driver), about: member, context)
         guard let now = try await binding(of: member, context), let still = now.driver, still == driver else { return }
         throw context.failure(
             .reason("it is bound to \(still) after it was unbound"), remedy: "find out who binds it again")

@@ -81,12 +81,14 @@ extension ActiveClaim {
     private func unbind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
         let recorded = try recorded(member, context)
         guard let driver = try await present(member, context).driver, driver != recorded.vfioDriver else { return }
-        guard recorded.before.driver == .named(driver) else {
+        let clearance: Clearance
+        do throws(Obstacle) {
+            clearance = try await host.clear(terms(for: recorded, on: [recorded.before.driver.name]))
+        } catch {
             throw context.failure(
-                .reason("somebody bound it to \(driver) meanwhile"), member: member,
-                remedy: "find out who, and try again")
+                .reason(error.sentence), member: member, remedy: "find out who uses or changes it, and try again")
         }
-        do throws(StepFailure) { try await call(.unbind(member, from: driver), about: member, context) } catch {
+        do throws(StepFailure) { try await call(.unbind(clearance, from: driver), about: member, context) } catch {
             guard case .errno(ENOENT) = error.cause, host.driverLink(of: member) == .driver(driver)
             else { throw error }
             throw context.failure(
@@ -111,12 +113,15 @@ extension ActiveClaim {
                 remedy: "find out who, and try again")
         }
         try await call(.probe(member), about: member, context)
-        let after = try await present(member, context).driver
-        guard after == driver else {
+        let after = try await present(member, context)
+        guard after.driver == driver else {
             throw context.failure(
-                .reason("\(driver) did not take it" + (after.map { "; it is bound to \($0)" } ?? "")), member: member,
-                remedy: "see the kernel's log for why its probe failed")
+                .reason("\(driver) did not take it" + (after.driver.map { "; it is bound to \($0)" } ?? "")),
+                member: member, remedy: "see the kernel's log for why its probe failed")
         }
+        // Nobody can have opened it yet but somebody who waited for just that: then its open shows as usual, and is found by
+        // its descriptor alone.
+        update(member, in: context.group) { $0.enableCount = after.enableCount }
     }
 
     /// Looks at every member itself: what was read for the registry may be older.
@@ -137,14 +142,10 @@ extension ActiveClaim {
     /// Waits until nobody but the daemon has a device of the group open.
     private func awaitOwner(_ context: StepContext) async throws(StepFailure) {
         try await awaitWorker(of: context.group, context)
-        guard handedOver != nil else { return }
-        let devices = self[context.group]?.members.map(\.address) ?? []
         while true {
-            let isSeen = await !takeover.holders(of: devices).isEmpty
-            if !isSeen {
-                let isUsed = try await isUsedUnseen(context)
-                if !isUsed { return }
-            }
+            try await awaitOthers(context)
+            let isUsed = try await isUsedUnseen(context)
+            if !isUsed { return }
             do throws(LoopError) { try await host.sleep(for: takeover.timing.look) } catch {
                 throw context.failure(.stopped, remedy: "")
             }
@@ -155,7 +156,10 @@ extension ActiveClaim {
     /// /proc says which device that is. Such a descriptor keeps the group from being opened (drivers/vfio/group.c,
     /// vfio_device_group_open), so that having the group again is the proof.
     private func isUsedUnseen(_ context: StepContext) async throws(StepFailure) -> Bool {
-        guard record.access == .container || record.access == .path else { return false }
+        guard handedOver != nil, record.access == .container || record.access == .path else { return false }
+        // Where `enable` is known, it has told already.
+        guard self[context.group]?.members.contains(where: { $0.vfioDriver != nil && $0.enableCount == nil }) == true
+        else { return false }
         for number in ownableGroups(of: context.group) {
             do throws(StepFailure) { try await own(kernelGroup: number, context) } catch {
                 switch error.cause {
@@ -167,36 +171,5 @@ extension ActiveClaim {
             }
         }
         return false
-    }
-
-    private func reset(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        let found: DeviceBinding?
-        do throws(StepFailure) { found = try await binding(of: member, context) } catch {
-            // Who unbinds the device holds its lock until the daemon closes what it has open of it: to wait for the lock
-            // before that is to wait for ever. In its last close vfio resets the device (vfio_pci_core_disable).
-            guard case .reason = error.cause, space.cdevs[member] != nil || space.barriers[member] != nil else {
-                throw error
-            }
-            return update(member, in: context.group) { $0.reset = .notReset }
-        }
-        guard let binding = found, binding.driver != nil else {
-            return update(member, in: context.group) { $0.reset = .notReset }
-        }
-        guard binding.canReset else { return update(member, in: context.group) { $0.reset = .notReset } }
-        do throws(StepFailure) {
-            try await call(.reset(member), about: member, context)
-            update(member, in: context.group) { $0.reset = .reset }
-        } catch {
-            guard case .errno(let errno) = error.cause else { throw error }
-            // `reset` is there where a reset of the bus is all there is, and that is refused while others sit on the bus
-            // (drivers/pci/pci.c, pci_parent_bus_reset): no reset was tried.
-            if errno == ENOTTY {
-                return update(member, in: context.group) { $0.reset = .notReset }
-            }
-            update(member, in: context.group) { $0.reset = .failed }
-            // The way back goes on: a device in an unknown state is better with its driver than with nobody.
-            takeover.quarantine(
-                context.group, reason: "the reset of \(member) failed: \(KernelError(errno))", by: self)
-        }
     }
 }

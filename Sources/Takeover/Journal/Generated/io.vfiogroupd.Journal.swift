@@ -84,8 +84,11 @@ public enum Journal {
           # The driver it is taken to, and the override that pins it.
           vfioDriver: ?string,
           pin: ?string,
-          # Whether a reset on its way back succeeded, failed, or was not possible.
+          # Whether a reset on its way back succeeded, failed, or was not tried: `reset`, `failed`, `notReset`; and why.
           reset: ?string,
+          resetReason: ?string,
+          # Its `enable` while nobody had it open.
+          enableCount: ?int,
           # It is as it was before.
           restored: bool
         )
@@ -281,12 +284,15 @@ public enum Journal {
         /// The driver it is taken to, and the override that pins it.
         public var vfioDriver: String?
         public var pin: String?
-        /// Whether a reset on its way back succeeded, failed, or was not possible.
+        /// Whether a reset on its way back succeeded, failed, or was not tried: `reset`, `failed`, `notReset`; and why.
         public var reset: String?
+        public var resetReason: String?
+        /// Its `enable` while nobody had it open.
+        public var enableCount: Int?
         /// It is as it was before.
         public var restored: Bool
 
-        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, restored: Bool) {
+        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, restored: Bool) {
             self.address = address
             self.identity = identity
             self.bridge = bridge
@@ -298,6 +304,8 @@ public enum Journal {
             self.vfioDriver = vfioDriver
             self.pin = pin
             self.reset = reset
+            self.resetReason = resetReason
+            self.enableCount = enableCount
             self.restored = restored
         }
 
@@ -314,6 +322,8 @@ public enum Journal {
             self.vfioDriver = try fields.optional("vfioDriver")
             self.pin = try fields.optional("pin")
             self.reset = try fields.optional("reset")
+            self.resetReason = try fields.optional("resetReason")
+            self.enableCount = try fields.optional("enableCount")
             self.restored = try fields.required("restored")
             try fields.finish()
         }
@@ -331,6 +341,8 @@ public enum Journal {
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("pin", self.pin)
                 writer.field("reset", self.reset)
+                writer.field("resetReason", self.resetReason)
+                writer.field("enableCount", self.enableCount)
                 writer.field("restored", self.restored)
             }
         }
