@@ -19,7 +19,9 @@ public struct Capture: CustomStringConvertible, Sendable {
     /// The trees of all made-up machines, as a capture would have them.
     public static let synthetic: [Capture] = trees.map { Capture(name: $0.machine.name, root: $0.tree.root) }
 
-    private static let trees = SyntheticMachine.all.map { (machine: $0, tree: $0.written()) }
+    private static let trees = SyntheticMachine.all.map { machine in
+        (machine: machine, tree: machine.written(below: unpackedFolder.path))
+    }
 
     /// Where the developers have captures of real machines: in `shared`, beside the checkout.
     static let realFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -34,7 +36,11 @@ public struct Capture: CustomStringConvertible, Sendable {
     /// One of the repository's own, or the tree of a made-up machine.
     public static func named(_ name: String) -> Capture? { (own + synthetic).first { $0.name == name } }
 
-    private static let unpackedFolder = TemporaryFolder("vfiogroupd-captures")
+    private static let unpackedFolder: TemporaryFolder = {
+        // A static is never released, so that its deinit would not remove the folder.
+        atexit { try? FileManager.default.removeItem(atPath: Capture.unpackedFolder.path) }
+        return TemporaryFolder("vfiogroupd-captures")
+    }()
 
     private static func unpack(in folder: String) -> [Capture] {
         let archives = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])

@@ -3,9 +3,9 @@
 import PCI
 
 extension SyntheticMachine {
-    /// Writes its tree.
-    public func written() -> SyntheticSysfs {
-        let sysfs = SyntheticSysfs()
+    /// Writes its tree, into a fresh folder below another one (nil for the temporary directory).
+    public func written(below parent: String? = nil) -> SyntheticSysfs {
+        let sysfs = SyntheticSysfs(below: parent)
         for bridge in hostBridges {
             if let count = bridge.endpoints, sight.deviceTree { writeNode(of: bridge, endpoints: count, sysfs) }
             write(bridge.functions, of: bridge, on: bridge.bus, below: bridge.name, sysfs)
