@@ -27,6 +27,9 @@ public protocol Host: AnyObject, Sendable {
     /// Which driver has a device now; nil where that cannot be read. This never blocks.
     func driverLink(of device: DeviceAddress) -> DriverLink?
 
+    /// How often a device is enabled now (`enable`), as `DeviceBinding.enableCount`. This never blocks.
+    func enableCount(of device: DeviceAddress) -> Int?
+
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
@@ -97,6 +100,8 @@ extension Host {
     public var now: MonotonicTime { .now }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
+
+    public func enableCount(of device: DeviceAddress) -> Int? { nil }
 
     public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
 

@@ -24,7 +24,8 @@ extension Takeover {
         if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
             throw .badRequest(parameter: "name")
         }
-        try await check(request.access, leaveOut: request.leaveOut, user: request.user)
+        try await check(
+            request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation)
@@ -42,6 +43,7 @@ extension Takeover {
         let ids = records.map(\.id)
         try await take(ids, for: claim, progress, adopting: request.isReservation)
         accept(request.force)
+        claim.record.consumerTimeout = request.consumerTimeout
         let handover: Handover?
         do throws(TakeoverError) {
             handover =

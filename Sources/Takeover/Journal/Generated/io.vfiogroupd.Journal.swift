@@ -153,7 +153,9 @@ public enum Journal {
           groups: []Group,
           # The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
           ioas: ?int,
-          unownedMoments: []UnownedMoment
+          unownedMoments: []UnownedMoment,
+          # For how many seconds it is waited for who is to open its nodes; -1 for as long as its owner lives.
+          consumerTimeout: ?float
         )
 
         # A group that may not be claimed, because a reset failed.
@@ -552,8 +554,10 @@ public enum Journal {
         /// The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
         public var ioas: Int?
         public var unownedMoments: [Journal.UnownedMoment]
+        /// For how many seconds it is waited for who is to open its nodes; -1 for as long as its owner lives.
+        public var consumerTimeout: Double?
 
-        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], ioas: Int? = nil, unownedMoments: [Journal.UnownedMoment]) {
+        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], ioas: Int? = nil, unownedMoments: [Journal.UnownedMoment], consumerTimeout: Double? = nil) {
             self.version = version
             self.bootId = bootId
             self.id = id
@@ -566,6 +570,7 @@ public enum Journal {
             self.groups = groups
             self.ioas = ioas
             self.unownedMoments = unownedMoments
+            self.consumerTimeout = consumerTimeout
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -582,6 +587,7 @@ public enum Journal {
             self.groups = try fields.required("groups")
             self.ioas = try fields.optional("ioas")
             self.unownedMoments = try fields.required("unownedMoments")
+            self.consumerTimeout = try fields.optional("consumerTimeout")
             try fields.finish()
         }
 
@@ -599,6 +605,7 @@ public enum Journal {
                 writer.field("groups", self.groups)
                 writer.field("ioas", self.ioas)
                 writer.field("unownedMoments", self.unownedMoments)
+                writer.field("consumerTimeout", self.consumerTimeout)
             }
         }
     }
