@@ -71,7 +71,9 @@ struct ConsumerTests {
         #expect(daemon.takeover.claims[id]?.handedOver == nil)
     }
 
-    @Test("that binds by itself ends the unowned moment when it binds, not when it ends", arguments: [Access.unbound, .path])
+    @Test(
+        "that binds by itself ends the unowned moment when it binds, not when it ends",
+        arguments: [Access.unbound, .path])
     @LoopActor func binds(access: Access) async throws {
         let machine = try TestMachine()
         let daemon = try await machine.start()
@@ -113,7 +115,9 @@ struct ConsumerTests {
         #expect(machine.host.kernel.isOwned(4))
     }
 
-    @Test("never meets the iommufd of the one before it: its memory is not the next one's", arguments: [Access.bound, .unbound])
+    @Test(
+        "never meets the iommufd of the one before it: its memory is not the next one's",
+        arguments: [Access.bound, .unbound])
     @LoopActor func ownIOMMUFD(access: Access) async throws {
         for leaveOut in access == .unbound ? [[], [TestMachine.triple[2]]] : [[]] {
             let machine = try TestMachine()
