@@ -130,7 +130,7 @@ extension ResetResult {
 public struct ClaimedMember: Equatable, Sendable {
     /// The driver that a member had.
     public enum DriverBefore: Equatable, Sendable {
-        /// It was found on a vfio driver, or came while the group was claimed: on its way back the kernel chooses.
+        /// It had been pinned before, or came while the group was claimed: on its way back the kernel chooses.
         case unknown
         case none
         case named(String)

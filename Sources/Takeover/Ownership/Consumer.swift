@@ -74,6 +74,7 @@ struct Consumer: Equatable, Sendable {
     ///   - timeout: how long it is waited for one that has not come; nil for as long as the owner lives.
     ///   - ownerEnded: whether the claim's owner has ended.
     ///   - now: the time.
+    /// - Returns: what is to be done.
     func verdict(timeout: Duration?, ownerEnded: Bool, at now: MonotonicTime) -> Verdict {
         switch sighting {
         case .seen(let last, let missed): return missed >= Self.misses ? .gone(lastSeen: last) : .stays

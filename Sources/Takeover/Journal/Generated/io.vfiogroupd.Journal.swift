@@ -63,7 +63,7 @@ public enum Journal {
 
         # The driver that a member had.
         type Driver (
-          # It is not known: it was found on a vfio driver, or came while the group was claimed. The kernel chooses.
+          # It is not known: it was pinned before, or came while the group was claimed. The kernel chooses.
           unknown,
           # None.
           none,
@@ -265,7 +265,7 @@ public enum Journal {
 
     /// The driver that a member had.
     public enum Driver: String, VarlinkValue, CaseIterable {
-        /// It is not known: it was found on a vfio driver, or came while the group was claimed. The kernel chooses.
+        /// It is not known: it was pinned before, or came while the group was claimed. The kernel chooses.
         case unknown
         /// None.
         case none
