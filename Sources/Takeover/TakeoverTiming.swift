@@ -27,6 +27,8 @@ public struct TakeoverTiming: Equatable, Sendable {
     /// How long it is waited for a program that is to open nodes in /dev.
     public var consumerTimeout = ConsumerTimeout.after(.seconds(300))
 
+    /// How long ago a member must have been taken again to be taken again once more.
+    public var retakeAgain = Duration.seconds(60)
     /// The pause before ownership that somebody keeps from the daemon is tried again.
     public var ownAgain = Duration.seconds(5)
 

@@ -156,6 +156,8 @@ final class GroupWork {
     var unownedSince: MonotonicTime?
     /// Why the group is not owned though it should be.
     var unowned: String?
+    /// When members were last taken again that had lost their driver.
+    var retaken: [DeviceAddress: MonotonicTime] = [:]
     /// Devices that somebody wants to leave, so that each is announced once.
     var leaving: Set<DeviceAddress> = []
     /// What was found when the group was last looked at, without what has been put right since.
