@@ -62,6 +62,7 @@ let package = Package(
                 "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
                 "io.vfiogroupd.Simulation.varlink",
             ], small),
+        module("VFIOGroupClient", ["EventLoop", "JSON", "Varlink", "GroupAPI"]),
         module("Inventory", ["PCI"]),
         module("Host", ["CLinux", "Files", "EventLoop", "PCI", "Inventory"]),
         module("LinuxHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"]),
