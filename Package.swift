@@ -10,14 +10,22 @@ let common: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// For modules without hot paths: the daemon stays in memory, and most of its text is in them.
-let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// Whether this is somebody's dependency: SwiftPM checks those out into a folder of this name, wherever the rest of the
+/// build goes. It refuses products with unsafe flags to a package that depends on a version of this one, in whatever
+/// configuration they would count, and asks for the flags of all targets that a product reaches. Where the guess is wrong
+/// nothing breaks: SwiftPM says what it refuses, or text is larger.
+let isDependency = Context.packageDirectory.split(separator: "/").dropLast().last == "checkouts"
+
+/// For modules without hot paths: the daemon stays in memory, and most of its text is in them. Others build them for speed
+/// as they build their own.
+let small: [SwiftSetting] = isDependency ? [] : [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// For programs. Nothing loads them as libraries, so that the names of what is public need not be kept; functions that came
 /// out the same are kept once.
-let compact: [LinkerSetting] = [
-    .unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))
-]
+let compact: [LinkerSetting] =
+    isDependency
+    ? []
+    : [.unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))]
 
 /// A module: a library target that imports only modules listed above it.
 func module(
@@ -43,7 +51,11 @@ let package = Package(
     products: [
         .executable(name: "vfiogroupd", targets: ["vfiogroupd"]),
         .executable(name: "vfiogroupctl", targets: ["vfiogroupctl"]),
+        .executable(name: "varlink-generate", targets: ["varlink-generate"]),
         .library(name: "Varlink", targets: ["Varlink", "EventLoop", "JSON"]),
+        .library(name: "GroupAPI", targets: ["GroupAPI"]),
+        // With the types of its calls, which a program imports that names them.
+        .library(name: "VFIOGroupClient", targets: ["VFIOGroupClient", "GroupAPI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -127,6 +139,8 @@ let package = Package(
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
         tests(
+            "VFIOGroupClient", ["TestSupport", "GroupAPI", "vfiogroupd", "vfiogroupctl", "varlink-certification"]),
+        tests(
             "LinuxHost",
             [
                 "TestSupport", "CLinux", "Files", "EventLoop", "GroupAPI", "JSON", "PCI", "Inventory", "Host",
@@ -199,4 +213,9 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
             path: "Tests/Fuzz/Sources",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ))
+}
+
+// The plugin is for `make docs` alone.
+if Context.environment["VFIOGROUPD_DOCC"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }
