@@ -1,0 +1,47 @@
+#!/bin/bash
+# Builds the launcher of this folder as somebody else would, from a version of this package and nothing else, and runs it
+# against a daemon on the built-in machine: `make example`. VFIOGROUPD=FILE is that daemon, instead of the one that is built
+# here. What is built is what is committed.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+scratch=$(mktemp -d)
+daemon=
+finish() {
+    if [ -n "$daemon" ]; then kill "$daemon" 2>/dev/null && wait "$daemon" || true; fi
+    rm -rf "$scratch"
+}
+trap finish EXIT
+
+if [ -z "${VFIOGROUPD:-}" ]; then
+    swift build --product vfiogroupd
+    VFIOGROUPD=.build/debug/vfiogroupd
+fi
+
+# The folder has the package's name, which SwiftPM takes from the URL. The tag is the clone's alone.
+git clone --quiet --bare . "$scratch/vfiogroupd"
+git -C "$scratch/vfiogroupd" tag --force 0.0.1 >/dev/null
+export VFIOGROUPD_URL=file://$scratch/vfiogroupd
+
+# A copy, so that no Package.resolved stays; and nothing of this clone in the user's caches and fingerprints.
+mkdir "$scratch/launcher"
+cp -R Tests/Example/Package.swift Tests/Example/Sources "$scratch/launcher"
+swift build --package-path "$scratch/launcher" --cache-path "$scratch/cache" --security-path "$scratch/security" \
+    --disable-index-store --quiet
+
+socket=$scratch/socket
+"$VFIOGROUPD" --simulate demo --socket "$socket" 2>"$scratch/daemon.log" &
+daemon=$!
+# A tenth of a second is between two looks only; a minute is the deadline.
+for _ in {1..600}; do
+    if [ -S "$socket" ]; then break; fi
+    kill -0 "$daemon" || { cat "$scratch/daemon.log"; exit 1; }
+    sleep 0.1
+done
+"$scratch/launcher/.build/debug/launcher" "$socket" | tee "$scratch/output"
+
+for line in 'pci0000-00_01.0_00.0 available \["0000:01:00.0", "0000:01:00.1"\]' \
+    'handed over: iommufd (descriptor [0-9]*)' 'handed over: 0000:01:00.0 (descriptor [0-9]*)' \
+    'handed over: 0000:01:00.1 (descriptor [0-9]*)' 'given back: released'; do
+    grep -q "^$line\$" "$scratch/output" || { echo "the launcher did not print: $line"; exit 1; }
+done
