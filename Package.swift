@@ -215,6 +215,13 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
         ))
 }
 
+// Who depends on the libraries need not fetch what the command line is made of.
+if isDependency {
+    package.dependencies.removeAll()
+    package.products.removeAll { $0.name == "vfiogroupctl" }
+    package.targets.removeAll { $0.name == "vfiogroupctl" || $0.type == .test }
+}
+
 // The plugin is for `make docs` alone.
 if Context.environment["VFIOGROUPD_DOCC"] != nil {
     package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
