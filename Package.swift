@@ -10,22 +10,15 @@ let common: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// Whether this is somebody's dependency: SwiftPM checks those out into a folder of this name, wherever the rest of the
-/// build goes. It refuses products with unsafe flags to a package that depends on a version of this one, in whatever
-/// configuration they would count, and asks for the flags of all targets that a product reaches. Where the guess is wrong
-/// nothing breaks: SwiftPM says what it refuses, or text is larger.
-let isDependency = Context.packageDirectory.split(separator: "/").dropLast().last == "checkouts"
-
-/// For modules without hot paths: the daemon stays in memory, and most of its text is in them. Others build them for speed
-/// as they build their own.
-let small: [SwiftSetting] = isDependency ? [] : [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+/// For modules without hot paths: the daemon stays in memory, and most of its text is in them. The flag is an unsafe one,
+/// which products that others depend on by version may have since tools version 6.2, and not with an older one above.
+let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// For programs. Nothing loads them as libraries, so that the names of what is public need not be kept; functions that came
 /// out the same are kept once.
-let compact: [LinkerSetting] =
-    isDependency
-    ? []
-    : [.unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))]
+let compact: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=safe"], .when(configuration: .release))
+]
 
 /// A module: a library target that imports only modules listed above it.
 func module(
@@ -213,13 +206,6 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
             path: "Tests/Fuzz/Sources",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ))
-}
-
-// Who depends on the libraries need not fetch what the command line is made of.
-if isDependency {
-    package.dependencies.removeAll()
-    package.products.removeAll { $0.name == "vfiogroupctl" }
-    package.targets.removeAll { $0.name == "vfiogroupctl" || $0.type == .test }
 }
 
 // The plugin is for `make docs` alone.

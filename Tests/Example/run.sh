@@ -26,8 +26,20 @@ export VFIOGROUPD_URL=file://$scratch/vfiogroupd
 # A copy, so that no Package.resolved stays; and nothing of this clone in the user's caches and fingerprints.
 mkdir "$scratch/launcher"
 cp -R Tests/Example/Package.swift Tests/Example/Sources "$scratch/launcher"
-swift build --package-path "$scratch/launcher" --cache-path "$scratch/cache" --security-path "$scratch/security" \
-    --disable-index-store --quiet
+swiftpm() {
+    swift "$1" --package-path "$scratch/launcher" --cache-path "$scratch/cache" --config-path "$scratch/config" \
+        --security-path "$scratch/security" "${@:2}"
+}
+
+# SwiftPM wants what our command line depends on as well. Our own build has fetched it: that works offline.
+for fetched in .build/repositories/swift-argument-parser-*; do
+    [ -d "$fetched" ] || break
+    ln -s "$PWD/$fetched" "$scratch/swift-argument-parser"
+    swiftpm package config set-mirror --original https://github.com/apple/swift-argument-parser \
+        --mirror "file://$scratch/swift-argument-parser" >/dev/null
+    break
+done
+swiftpm build --disable-index-store --quiet
 
 socket=$scratch/socket
 "$VFIOGROUPD" --simulate demo --socket "$socket" 2>"$scratch/daemon.log" &
