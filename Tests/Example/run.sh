@@ -5,6 +5,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# What the pages show is what is built here.
+for page in README.md Sources/VFIOGroupClient/VFIOGroupClient.docc/VFIOGroupClient.md; do
+    [[ $(<"$page") == *"$(sed 1,2d Tests/Example/Sources/launcher/main.swift)"* ]] ||
+        { echo "$page shows another launcher than Tests/Example/Sources/launcher/main.swift"; exit 1; }
+done
+
 scratch=$(mktemp -d)
 daemon=
 finish() {
@@ -41,16 +47,18 @@ for fetched in .build/repositories/swift-argument-parser-*; do
 done
 swiftpm build --disable-index-store --quiet
 
-socket=$scratch/socket
-"$VFIOGROUPD" --simulate demo --socket "$socket" 2>"$scratch/daemon.log" &
+# Where a daemon that is simulating listens, and a client looks first.
+export XDG_RUNTIME_DIR=$scratch/run
+mkdir --mode=700 "$XDG_RUNTIME_DIR"
+"$VFIOGROUPD" --simulate demo 2>"$scratch/daemon.log" &
 daemon=$!
 # A tenth of a second is between two looks only; a minute is the deadline.
 for _ in {1..600}; do
-    if [ -S "$socket" ]; then break; fi
+    if grep -q ': listening on ' "$scratch/daemon.log"; then break; fi
     kill -0 "$daemon" || { cat "$scratch/daemon.log"; exit 1; }
     sleep 0.1
 done
-"$scratch/launcher/.build/debug/launcher" "$socket" | tee "$scratch/output"
+"$scratch/launcher/.build/debug/launcher" | tee "$scratch/output"
 
 for line in 'pci0000-00_01.0_00.0 available \["0000:01:00.0", "0000:01:00.1"\]' \
     'handed over: iommufd (descriptor [0-9]*)' 'handed over: 0000:01:00.0 (descriptor [0-9]*)' \

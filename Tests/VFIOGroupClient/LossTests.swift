@@ -76,6 +76,9 @@ struct LossTests {
         await #expect(
             throws: GroupClientError.unreachable([.init(socket: folder.path + "/file", errno: ECONNREFUSED)])
         ) { try await GroupClient(socket: folder.path + "/file").claims() }
+        await #expect(throws: GroupClientError.unreachable([.init(socket: "\(socket)\0x", errno: EINVAL)])) {
+            try await GroupClient(socket: "\(socket)\0x").groups()
+        }
         let long = String(repeating: "x", count: 200)
         await #expect(throws: GroupClientError.unreachable([.init(socket: long, errno: ENAMETOOLONG)])) {
             try await GroupClient(socket: long).claim(.group("g"))

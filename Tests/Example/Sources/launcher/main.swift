@@ -1,7 +1,7 @@
 // A launcher: what groups there are, one of them claimed, what was handed over, and all of it given back.
 import VFIOGroupClient
 
-let client = GroupClient(socket: CommandLine.arguments.dropFirst().first)
+let client = GroupClient()
 for group in try await client.groups() {
     print(group.id, group.state.rawValue, group.members.map(\.address.name))
 }
