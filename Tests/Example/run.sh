@@ -14,7 +14,10 @@ done
 scratch=$(mktemp -d)
 daemon=
 finish() {
-    if [ -n "$daemon" ]; then kill "$daemon" 2>/dev/null && wait "$daemon" || true; fi
+    if [ -n "$daemon" ]; then
+        kill "$daemon" 2>/dev/null || true
+        wait "$daemon" || true
+    fi
     rm -rf "$scratch"
 }
 trap finish EXIT
