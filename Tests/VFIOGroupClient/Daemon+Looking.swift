@@ -3,6 +3,7 @@
 import Foundation
 import GroupAPI
 import Synchronization
+import Testing
 import TestSupport
 import VFIOGroupClient
 
@@ -10,11 +11,25 @@ extension RunningDaemon {
     /// A client of it.
     var client: GroupClient { GroupClient(socket: socket) }
 
-    /// How many clients it has, or has not yet seen the end of.
-    var connections: Int { UnixSocketTable.connections(at: socket) }
+    /// How many sockets it has open: a connection is one, from when it is accepted until the daemon knows that the client
+    /// is gone.
+    var sockets: Int {
+        let folder = "/proc/\(program.pid)/fd"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.filter { name in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "/" + name)
+            return target?.hasPrefix("socket:") ?? false
+        }.count
+    }
 
-    /// Waits until it has so many clients; whether that came.
-    func has(connections count: Int) async -> Bool { await eventually(within: 60) { self.connections == count } }
+    /// Waits until it has started; how many sockets it has then, before its first client.
+    func socketsWithoutClients() async -> Int {
+        #expect(await eventually(within: 60) { self.program.complained.contains("serving") })
+        return sockets
+    }
+
+    /// Waits until it has so many sockets; whether that came.
+    func has(sockets count: Int) async -> Bool { await eventually(within: 60) { self.sockets == count } }
 
     /// Waits until a group is in a state; whether that came.
     func group(of device: String, gets state: Groups.GroupState) async throws -> Bool {
