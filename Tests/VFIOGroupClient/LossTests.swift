@@ -93,9 +93,10 @@ struct LossTests {
 
     @Test("a service that is no vfiogroupd is told from one")
     func otherService() async throws {
-        let socket = TemporaryFolder().path + ".sock"
+        let folder = TemporaryFolder()
+        let socket = folder.path + "/socket"
         let service = try Program("varlink-certification", ["--varlink=unix:\(socket)"])
-        #expect(await eventually(within: 60) { FileManager.default.fileExists(atPath: socket) })
+        #expect(await eventually(within: 60) { UnixSocketTable.isListening(at: socket) })
         let error = await #expect(throws: GroupClientError.self) { try await GroupClient(socket: socket).groups() }
         guard case .other("org.varlink.service.InterfaceNotFound", _)? = error else {
             Issue.record("\(String(describing: error))")
