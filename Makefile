@@ -82,7 +82,7 @@ docs: deps  ## Generate the documentation of the libraries into .build-docs/site
 # The IDL is the contract; what is generated from it is committed, and a test checks that it is current.
 generate:  ## Generate the Swift types of the API from its IDL
 	@swift run varlink-generate Sources/GroupAPI/*.varlink --output Sources/GroupAPI/Generated
-	swift run varlink-generate Sources/Takeover/*.varlink --full-grammar --output Sources/Takeover/Generated
+	swift run varlink-generate Sources/Takeover/Journal/*.varlink --full-grammar --output Sources/Takeover/Journal/Generated
 
 # EXTRA names further packages (.ci/run does). Nothing is fetched when all are there, so that it works offline.
 EXTRA ?=

@@ -81,21 +81,30 @@ let package = Package(
         module(
             "Takeover",
             ["CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "Inventory", "Host", "Grouping", "Registry"],
-            exclude: ["Journal.varlink"], small),
+            exclude: ["Journal/Journal.varlink"], small),
         module("Systemd", ["CLinux", "CSystemd", "EventLoop"], small),
         module("Config", ["Files", "PCI", "Grouping"], small),
+        module(
+            "Keeper",
+            [
+                "Files", "EventLoop", "JSON", "PCI", "Inventory", "Host", "Grouping", "Registry", "Takeover", "Systemd",
+                "Config",
+            ], small),
+        module(
+            "GroupTree", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Grouping", "Registry", "Keeper"], small),
         module(
             "Service",
             [
                 "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host",
-                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Takeover", "Systemd", "Config",
+                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Takeover", "Systemd", "Config", "Keeper",
             ], small),
         .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: common),
         .executableTarget(
             name: "vfiogroupd",
             dependencies: [
                 "CLinux", "Files", "EventLoop", "JSON", "Varlink", "GroupAPI", "Inventory", "Host", "LinuxHost",
-                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Systemd", "Config", "Service", "Takeover",
+                "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Systemd", "Config", "Takeover", "Keeper",
+                "GroupTree", "Service",
             ],
             swiftSettings: common + small,
             linkerSettings: compact
@@ -120,7 +129,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "GroupAPI", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot", "JSON", "PCI",
+                "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot",
+                "JSON", "Keeper", "PCI", "Registry", "Takeover",
             ], path: "Tests/Support",
             exclude: ["varlink-certification"], swiftSettings: common),
         tests("EventLoop", ["CLinux"]),
@@ -165,11 +175,19 @@ let package = Package(
         tests("Systemd", ["CLinux", "EventLoop"]),
         tests("Config", ["PCI"]),
         tests(
+            "Keeper",
+            [
+                "TestSupport", "EventLoop", "Grouping", "Inventory", "Host", "PCI", "Registry", "SimulatedHost",
+                "Takeover",
+            ]),
+        tests(
+            "GroupTree", ["TestSupport", "EventLoop", "Files", "Grouping", "Inventory", "Keeper", "Registry"]),
+        tests(
             "Service",
             [
                 "TestSupport", "Config", "Files", "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost",
                 "SimulatedHost", "HostSnapshot", "JSON", "PCI", "Registry",
-                "Systemd", "Takeover", "Varlink",
+                "Systemd", "Takeover", "Keeper", "Varlink",
             ]),
         tests(
             "vfiogroupctl",

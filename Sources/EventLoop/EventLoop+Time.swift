@@ -20,13 +20,10 @@ extension EventLoop {
 
     /// Suspends until `deadline`.
     @LoopActor public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
-        let nap = Nap()
-        let completed = await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in nap.begin(until: deadline, continuation) }
-        } onCancel: {
-            EventLoop.main.submit { nap.end(completed: false) }
-        }
-        guard completed else { throw .cancelled }
+        let waiter = Waiter<Void>()
+        let timer = schedule(at: deadline) { waiter.resume() }
+        defer { timer.cancel() }
+        try await waiter.wait()
     }
 
     /// Suspends for `duration`.
@@ -60,30 +57,5 @@ extension EventLoop {
         } onCancel: {
             task.cancel()
         }
-    }
-}
-
-/// One sleep, ended by its timer or by a cancellation, whichever comes first.
-@LoopActor
-private final class Nap: Sendable {
-    private enum State {
-        case before
-        case asleep(UnsafeContinuation<Bool, Never>, EventLoop.Timer)
-        case over
-    }
-    private var state = State.before
-
-    func begin(until deadline: MonotonicTime, _ continuation: UnsafeContinuation<Bool, Never>) {
-        guard case .before = state else { return continuation.resume(returning: false) }
-        let timer = EventLoop.main.schedule(at: deadline) { [self] in end(completed: true) }
-        state = .asleep(continuation, timer)
-    }
-
-    func end(completed: Bool) {
-        if case .asleep(let continuation, let timer) = state {
-            timer.cancel()
-            continuation.resume(returning: completed)
-        }
-        state = .over
     }
 }

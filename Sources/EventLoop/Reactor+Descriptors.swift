@@ -11,7 +11,7 @@ extension Reactor {
         let ticket = nextTicket()
         guard heedingCancellation else {
             let wake = await withUnsafeContinuation { continuation in
-                park(Watch.Waiter(ticket: ticket, continuation: continuation), direction, descriptor)
+                park(Watch.Waiting(ticket: ticket, continuation: continuation), direction, descriptor)
             }
             return try wake.check()
         }
@@ -20,7 +20,7 @@ extension Reactor {
                 // A task of another executor goes through the queue once more after the handler is set: a cancellation
                 // that was seen in between has found nobody.
                 if Task.isCancelled { return continuation.resume(returning: Watch.Wake.cancelled) }
-                park(Watch.Waiter(ticket: ticket, continuation: continuation), direction, descriptor)
+                park(Watch.Waiting(ticket: ticket, continuation: continuation), direction, descriptor)
             }
         } onCancel: {
             // On whatever thread cancels, perhaps before the wait has begun: the loop itself ends it, later.
@@ -86,13 +86,13 @@ extension Reactor {
         if broken { watches[index].onHangUp.take()?() }
     }
 
-    private func park(_ waiter: Watch.Waiter, _ direction: Watch.Direction, _ descriptor: Int32) {
+    private func park(_ waiting: Watch.Waiting, _ direction: Watch.Direction, _ descriptor: Int32) {
         do throws(LoopError) {
             try register(descriptor, direction == .reading ? CLINUX_EPOLLIN : CLINUX_EPOLLOUT)
             guard watches[Int(descriptor)][direction] == nil else { throw .alreadyWaiting(descriptor: descriptor) }
-            watches[Int(descriptor)][direction] = waiter
+            watches[Int(descriptor)][direction] = waiting
         } catch {
-            waiter.continuation.resume(returning: .refused(error))
+            waiting.continuation.resume(returning: .refused(error))
         }
     }
 

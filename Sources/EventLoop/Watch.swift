@@ -17,10 +17,11 @@ struct Watch {
         }
     }
 
-    struct Waiter {
+    struct Waiting {
         let ticket: UInt64
-        // Unsafe rather than checked: one wait a request is the hot path. Every waiter is taken out of its watch before
-        // it is resumed, so none is resumed twice; `forget` and cancellation resume those that nothing else would.
+        // A bare continuation and no `Waiter`, and unsafe rather than checked: one wait a request is the hot path. Every
+        // one is taken out of its watch before it is resumed, so none is resumed twice; `forget` and cancellation resume
+        // those that nothing else would.
         let continuation: UnsafeContinuation<Wake, Never>
     }
 
@@ -29,13 +30,13 @@ struct Watch {
     var registered = false
     /// The events epoll reports; hang-up and error it reports always.
     var interest: UInt32 = 0
-    var reader: Waiter?
-    var writer: Waiter?
+    var reader: Waiting?
+    var writer: Waiting?
     var onHangUp: Reactor.Call?
     /// Called before a waiting reader is woken; true when there is nothing left to wake it for.
     var onInput: (@LoopActor () -> Bool)?
 
-    subscript(direction: Direction) -> Waiter? {
+    subscript(direction: Direction) -> Waiting? {
         get { direction == .reading ? reader : writer }
         set { if direction == .reading { reader = newValue } else { writer = newValue } }
     }

@@ -22,10 +22,16 @@ public struct DeviceBinding: Equatable, Sendable {
     public var d3coldAllowed: Bool?
     /// Whether there is a `reset`: the kernel knows a way to reset it.
     public var canReset: Bool
+    /// What it is; nil where the device is no PCI device.
+    public var identification: PCIFunction.Identification?
+    /// `enable`: how often the device is enabled. Reading it takes no lock. nil where the device is no PCI device, or
+    /// that cannot be read.
+    public var enableCount: Int?
 
     public init(
         driver: String? = nil, driverOverride: String? = nil, canOverride: Bool = true,
-        powerControl: PowerControl? = nil, d3coldAllowed: Bool? = nil, canReset: Bool = false
+        powerControl: PowerControl? = nil, d3coldAllowed: Bool? = nil, canReset: Bool = false,
+        identification: PCIFunction.Identification? = nil, enableCount: Int? = nil
     ) {
         self.driver = driver
         self.driverOverride = driverOverride
@@ -33,5 +39,7 @@ public struct DeviceBinding: Equatable, Sendable {
         self.powerControl = powerControl
         self.d3coldAllowed = d3coldAllowed
         self.canReset = canReset
+        self.identification = identification
+        self.enableCount = enableCount
     }
 }

@@ -27,6 +27,9 @@ public protocol Host: AnyObject, Sendable {
     /// Which driver has a device now; nil where that cannot be read. This never blocks.
     func driverLink(of device: DeviceAddress) -> DriverLink?
 
+    /// How often a device is enabled now (`enable`), as `DeviceBinding.enableCount`. This never blocks.
+    func enableCount(of device: DeviceAddress) -> Int?
+
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
@@ -46,6 +49,10 @@ public protocol Host: AnyObject, Sendable {
     /// The kernel's ways to reset a device, in the order in which it tries them (`reset_method`, which does not wait for
     /// the device lock); empty where it has none, nil where that cannot be read.
     func resetMethods(of device: DeviceAddress) -> [String]?
+
+    /// Whether a device answers the bus: one that is gone or dead gives ones alone for its vendor. nil where that cannot be
+    /// read.
+    func isAnswering(_ device: DeviceAddress) async -> Bool?
 
     /// The serial numbers of those devices that have one (Device Serial Number), read now.
     func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
@@ -94,6 +101,8 @@ extension Host {
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
 
+    public func enableCount(of device: DeviceAddress) -> Int? { nil }
+
     public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
 
     public func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool { false }
@@ -105,6 +114,8 @@ extension Host {
     public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
+
+    public func isAnswering(_ device: DeviceAddress) async -> Bool? { nil }
 
     public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
 

@@ -11,11 +11,11 @@ public enum KernelCall: Sendable {
     /// Writes `driver_override`; nil writes "\n", which clears it. A write of no bytes would change nothing.
     case setDriverOverride(DeviceAddress, String?)
     /// Writes the device to its driver's `unbind`.
-    case unbind(DeviceAddress, from: String)
+    case unbind(Clearance, from: String)
     /// Writes the device to its bus's `drivers_probe`, which succeeds though nothing was bound: read back.
     case probe(DeviceAddress)
     /// Writes 1 to `reset`.
-    case reset(DeviceAddress)
+    case reset(Clearance)
     case setPowerControl(DeviceAddress, PowerControl)
     case setD3coldAllowed(DeviceAddress, Bool)
     /// Opens a node, having checked that its st_rdev is the one that sysfs shows. Yields a file.

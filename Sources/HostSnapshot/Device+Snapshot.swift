@@ -29,7 +29,7 @@ extension Manager.SnapshotDevice {
             note(.singleRootVirtualization, capabilities.sriov)
         }
         self.init(
-            address: .init(bus: device.address.bus, name: device.address.name), driver: device.driver,
+            address: .init(device.address), driver: device.driver,
             driverOverride: device.driverOverride.value, iommu: device.iommu, kernelGroup: device.kernelGroup,
             numaNode: device.numaNode,
             function: device.pci.map { Manager.Function($0, serialNumber: serialNumber) },
@@ -96,9 +96,7 @@ extension Manager.UnknownReason {
 
 extension Device {
     init(_ device: Manager.SnapshotDevice) throws(HostError) {
-        guard let address = DeviceAddress(bus: device.address.bus, name: device.address.name) else {
-            throw .badSnapshot(reason: "\"\(device.address.bus)/\(device.address.name)\" is no device address")
-        }
+        let address = try DeviceAddress(device.address)
         let unknown = Dictionary(
             (device.unknown ?? []).map { ($0.field, UnknownReason(rawValue: $0.reason.rawValue) ?? .unreadable) },
             uniquingKeysWith: { first, _ in first })

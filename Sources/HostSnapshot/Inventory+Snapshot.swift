@@ -74,8 +74,7 @@ extension Manager.Snapshot {
     var serialNumbers: [DeviceAddress: String] {
         var numbers: [DeviceAddress: String] = [:]
         for device in devices {
-            guard let number = device.function?.serialNumber,
-                let address = DeviceAddress(bus: device.address.bus, name: device.address.name)
+            guard let number = device.function?.serialNumber, let address = try? DeviceAddress(device.address)
             else { continue }
             numbers[address] = number
         }

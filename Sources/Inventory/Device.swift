@@ -126,6 +126,15 @@ public struct PCIFunction: Equatable, Sendable {
             self.revision = revision
             self.classCode = classCode
         }
+
+        /// Whether this may be the same device as another: what both are known to be is the same. The revision does not
+        /// count, which an update of the firmware may change.
+        public func agrees(with other: Self) -> Bool {
+            func agree<Value: Equatable>(_ a: Value?, _ b: Value?) -> Bool { a == nil || b == nil || a == b }
+            return agree(vendorID, other.vendorID) && agree(deviceID, other.deviceID)
+                && agree(subsystemVendorID, other.subsystemVendorID)
+                && agree(subsystemDeviceID, other.subsystemDeviceID) && agree(classCode, other.classCode)
+        }
     }
 
     /// The root of its hierarchy.

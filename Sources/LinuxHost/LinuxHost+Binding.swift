@@ -28,12 +28,29 @@ extension LinuxHost {
             throw .system(call: "read driver of \(device)", errno: error.errno)
         }
         let canReset = folder.has("reset")
+        let identification = device.pci == nil ? nil : folder.identification()
+        let enableCount = device.pci == nil ? nil : folder.enableCount()
         // A folder of sysfs that was removed while it was open is empty.
         guard (try? Directory(path: self.folder(of: device))) != nil else { return nil }
         return DeviceBinding(
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
-            d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset)
+            d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset,
+            identification: identification, enableCount: enableCount)
+    }
+
+    public func enableCount(of device: DeviceAddress) -> Int? {
+        guard device.pci != nil else { return nil }
+        return (try? Directory(path: folder(of: device)))?.enableCount()
+    }
+
+    public func isAnswering(_ device: DeviceAddress) async -> Bool? {
+        guard device.pci != nil, let folder = try? Directory(path: folder(of: device)) else { return nil }
+        // Reading it resumes a device that sleeps, which may take as long as that takes.
+        guard case .bytes(let bytes)? = await lockedAttributes.read(["config"], below: folder.descriptor).first,
+            bytes.count >= 2
+        else { return nil }
+        return bytes[0] != 0xff || bytes[1] != 0xff
     }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? {
@@ -45,6 +62,22 @@ extension LinuxHost {
 }
 
 extension Directory {
+    /// What the PCI function is whose folder this is, without what cannot be read.
+    fileprivate func identification() -> PCIFunction.Identification {
+        func number(_ name: String) -> UInt64? {
+            guard let text = try? text(name), text.hasPrefix("0x") else { return nil }
+            return unsignedInteger(text.utf8.dropFirst(2), radix: 16)
+        }
+        func word(_ name: String) -> UInt16? { number(name).flatMap { UInt16(exactly: $0) } }
+        return .init(
+            vendorID: word("vendor"), deviceID: word("device"), subsystemVendorID: word("subsystem_vendor"),
+            subsystemDeviceID: word("subsystem_device"),
+            classCode: number("class").flatMap { UInt32(exactly: $0) }.map { ClassCode(rawValue: $0) })
+    }
+
+    /// How often the PCI function is enabled whose folder this is.
+    fileprivate func enableCount() -> Int? { (try? text("enable")).flatMap { decimal($0) } }
+
     /// The driver of the device whose folder this is.
     fileprivate func driver() throws(SystemError) -> String? {
         do throws(SystemError) { return try linkName("driver") } catch {

@@ -6,7 +6,7 @@ import Inventory
 /// One change.
 public struct RegistryEvent: Equatable, Sendable {
     /// What kind of change.
-    public enum Kind: String, Sendable, CaseIterable {
+    public enum Kind: Sendable {
         case groupAdded
         case groupRemoved
         /// A device joined a group that was there.
@@ -21,18 +21,8 @@ public struct RegistryEvent: Equatable, Sendable {
         case deviceAdded
         /// A device that was in no group went away.
         case deviceRemoved
-        /// A claim was made.
-        case claimAdded
-        /// A claim is handed over, held again, adopted, or has other groups.
-        case claimChanged
-        /// A claim is over.
-        case claimRemoved
         /// A claimed group is no longer complete or no longer owned in the kernel.
         case degraded
-        /// Somebody wants a claimed device to leave: its owner should let go of it.
-        case removalRequested
-        /// A member that had lost its vfio driver was taken again.
-        case memberRetaken
     }
 
     /// The generation that it came with.

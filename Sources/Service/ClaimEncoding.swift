@@ -31,12 +31,13 @@ extension Claims.ClaimedGroup {
     fileprivate init(_ group: ClaimView.Group, _ state: Claims.ClaimState) {
         self.init(
             id: group.record.id.text, state: state, kernelGroups: group.record.kernelGroups,
-            owned: group.isOwned,
+            owned: group.isOwned, unownedReason: group.unownedReason,
             members: group.record.members.map { member in
                 .init(
                     address: .init(member.address), driverBefore: member.before.driver.name,
                     driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
                     vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
+                    resetReason: member.reset?.reason,
                     problem: group.problems[member.address])
             },
             operation: group.operation.map { .init($0) }, reason: group.state.reason)
@@ -60,7 +61,7 @@ extension Claims.Operation {
         self.init(
             action: operation.action, step: operation.step, steps: operation.steps,
             member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
-            blocked: operation.isBlocked)
+            blocked: operation.isBlocked, waitsFor: operation.waitsFor)
     }
 }
 
@@ -110,10 +111,6 @@ extension Claims.HandedNode {
 
 extension Claims.Unrestored {
     init(_ member: Unrestored) { self.init(address: .init(member.device), reason: member.reason) }
-}
-
-extension Claims.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
 }
 
 extension Claims.Lifetime {

@@ -49,9 +49,7 @@ extension GroupService {
     }
 
     private func device(_ address: Claims.DeviceAddress, _ path: String) throws(ErrorReply) -> DeviceAddress {
-        guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255,
-            let device = DeviceAddress(bus: address.bus, name: address.name)
-        else { throw .invalidParameter(path) }
+        guard let device = try DeviceAddress(address, path) else { throw .invalidParameter(path) }
         return device
     }
 }

@@ -3,6 +3,7 @@
 import GroupAPI
 import Grouping
 import Inventory
+import JSON
 import PCI
 import Registry
 import Takeover
@@ -30,7 +31,7 @@ extension Groups.Operation {
         self.init(
             action: operation.action, step: operation.step, steps: operation.steps,
             member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
-            blocked: operation.isBlocked)
+            blocked: operation.isBlocked, waitsFor: operation.waitsFor)
     }
 }
 
@@ -82,10 +83,6 @@ extension Groups.Blocker {
     }
 }
 
-extension Groups.DeviceAddress {
-    init(_ address: DeviceAddress) { self.init(bus: address.bus, name: address.name) }
-}
-
 extension Groups.Backend {
     init(_ name: BackendName) {
         switch name {
@@ -122,5 +119,12 @@ extension Groups.GroupState {
         case .restoring: self = .restoring
         case .quarantined: self = .quarantined
         }
+    }
+}
+
+extension Snapshot {
+    /// Writes all groups, as a ListGroups call without `more` is answered.
+    public func writeAllGroups(to writer: inout JSONWriter) {
+        writer.list(groups.lazy.map { Groups.Group($0) }, as: "groups")
     }
 }

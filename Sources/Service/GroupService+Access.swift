@@ -62,7 +62,7 @@ extension GroupService {
     }
 
     /// Has a server ask before every call, where not everybody may read.
-    func guardReading(on server: VarlinkServer) {
+    func guardReading() {
         guard !configuration.access.read.isEmpty else { return server.authorize = nil }
         server.authorize = { [weak self] (caller, method) throws(ErrorReply) in
             guard let self, !method.hasPrefix("org.varlink.service.") else { return }
@@ -97,7 +97,7 @@ extension GroupService {
     func requireRoomForClaim(of uid: UInt32) throws(ErrorReply) {
         let limits = configuration.limits
         // Those that are being taken were asked for, and count as that.
-        let owners = (takeover?.views ?? []).map(\.claim).filter { $0.goal != .take }.map(\.owner.uid) + claimsAsked
+        let owners = takeover.views.map(\.claim).filter { $0.goal != .take }.map(\.owner.uid) + claimsAsked
         if owners.count >= limits.claims {
             throw ErrorReply(
                 Claims.Failure.tooManyClaims(

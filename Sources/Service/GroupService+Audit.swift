@@ -24,7 +24,7 @@ extension AuditedMethod {
 extension GroupService {
     /// Has `handler` answer a method, and puts what became of each call into the journal.
     func handle<Method: AuditedMethod>(
-        _ method: Method.Type, on server: VarlinkServer,
+        _ method: Method.Type,
         _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Method.Reply
     ) {
         server.handle(method) { [self] (call) async throws(ErrorReply) in
@@ -51,9 +51,6 @@ extension GroupService {
             }
         }
     }
-
-    /// Hands a message to who writes the journal.
-    func tell(_ message: JournalMessage) { onMessage?(message) }
 }
 
 extension Claims.ClaimStatus {
@@ -67,18 +64,14 @@ extension Claims.ClaimStatus {
     fileprivate var auditFields: [JournalMessage.Field] {
         [.init(.claim, id)] + (name.map { [.init(.claimName, $0)] } ?? [])
             + groups.map { .init(.group, $0.id) }
-            + groups.flatMap(\.members).map { .init(.device, $0.address.auditText) }
+            + groups.flatMap(\.members).map { .init(.device, $0.address.text) }
     }
-}
-
-extension Claims.DeviceAddress {
-    fileprivate var auditText: String { bus == "pci" ? name : "\(bus)/\(name)" }
 }
 
 extension Claims.Selector {
     fileprivate var auditText: String {
         if let group { return group }
-        if let device { return device.auditText }
+        if let device { return device.text }
         return "\(count ?? 1) by IDs"
     }
 }
@@ -92,7 +85,7 @@ extension [Claims.Selector] {
     fileprivate var auditFields: [JournalMessage.Field] {
         prefix(16).flatMap { selector -> [JournalMessage.Field] in
             (selector.group.map { [.init(.group, $0)] } ?? [])
-                + (selector.device.map { [.init(.device, $0.auditText)] } ?? [])
+                + (selector.device.map { [.init(.device, $0.text)] } ?? [])
         }
     }
 }
@@ -101,7 +94,7 @@ extension [Claims.DeviceAddress]? {
     /// What is taken though the host uses it.
     fileprivate var forceText: String {
         guard let self, !self.isEmpty else { return "" }
-        return ", by force \(self.prefix(16).map(\.auditText).joined(separator: ", "))"
+        return ", by force \(self.prefix(16).map(\.text).joined(separator: ", "))"
     }
 }
 

@@ -12,28 +12,30 @@ import Takeover
 import Varlink
 
 extension GroupService {
-    func registerClaims(of takeover: Takeover, on server: VarlinkServer) {
+    func registerClaims() {
         server.add(Claims.interface)
-        handle(Claims.Claim.self, on: server) { [self] (call) async throws(ErrorReply) in
-            try await claim(call, takeover)
+        handle(Claims.Claim.self) { [self] (call) async throws(ErrorReply) in
+            try await claim(call)
         }
-        handle(Claims.Launch.self, on: server) { [self] (call) async throws(ErrorReply) in
-            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+        handle(Claims.Launch.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer)
             let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
             let user = try user(call.parameters.user, named: call.peer)
             let guestMemory = try guestMemory(call.parameters.guestMemory)
+            let timeout = try consumerTimeout(call.parameters.consumerTimeoutSeconds)
             let granted = try await asking { () async throws(TakeoverError) in
-                try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut, user: user)
+                try await takeover.launch(
+                    name, .init(call.parameters.access), leaveOut: leaveOut, user: user, consumerTimeout: timeout)
             }
-            guard let handover = try await handOrWithdraw(granted, over: call, takeover) else { throw .clientGone }
+            guard let handover = try await handOrWithdraw(granted, over: call) else { throw .clientGone }
             let id = granted.claim.claim.id
             return .init(
-                claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover)
+                claim: try status(of: id), handover: handover, needs: try needs(of: id, guestMemory)
             )
         }
-        handle(Claims.Attach.self, on: server) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Attach.self) { [self] (call) async throws(ErrorReply) in
             try requireRightToClaim(call.caller)
-            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+            let name = try owned(call.parameters.claim, by: call.peer)
             try requireRightToForce(call.parameters.force, call.peer)
             let selectors = try selectors(call.parameters.selectors)
             let force = try devices(call.parameters.force, "force")
@@ -43,16 +45,16 @@ extension GroupService {
             }
             await stream.end()
             let handover: Claims.Handover?
-            do throws(ErrorReply) { handover = try await handOrWithdraw(granted, over: call, takeover) } catch {
+            do throws(ErrorReply) { handover = try await handOrWithdraw(granted, over: call) } catch {
                 takeover.giveUp(
                     granted.claim.claim.id, groups: granted.groups,
                     cause: "what its owner is to have of them could not be handed over")
                 throw error
             }
-            return .init(claim: try status(of: granted.claim.claim.id, takeover), handover: handover)
+            return .init(claim: try status(of: granted.claim.claim.id), handover: handover)
         }
-        handle(Claims.Detach.self, on: server) { [self] (call) async throws(ErrorReply) in
-            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+        handle(Claims.Detach.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer)
             let stream = ProgressStream(call) { .init(progress: $0) }
             let view = try await asking { () async throws(TakeoverError) in
                 try await takeover.detach(call.parameters.groups, from: name, progress: stream.report)
@@ -60,8 +62,8 @@ extension GroupService {
             await stream.end()
             return .init(claim: .init(view))
         }
-        handle(Claims.Release.self, on: server) { [self] (call) async throws(ErrorReply) in
-            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+        handle(Claims.Release.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer)
             let stream = ProgressStream(call) { .init(progress: $0) }
             let view = try await asking { () async throws(TakeoverError) in
                 try await takeover.release(name, progress: stream.report)
@@ -69,7 +71,7 @@ extension GroupService {
             await stream.end()
             return .init(claim: .init(view))
         }
-        handle(Claims.Adopt.self, on: server) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Adopt.self) { [self] (call) async throws(ErrorReply) in
             try requireAdministrator(call.peer, to: "adopt what somebody may be using")
             let owner = try owner(of: call)
             let parameters = call.parameters
@@ -80,21 +82,21 @@ extension GroupService {
             }
             return .init(claim: .init(view))
         }
-        registerSimpleClaimMethods(of: takeover, on: server)
+        registerSimpleClaimMethods()
     }
 
-    private func registerSimpleClaimMethods(of takeover: Takeover, on server: VarlinkServer) {
+    private func registerSimpleClaimMethods() {
         server.answer(Claims.GetClaim.self) { [self] (call) throws(ErrorReply) in
-            Answer(.init(claim: try status(of: call.parameters.claim, takeover)))
+            Answer(.init(claim: try status(of: call.parameters.claim)))
         }
-        server.answer(Claims.ListClaims.self) { _ in Answer(.init(claims: takeover.views.map { .init($0) })) }
-        handle(Claims.Abandon.self, on: server) { [self] (call) async throws(ErrorReply) in
-            let name = try owned(call.parameters.claim, by: call.peer, takeover)
+        server.answer(Claims.ListClaims.self) { [self] _ in Answer(.init(claims: takeover.views.map { .init($0) })) }
+        handle(Claims.Abandon.self) { [self] (call) async throws(ErrorReply) in
+            let name = try owned(call.parameters.claim, by: call.peer)
             do throws(TakeoverError) {
                 return .init(members: try takeover.abandon(name).map { .init($0) })
             } catch { throw ErrorReply(error) }
         }
-        handle(Claims.Unquarantine.self, on: server) { [self] (call) async throws(ErrorReply) in
+        handle(Claims.Unquarantine.self) { [self] (call) async throws(ErrorReply) in
             try requireAdministrator(call.peer, to: "lift a quarantine")
             do throws(TakeoverError) { try takeover.unquarantine(call.parameters.group) } catch {
                 throw ErrorReply(error)
@@ -104,19 +106,20 @@ extension GroupService {
     }
 
     private func claim(
-        _ call: Call<Claims.Claim>, _ takeover: Takeover
+        _ call: Call<Claims.Claim>
     ) async throws(ErrorReply) -> Claims.Claim.Reply {
         let owner = try owner(of: call)
         let parameters = call.parameters
         let guestMemory = try guestMemory(parameters.guestMemory)
         try requireRightToForce(parameters.force, call.peer)
         guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
-        let request = ClaimRequest(
+        var request = ClaimRequest(
             try selectors(parameters.selectors), name: parameters.name,
             lifetime: parameters.lifetime.map { .init($0) } ?? .process,
             access: parameters.access.map { .init($0) } ?? .hold,
             leaveOut: try devices(parameters.leaveOut, "leaveOut"), user: try user(parameters.user, named: call.peer),
             force: try devices(parameters.force, "force"), wait: .seconds(parameters.waitSeconds ?? 0))
+        request.consumerTimeout = try consumerTimeout(parameters.consumerTimeoutSeconds)
         let stream = ProgressStream(call) { .init(progress: $0) }
         let granted: Takeover.Granted
         try requireRoomForClaim(of: owner.uid)
@@ -134,15 +137,21 @@ extension GroupService {
             throw .clientGone
         }
         let handover: Claims.Handover?
-        do throws(ErrorReply) { handover = try await hand(granted, over: call, takeover) } catch {
+        do throws(ErrorReply) { handover = try await hand(granted, over: call) } catch {
             takeover.giveUp(id, cause: "what it is to have could not be handed over")
             throw error
         }
         if request.lifetime == .connection {
-            call.onConnectionOver { takeover.ownerIsGone(id, cause: "its connection is closed") }
+            call.onConnectionOver { [self] in takeover.ownerIsGone(id, cause: "its connection is closed") }
         }
         return .init(
-            claim: try status(of: id, takeover), handover: handover, needs: try needs(of: id, guestMemory, takeover))
+            claim: try status(of: id), handover: handover, needs: try needs(of: id, guestMemory))
+    }
+
+    private func consumerTimeout(_ seconds: Int?) throws(ErrorReply) -> ConsumerTimeout? {
+        guard let seconds else { return nil }
+        guard (0...86_400).contains(seconds) else { throw .invalidParameter("consumerTimeoutSeconds") }
+        return seconds == 0 ? .never : .after(.seconds(seconds))
     }
 
     private func guestMemory(_ bytes: Int?) throws(ErrorReply) -> UInt64? {
@@ -151,7 +160,7 @@ extension GroupService {
         return UInt64(bytes)
     }
 
-    private func needs(of id: String, _ guestMemory: UInt64?, _ takeover: Takeover) throws(ErrorReply) -> Claims.Needs {
+    private func needs(of id: String, _ guestMemory: UInt64?) throws(ErrorReply) -> Claims.Needs {
         do throws(TakeoverError) {
             return .init(
                 ConsumerNeeds(of: try takeover.view(of: id).claim, guestMemory: guestMemory, in: takeover.snapshot()))
@@ -160,9 +169,9 @@ extension GroupService {
 
     /// The same as `hand`; what cannot be handed over is the daemon's again.
     private func handOrWithdraw<Method: VarlinkMethod>(
-        _ granted: Takeover.Granted, over call: Call<Method>, _ takeover: Takeover
+        _ granted: Takeover.Granted, over call: Call<Method>
     ) async throws(ErrorReply) -> Claims.Handover? {
-        do throws(ErrorReply) { return try await hand(granted, over: call, takeover) } catch {
+        do throws(ErrorReply) { return try await hand(granted, over: call) } catch {
             await takeover.withdraw(granted)
             throw error
         }
@@ -170,7 +179,7 @@ extension GroupService {
 
     /// Puts copies of what is handed over on their way, and lets go of the daemon's own.
     private func hand<Method: VarlinkMethod>(
-        _ granted: Takeover.Granted, over call: Call<Method>, _ takeover: Takeover
+        _ granted: Takeover.Granted, over call: Call<Method>
     ) async throws(ErrorReply) -> Claims.Handover? {
         guard let handover = granted.handover else { return nil }
         func attach(_ file: KernelFile?) throws(ErrorReply) -> Int? {
@@ -199,7 +208,7 @@ extension GroupService {
         return reply
     }
 
-    private func status(of name: String, _ takeover: Takeover) throws(ErrorReply) -> Claims.ClaimStatus {
+    private func status(of name: String) throws(ErrorReply) -> Claims.ClaimStatus {
         do throws(TakeoverError) { return .init(try takeover.view(of: name)) } catch { throw ErrorReply(error) }
     }
 
@@ -228,9 +237,7 @@ extension GroupService {
     }
 
     /// The claim of that name, when the caller may change it: its owner, or an administrator.
-    private func owned(
-        _ name: String, by peer: Peer, _ takeover: Takeover
-    ) throws(ErrorReply) -> String {
+    private func owned(_ name: String, by peer: Peer) throws(ErrorReply) -> String {
         let claim: Claim
         do throws(TakeoverError) { claim = try takeover.view(of: name).claim } catch { throw ErrorReply(error) }
         guard isAdministrator(peer) || peer.uid == claim.owner.uid else {

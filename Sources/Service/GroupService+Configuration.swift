@@ -4,6 +4,7 @@ import Config
 import EventLoop
 import GroupAPI
 import Inventory
+import Keeper
 import Registry
 import Systemd
 import Takeover
@@ -26,33 +27,13 @@ public struct Reconfiguration: Equatable, Sendable {
 }
 
 extension GroupService {
-    /// Takes the configuration of the start over, before anything is served.
-    public func apply(_ configuration: Configuration) {
-        configurationOfStart = configuration
-        self.configuration = configuration
-    }
-
-    /// Begins to keep what is reserved. To be called once, with the claims on record taken up.
-    ///
-    /// - Parameters:
-    ///   - record: which reservations were taken in this boot.
-    ///   - list: kept current for the udev rule; nil where there is none.
-    public func keepReservations(record: ReservationRecord, list: ReservationList? = nil) {
-        guard let takeover else { return }
-        let reservations = Reservations(takeover, of: host, record: record, list: list) { [weak self] message in
-            self?.tell(message)
-        }
-        self.reservations = reservations
-        reservations.keep(configuration.reservations)
-    }
-
     /// Takes another configuration over; no claim is changed by it.
     public func reconfigure(_ loaded: ConfigurationFiles.Loaded, reserveAgain: Bool = false) -> Reconfiguration {
         let before = configuration
         configuration = loaded.configuration
-        takeover?.timing.take(configuration.timing)
+        takeover.timing.take(configuration.timing)
         limitServer()
-        reservations?.keep(configuration.reservations, again: reserveAgain)
+        keeper.keep(configuration.reservations, again: reserveAgain)
         var outcome = Reconfiguration(files: loaded.files)
         func compare<Value: Equatable>(_ field: KeyPath<Configuration, Value>, _ name: String) {
             guard configuration[keyPath: field] != configurationOfStart[keyPath: field] else { return }
@@ -63,7 +44,7 @@ extension GroupService {
         compare(\.hostBridges, "[HostBridge]")
         compare(\.stateDirectory, "StateDirectory=")
         for old in before.reservations where !configuration.reservations.contains(where: { $0.name == old.name }) {
-            guard let claim = takeover?.views.first(where: { $0.claim.name == old.name })?.claim.id else { continue }
+            guard let claim = takeover.views.first(where: { $0.claim.name == old.name })?.claim.id else { continue }
             outcome.notes.append(
                 "[Reservation \(old.name)] is gone, and \(claim) stays until it is released: vfiogroupctl release \(old.name)"
             )
@@ -73,20 +54,26 @@ extension GroupService {
 
     /// Has the server keep to the limits and the access of the configuration.
     func limitServer() {
-        guard let server else { return }
         server.limits.connections = configuration.limits.connections
         server.limits.connectionsPerUser = configuration.limits.connectionsPerUser
         server.limits.rootReserve = Limits.rootReserve
-        guardReading(on: server)
+        guardReading()
     }
 }
 
 extension TakeoverTiming {
+    /// What an operator says, and the usual for the rest.
+    public init(_ timing: Timing) {
+        self.init()
+        take(timing)
+    }
+
     /// Takes over what an operator can set.
     mutating func take(_ timing: Timing) {
         blockedAfter = timing.blockedAfter
         patience = timing.takeoverTimeout
         nodePatience = timing.nodeTimeout
+        consumerTimeout = timing.consumerTimeout.map { .after($0) } ?? .never
         firstRetry = timing.firstRetry
         lastRetry = timing.lastRetry
     }

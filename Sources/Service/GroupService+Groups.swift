@@ -5,16 +5,17 @@ import GroupAPI
 import Grouping
 import Inventory
 import JSON
+import Keeper
 import Registry
 import Takeover
 import Varlink
 
 extension GroupService {
-    func registerGroups(on server: VarlinkServer) {
+    func registerGroups() {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
-            let operations = takeover?.operations ?? [:]
-            let sentences = lastBoot?.sentences ?? [:]
+            let operations = takeover.operations
+            let sentences = keeper.lastBoot?.sentences ?? [:]
             return try await list(snapshot.groups, as: "groups", call) { record in
                 Groups.Group(record, operation: operations[record.id], sinceLastBoot: sentences[record.id])
             }
@@ -59,13 +60,14 @@ extension GroupService {
     private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
         let generation = snapshot.generation
         // What is going on is different with every look.
-        if let operations = takeover?.operations, !operations.isEmpty {
+        let operations = takeover.operations
+        if !operations.isEmpty {
             let record = try group(parameters)
             if let operation = operations[record.id] {
                 var writer = JSONWriter()
                 Groups.Group(
-                    record, operation: operation, windows: windows(of: record),
-                    sinceLastBoot: lastBoot?.sentences[record.id]
+                    record, operation: operation, windows: keeper.windows(of: record),
+                    sinceLastBoot: keeper.lastBoot?.sentences[record.id]
                 ).write(to: &writer)
                 return writer.bytes
             }
@@ -76,7 +78,8 @@ extension GroupService {
             return bytes
         }
         return cache.bytes(of: try group(parameters), generation: generation) { record in
-            Groups.Group(record, windows: windows(of: record), sinceLastBoot: lastBoot?.sentences[record.id])
+            Groups.Group(
+                record, windows: keeper.windows(of: record), sinceLastBoot: keeper.lastBoot?.sentences[record.id])
         }
     }
 
@@ -109,11 +112,9 @@ extension GroupService {
     func device(
         _ address: Groups.DeviceAddress, in snapshot: Snapshot
     ) throws(ErrorReply) -> Device {
-        guard address.bus.utf8.count <= 255, address.name.utf8.count <= 255 else {
-            throw .invalidParameter("device")
+        guard let device = try DeviceAddress(address, "device").flatMap({ snapshot.inventory[$0] }) else {
+            throw ErrorReply(Groups.Failure.noSuchDevice(device: address))
         }
-        guard let device = DeviceAddress(bus: address.bus, name: address.name).flatMap({ snapshot.inventory[$0] })
-        else { throw ErrorReply(Groups.Failure.noSuchDevice(device: address)) }
         return device
     }
 
@@ -136,15 +137,23 @@ extension GroupService {
 }
 
 extension Groups.Monitor.Reply {
-    fileprivate init(_ event: RegistryEvent) {
+    fileprivate init(_ event: GroupEvent) {
         self.init(
-            generation: event.generation, kind: .init(event.kind), group: event.group?.text,
+            generation: event.generation, kind: .init(event), group: event.group?.text,
             claim: event.claim, member: event.member.map { .init($0) }, cause: event.cause)
     }
 }
 
 extension Groups.EventKind {
-    fileprivate init(_ kind: RegistryEvent.Kind) {
+    /// What the API calls an event.
+    public init(_ event: GroupEvent) {
+        switch event {
+        case .registry(let event): self.init(event.kind)
+        case .claim(let event, _): self.init(event.change)
+        }
+    }
+
+    private init(_ kind: RegistryEvent.Kind) {
         switch kind {
         case .groupAdded: self = .groupAdded
         case .groupRemoved: self = .groupRemoved
@@ -154,10 +163,18 @@ extension Groups.EventKind {
         case .groupStateChanged: self = .groupStateChanged
         case .deviceAdded: self = .deviceAdded
         case .deviceRemoved: self = .deviceRemoved
-        case .claimAdded: self = .claimAdded
-        case .claimChanged: self = .claimChanged
-        case .claimRemoved: self = .claimRemoved
         case .degraded: self = .degraded
+        }
+    }
+
+    private init(_ change: ClaimEvent.Change) {
+        switch change {
+        case .added, .adopted: self = .claimAdded
+        case .changed, .groupChanged: self = .claimChanged
+        case .removed: self = .claimRemoved
+        case .quarantined: self = .degraded
+        case .memberAdded: self = .memberAdded
+        case .memberPinned: self = .memberDriverChanged
         case .removalRequested: self = .removalRequested
         case .memberRetaken: self = .memberRetaken
         }

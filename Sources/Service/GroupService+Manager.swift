@@ -7,6 +7,7 @@ import Grouping
 import Host
 import HostSnapshot
 import Inventory
+import Keeper
 import PCI
 import Registry
 import Systemd
@@ -14,7 +15,7 @@ import Takeover
 import Varlink
 
 extension GroupService {
-    func registerManager(on server: VarlinkServer) {
+    func registerManager() {
         server.add(Manager.interface)
         server.answer(Manager.GetStatus.self) { [self] _ in Answer(status) }
         server.handle(Manager.Reload.self) { [self] (call) async throws(ErrorReply) in try reload(call) }
@@ -34,7 +35,7 @@ extension GroupService {
                 Manager.Failure.accessDenied(
                     reason: "uid \(call.peer.uid) may not read serial numbers: only root may"))
         }
-        let numbers = await host.serialNumbers(of: inventory.devices.map(\.address))
+        let numbers = await keeper.host.serialNumbers(of: inventory.devices.map(\.address))
         return .init(snapshot: inventory.snapshot(serialNumbers: numbers))
     }
 
@@ -42,10 +43,10 @@ extension GroupService {
         let snapshot = snapshot
         let inventory = snapshot.inventory
         return .init(
-            version: identity.version, host: host.name, simulated: identity.isSimulated,
+            version: identity.version, host: keeper.host.name, simulated: identity.isSimulated,
             kernelRelease: inventory.kernel?.text, generation: snapshot.generation,
             isolating: snapshot.groups.contains { $0.group.isolation.isIsolated },
-            remarks: snapshot.remarks + (takeover?.problems ?? []),
+            remarks: snapshot.remarks + takeover.problems,
             groupCount: snapshot.groups.count, deviceCount: inventory.devices.count,
             ungroupedCount: snapshot.ungrouped.count,
             hostBridges: inventory.hostBridges.compactMap { bridge in
@@ -60,9 +61,10 @@ extension GroupService {
             },
             warnings: snapshot.warnings.map {
                 .init(
-                    device: $0.device.map { .init(bus: $0.bus, name: $0.name) }, offset: $0.offset,
+                    device: $0.device.map { .init($0) }, offset: $0.offset,
                     message: $0.message)
-            }, lastBoot: lastBoot.map { .init($0) }, reservations: reservations?.all.map { .init($0, $1, $2) } ?? [])
+            }, lastBoot: keeper.lastBoot.map { .init($0) },
+            reservations: keeper.reservationOutcomes.map { .init($0) })
     }
 
     private func reload(_ call: Call<Manager.Reload>) throws(ErrorReply) -> Manager.Reload.Reply {
@@ -91,19 +93,19 @@ extension GroupService {
 }
 
 extension Manager.Reservation {
-    init(_ reservation: Reservation, _ state: Reservations.State, _ race: Reservations.LostRace?) {
-        self.init(name: reservation.name, state: .pending)
-        switch reservation.subject {
+    init(_ outcome: Reservations.Outcome) {
+        self.init(name: outcome.reservation.name, state: .pending)
+        switch outcome.reservation.subject {
         case .group(let id): group = id
-        case .device(let address): device = .init(bus: "pci", name: address.description)
+        case .device(let address): device = .init(.pci(address))
         }
-        switch state {
+        switch outcome.state {
         case .pending: reason = "its group is being taken, or waited for"
         case .claimed(let claim):
             self.state = .claimed
             self.claim = claim
-            reason = race?.reason
-            remedy = race?.remedy
+            reason = outcome.race?.reason
+            remedy = outcome.race?.remedy
         case .absent(let reason):
             self.state = .absent
             self.reason = reason
@@ -129,26 +131,5 @@ extension Manager.Backend {
         case .kernel: self = .kernel
         case .predicted: self = .predicted
         }
-    }
-}
-
-extension Snapshot {
-    /// What stands out about the host as a whole, in sentences for a person.
-    public var remarks: [String] {
-        var remarks: [String] = []
-        if inventory.hostBridges.isEmpty {
-            remarks.append("this host has no PCI: there is no host bridge in its sysfs")
-        } else if !groups.contains(where: { $0.group.isolation.isIsolated }) {
-            remarks.append(
-                "no IOMMU isolates any device, so no group can be claimed; \(Advice.switchOnIOMMU)")
-        }
-        let noIOMMU = inventory.kernelGroups.filter(\.isNoIOMMU).map(\.number)
-        if !noIOMMU.isEmpty {
-            remarks.append(
-                "vfio runs in its no-IOMMU mode (kernel groups \(noIOMMU.map(String.init).joined(separator: ", "))): "
-                    + "a device in it can write to all of the host's memory")
-        }
-        if let sentence = inventory.commandLine?.overrideSentence { remarks.append(sentence) }
-        return remarks
     }
 }

@@ -5,6 +5,7 @@ import GroupAPI
 import Grouping
 import Host
 import Inventory
+import Keeper
 import Registry
 import Varlink
 
@@ -17,7 +18,7 @@ extension GroupService {
             group: record.id.text,
             members: snapshot.resetReach(of: record.group.members).map { reach in
                 .init(
-                    address: .init(reach.device), methods: host.resetMethods(of: reach.device),
+                    address: .init(reach.device), methods: keeper.host.resetMethods(of: reach.device),
                     bus: reach.bus.map { .init($0) }, slot: reach.slot.map { .init($0) })
             })
     }

@@ -8,7 +8,7 @@ import SimulatedHost
 import Varlink
 
 extension GroupService {
-    func registerFaults(of machine: SimulatedHost, on server: VarlinkServer) {
+    func registerFaults(of machine: SimulatedHost) {
         server.answer(Simulation.InjectFault.self) { (call) throws(ErrorReply) in
             let fault = try SimulatedFault(call.parameters, at: machine.address(call.parameters.device))
             machine.change { kernel in kernel.inject(fault) }

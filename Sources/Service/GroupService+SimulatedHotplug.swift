@@ -10,7 +10,7 @@ import SimulatedHost
 import Varlink
 
 extension GroupService {
-    func registerHotplug(of machine: SimulatedHost, on server: VarlinkServer) {
+    func registerHotplug(of machine: SimulatedHost) {
         server.answer(Simulation.Plug.self) { [unowned self] (call) throws(ErrorReply) in
             let new = try NewFunction(call.parameters, on: machine)
             let position = try position(call.parameters, on: machine)

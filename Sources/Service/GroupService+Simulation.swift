@@ -8,8 +8,8 @@ import SimulatedHost
 import Varlink
 
 extension GroupService {
-    /// Has `server` answer the interface for a simulated machine.
-    public func registerSimulation(of machine: SimulatedHost, on server: VarlinkServer) {
+    /// Has the server answer the interface for a simulated machine.
+    public func registerSimulation(of machine: SimulatedHost) {
         server.add(Simulation.interface)
         server.answer(Simulation.Bind.self) { (call) throws(ErrorReply) in
             let address = try machine.address(call.parameters.device)
@@ -54,8 +54,8 @@ extension GroupService {
             } catch { throw ErrorReply(Simulation.Failure.noSuchModule(driver: driver)) }
             return Answer(.init())
         }
-        registerHotplug(of: machine, on: server)
-        registerFaults(of: machine, on: server)
+        registerHotplug(of: machine)
+        registerFaults(of: machine)
     }
 }
 
@@ -69,8 +69,7 @@ extension SimulatedHost {
 
     /// The address that a call gives, whether or not something is there.
     func parse(_ device: Simulation.DeviceAddress) throws(ErrorReply) -> DeviceAddress {
-        guard device.bus.utf8.count <= 255, device.name.utf8.count <= 255 else { throw .invalidParameter("device") }
-        guard let address = DeviceAddress(bus: device.bus, name: device.name) else {
+        guard let address = try DeviceAddress(device, "device") else {
             throw ErrorReply(Simulation.Failure.noSuchDevice(device: device))
         }
         return address

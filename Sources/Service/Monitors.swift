@@ -2,7 +2,7 @@
 // daemon keep what it does not read.
 
 import EventLoop
-import Registry
+import Keeper
 import Varlink
 
 /// Hands every event to every watcher.
@@ -13,7 +13,7 @@ final class Monitors {
     final class Queue {
         /// What a watcher gets next.
         enum Item: Equatable {
-            case event(RegistryEvent)
+            case event(GroupEvent)
             /// Events were dropped.
             case overflow
         }
@@ -21,7 +21,7 @@ final class Monitors {
         fileprivate let caller: Caller?
         private let capacity: Int
         private var items: [Item] = []
-        private var waiting: UnsafeContinuation<Void, Never>?
+        private let hasNews = Condition()
         private(set) var isClosed = false
         /// What the watcher is told at the end; nil when the end is the daemon's.
         private(set) var refusal: ErrorReply?
@@ -31,29 +31,18 @@ final class Monitors {
             self.capacity = capacity
         }
 
-        func push(_ event: RegistryEvent) {
+        func push(_ event: GroupEvent) {
             if items.count < capacity {
                 items.append(.event(event))
             } else if items.last != .overflow {
                 items = [.overflow]
             }
-            waiting.take()?.resume()
+            hasNews.signal()
         }
 
         /// Suspends until there is something, and takes all of it; empty when the task was cancelled.
         func next() async -> [Item] {
-            await withTaskCancellationHandler {
-                await withUnsafeContinuation { continuation in
-                    // Asked here and not before the await: other jobs may run on the way in.
-                    if items.isEmpty, !isClosed, !Task.isCancelled {
-                        waiting = continuation
-                    } else {
-                        continuation.resume()
-                    }
-                }
-            } onCancel: {
-                EventLoop.main.submit { self.waiting.take()?.resume() }
-            }
+            try? await hasNews.wait { !items.isEmpty || isClosed }
             defer { items = [] }
             return items
         }
@@ -62,7 +51,7 @@ final class Monitors {
         func close(_ refusal: ErrorReply? = nil) {
             isClosed = true
             self.refusal = refusal
-            waiting.take()?.resume()
+            hasNews.signal()
         }
     }
 
@@ -95,7 +84,7 @@ final class Monitors {
     }
 
     /// Hands events to all watchers.
-    func publish(_ events: [RegistryEvent]) {
+    func publish(_ events: [GroupEvent]) {
         for queue in queues.values { for event in events { queue.push(event) } }
     }
 }

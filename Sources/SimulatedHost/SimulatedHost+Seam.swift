@@ -21,9 +21,17 @@ extension SimulatedHost {
     }
 
     public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
-        devices.flatMap { device in
+        guard !hidesHolders else { return [] }
+        return devices.flatMap { device in
             kernel.files(of: device).filter { !files.isDaemons($0) }.map { _ in DeviceHolder(device, process: nil) }
         }
+    }
+
+    public func enableCount(of device: DeviceAddress) -> Int? { kernel.enableCount(of: device) }
+
+    public func isAnswering(_ device: DeviceAddress) async -> Bool? {
+        guard device.pci != nil, let state = kernel.devices[device] else { return nil }
+        return state.reset != .leavesDead || !state.wasReset
     }
 
     public func uses(of devices: [DeviceAddress]) async -> [DeviceUse] {
@@ -118,9 +126,13 @@ extension SimulatedHost {
             switch call {
             case .loadModule(let driver): return load(driver)
             case .setDriverOverride(let device, let name): return write(.driverOverride(device, (name ?? "") + "\n"))
-            case .unbind(let device, let driver): return write(.unbind(device, from: driver))
+            case .unbind(let clearance, let driver):
+                watch(clearance.device, .unbind)
+                return write(.unbind(clearance.device, from: driver))
             case .probe(let device): return write(.driversProbe(device))
-            case .reset(let device): return write(.reset(device))
+            case .reset(let clearance):
+                watch(clearance.device, .reset)
+                return write(.reset(clearance.device))
             case .setPowerControl(let device, let control): return write(.powerControl(device, control))
             case .setD3coldAllowed(let device, let isAllowed): return write(.d3coldAllowed(device, isAllowed))
             case .open(let node): return .done(.file(try open(node)))

@@ -23,6 +23,12 @@ public final class SimulatedHost: Host {
     public var uses: [DeviceUse] = []
     /// The host's clock; nil for the real one.
     public var clock: ManualClock?
+    /// What the daemon did to devices that were not its to touch, in sentences: on a real host somebody lost a machine.
+    public private(set) var brokenPromises: [String] = []
+    /// Called with each of them.
+    public var onBrokenPromise: (@LoopActor (String) -> Void)?
+    /// Whether nobody but the daemon is found to have a device open, as it is with a descriptor in a socket.
+    public var hidesHolders = false
     /// Whether nodes in /dev wait for the kernel's `settle`, instead of being there with what announces them.
     public var delaysNodes = false
     let files = SimulatedFiles()
@@ -52,6 +58,12 @@ public final class SimulatedHost: Host {
         self.serialNumbers = serialNumbers
     }
 
+    /// Notes what must not happen.
+    func breakPromise(_ sentence: String) {
+        brokenPromises.append(sentence)
+        onBrokenPromise?(sentence)
+    }
+
     /// Its kernel, as it is now.
     public var kernel: SimulatedKernel {
         switch state {
@@ -76,7 +88,11 @@ public final class SimulatedHost: Host {
             case .running(let kernel): kernel.devices[device]
             }
         guard device.pci != nil, let state else { return nil }
-        return state.reset == .absent ? [] : ["flr"]
+        switch state.reset {
+        case .absent: return []
+        case .ofBus: return ["bus"]
+        case .works, .fails, .leavesDead: return ["flr"]
+        }
     }
 
     public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { serialNumbers }

@@ -52,8 +52,7 @@ final class SimulatedWorker: KernelWorker {
     private weak var host: SimulatedHost?
     private(set) var state: State
     /// A daemon and its successor may wait at the same time, for a moment.
-    private var waiting: [Int: UnsafeContinuation<Void, Never>] = [:]
-    private var waitNumber = 0
+    private let hasEnded = Condition()
 
     init(_ id: ProcessIdentity, _ call: KernelCall, on host: SimulatedHost) {
         self.id = id
@@ -93,29 +92,12 @@ final class SimulatedWorker: KernelWorker {
     }
 
     func outcome() async throws(LoopError) -> CallOutcome {
-        while true {
-            if case .ended(let outcome) = state { return outcome }
-            waitNumber += 1
-            let number = waitNumber
-            await withTaskCancellationHandler {
-                await withUnsafeContinuation { continuation in
-                    if case .ended = state { return continuation.resume() }
-                    if Task.isCancelled { return continuation.resume() }
-                    waiting[number] = continuation
-                }
-            } onCancel: {
-                EventLoop.main.submit { self.waiting.removeValue(forKey: number)?.resume() }
-            }
-            if case .ended(let outcome) = state { return outcome }
-            if Task.isCancelled { throw .cancelled }
-        }
+        try await hasEnded.wait { if case .ended(let outcome) = state { outcome } else { nil } }
     }
 
     private func end(_ outcome: CallOutcome) {
         state = .ended(outcome)
-        let resumed = waiting
-        waiting = [:]
-        for continuation in resumed.values { continuation.resume() }
+        hasEnded.signal()
     }
 }
 

@@ -23,7 +23,7 @@ final class NotifySocket {
     private var queue: [Message] = []
     private var lastNumber: UInt64 = 0
     private var pump: Task<Void, Never>?
-    private var waiters: [UInt64: UnsafeContinuation<SystemdError?, Never>] = [:]
+    private var waiters: [UInt64: Waiter<Result<Void, SystemdError>>] = [:]
 
     /// A connection to the socket of this name, as NOTIFY_SOCKET gives it; it is made with the first message.
     nonisolated init(address: String) { self.address = address }
@@ -62,11 +62,10 @@ final class NotifySocket {
         guard copy >= 0 else { throw .notNotified(errno: -copy) }
         enqueue(text, nil, copy)
         let number = lastNumber
-        let failure: SystemdError? = await withUnsafeContinuation { continuation in
-            waiters[number] = continuation
-            EventLoop.main.schedule(at: deadline) { [weak self] in self?.giveUp(number) }
-        }
-        if let failure { throw failure }
+        let waiter = Waiter<Result<Void, SystemdError>>()
+        waiters[number] = waiter
+        EventLoop.main.schedule(at: deadline) { [weak self] in self?.giveUp(number) }
+        try await waiter.waitIgnoringCancellation().get()
     }
 
     private func enqueue(_ text: String, _ subject: String?, _ descriptor: Int32?) {
@@ -87,19 +86,19 @@ final class NotifySocket {
             let error = send(message.text, message.descriptor)
             if error == EAGAIN { return }
             queue.removeFirst()
-            finish(message, error == 0 ? nil : .notNotified(errno: error))
+            finish(message, error == 0 ? .success(()) : .failure(.notNotified(errno: error)))
         }
     }
 
     /// A message that nobody waits for any longer is not sent either: what it was for has failed.
     private func giveUp(_ number: UInt64) {
         guard waiters[number] != nil, let index = queue.firstIndex(where: { $0.number == number }) else { return }
-        finish(queue.remove(at: index), .notNotified(errno: ETIMEDOUT))
+        finish(queue.remove(at: index), .failure(.notNotified(errno: ETIMEDOUT)))
     }
 
-    private func finish(_ message: Message, _ failure: SystemdError?) {
+    private func finish(_ message: Message, _ result: Result<Void, SystemdError>) {
         if let descriptor = message.descriptor { close(descriptor) }
-        waiters.removeValue(forKey: message.number)?.resume(returning: failure)
+        waiters.removeValue(forKey: message.number)?.resume(returning: result)
     }
 
     /// Sends now; 0, or an errno.

@@ -24,7 +24,8 @@ extension Takeover {
         if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
             throw .badRequest(parameter: "name")
         }
-        try await check(request.access, leaveOut: request.leaveOut, user: request.user)
+        try await check(
+            request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation)
@@ -42,6 +43,7 @@ extension Takeover {
         let ids = records.map(\.id)
         try await take(ids, for: claim, progress, adopting: request.isReservation)
         accept(request.force)
+        claim.record.consumerTimeout = request.consumerTimeout
         let handover: Handover?
         do throws(TakeoverError) {
             handover =
@@ -53,7 +55,7 @@ extension Takeover {
             throw error
         }
         watchOwner(of: claim)
-        publish(.claimAdded, claim, cause: "claimed by \(owner.text)")
+        publish(.added, claim, cause: "claimed by \(owner.text)")
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
@@ -83,7 +85,7 @@ extension Takeover {
                 throw error
             }
         }
-        publish(.claimChanged, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
+        publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 

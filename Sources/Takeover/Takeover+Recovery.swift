@@ -33,18 +33,19 @@ extension Takeover {
         claim.ownerEnded = host.process(process.pid) != process
         // Connections end with the daemon; a claim that was not yet promised has nobody who waits for it.
         let isOver = claim.record.lifetime == .connection || claim.record.lifetime == .process && claim.ownerEnded
+        // Before anything is sent back: its consumer may live on, whatever became of its owner. When it does not, that will
+        // be seen. What is kept was not handed over: the last daemon was killed before.
+        let wasHandedOver = claim.record.access != .hold && !claim.hasAll
+        if wasHandedOver {
+            claim.consumer = Consumer(of: claim.record.access, at: host.now)
+        } else {
+            claim.record.access = .hold
+        }
         let back = claim.record.groups.filter { $0.goal != .hold || isOver }.map(\.id)
         if !back.isEmpty { claim.beginRestoring(back) }
         guard claim.record.goal == .hold else { return }
         if !claim.ownerEnded { watchOwner(of: claim) }
-        if claim.record.access != .hold, !claim.hasAll {
-            // Its consumer may live on; when it does not, that will be seen.
-            claim.handedOver = host.now
-            watchConsumers()
-        } else {
-            // What is kept was not handed over: the last daemon was killed before.
-            claim.record.access = .hold
-        }
+        if wasHandedOver { watchConsumers() }
         for group in claim.record.groups where group.goal == .hold { holdAgain(group.id, of: claim) }
     }
 
@@ -92,7 +93,7 @@ extension Takeover {
         changed()
         try await take([record.id], for: claim, nil, adopting: true)
         watchOwner(of: claim)
-        publish(.claimAdded, claim, record.id, cause: "adopted by \(owner.text)")
+        publish(.adopted(record.id), claim, cause: "adopted by \(owner.text)")
         return ClaimView(claim)
     }
 }

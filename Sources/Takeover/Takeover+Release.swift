@@ -67,7 +67,7 @@ extension Takeover {
             return claim.record.groups.isEmpty ? forget(claim, cause: cause) : changed()
         }
         claim.beginRestoring(ids)
-        publish(.claimChanged, claim, cause: cause)
+        publish(.changed, claim, cause: cause)
     }
 
     /// The owner of a claim is gone, or its connection is; a manual claim stays.

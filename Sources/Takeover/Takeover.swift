@@ -13,15 +13,6 @@ import Registry
 /// Claims groups, watches over them, and gives them back.
 @LoopActor
 public final class Takeover {
-    /// Something to tell those who watch.
-    public struct Notice: Sendable {
-        public var kind: RegistryEvent.Kind
-        public var claim: String
-        public var group: GroupID?
-        public var member: DeviceAddress?
-        public var cause: String
-    }
-
     let host: any Host
     let journal: any ClaimJournal
     /// How long things may take from now on.
@@ -35,7 +26,7 @@ public final class Takeover {
     /// Reads the host anew, for when what was done must be seen before it is said to be done.
     public var refresh: (@LoopActor () async -> Void)?
     /// Called when groups came into other hands, or something is to be told.
-    public var onChange: (@LoopActor ([Notice]) -> Void)?
+    public var onChange: (@LoopActor ([ClaimEvent]) -> Void)?
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
 
@@ -129,17 +120,15 @@ public final class Takeover {
     }
 
     /// Something about a claim changed.
-    func changed(_ notices: [Notice] = []) {
-        onChange?(notices)
+    func changed(_ events: [ClaimEvent] = []) {
+        onChange?(events)
         condition.signal()
         watchMembers()
     }
 
-    func publish(
-        _ kind: RegistryEvent.Kind, _ claim: ActiveClaim, _ group: GroupID? = nil, _ member: DeviceAddress? = nil,
-        cause: String
-    ) {
-        changed([Notice(kind: kind, claim: claim.id, group: group, member: member, cause: cause)])
+    /// Tells of a claim.
+    func publish(_ change: ClaimEvent.Change, _ claim: ActiveClaim, cause: String) {
+        changed([ClaimEvent(claim: claim.id, change: change, cause: cause)])
     }
 
     func report(_ message: String) { onReport?(message) }
@@ -153,7 +142,7 @@ public final class Takeover {
         do throws(FileFailure) { try journal.setQuarantine(reason, of: group) } catch {
             report("the quarantine of group \(group): \(error)")
         }
-        publish(.degraded, claim, group, cause: "\(reason); the group is in quarantine")
+        publish(.quarantined(group), claim, cause: "\(reason); the group is in quarantine")
     }
 
     /// A group is back with the host.
@@ -166,7 +155,7 @@ public final class Takeover {
         claim.work[group] = nil
         guard claim.record.groups.isEmpty else {
             claim.saveOrReport()
-            return publish(.claimChanged, claim, group, cause: "the group is back with the host")
+            return publish(.groupChanged(group), claim, cause: "the group is back with the host")
         }
         forget(claim, cause: "all of its groups are back with the host")
     }
@@ -180,6 +169,6 @@ public final class Takeover {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")
         }
-        publish(.claimRemoved, claim, cause: cause)
+        publish(.removed, claim, cause: cause)
     }
 }

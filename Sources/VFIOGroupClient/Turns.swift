@@ -7,7 +7,7 @@ import EventLoop
 final class Turns: Sendable {
     private let limit: Int
     private var taken = 0
-    private var waiting: [Turn] = []
+    private var waiting: [Waiter<Void>] = []
 
     nonisolated init(limit: Int) { self.limit = limit }
 
@@ -25,14 +25,13 @@ final class Turns: Sendable {
             taken += 1
             return
         }
-        let turn = Turn()
+        let turn = Waiter<Void>()
         waiting.append(turn)
-        let isOurs = await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in turn.begin(continuation) }
-        } onCancel: {
-            EventLoop.main.submit { self.give(up: turn) }
+        do throws(LoopError) { try await turn.wait() } catch {
+            // Where it waits no more, the cancellation was quicker than the turn that it was given.
+            if let index = waiting.firstIndex(where: { $0 === turn }) { waiting.remove(at: index) } else { pass() }
+            throw CancellationError()
         }
-        guard isOurs else { throw CancellationError() }
     }
 
     /// Ends a turn: the first who waits has it, or nobody.
@@ -41,34 +40,6 @@ final class Turns: Sendable {
             taken -= 1
             return
         }
-        waiting.removeFirst().end(true)
-    }
-
-    private func give(up turn: Turn) {
-        guard let index = waiting.firstIndex(where: { $0 === turn }) else { return }
-        waiting.remove(at: index)
-        turn.end(false)
-    }
-}
-
-/// One wait for a turn: whether it has come, and before that who waits.
-@LoopActor
-private final class Turn: Sendable {
-    private enum State {
-        case before
-        case waiting(UnsafeContinuation<Bool, Never>)
-        case over(Bool)
-    }
-    private var state = State.before
-
-    func begin(_ continuation: UnsafeContinuation<Bool, Never>) {
-        // The end may come first: somebody else's turn has ended, or the task was cancelled.
-        if case .over(let isOurs) = state { return continuation.resume(returning: isOurs) }
-        state = .waiting(continuation)
-    }
-
-    func end(_ isOurs: Bool) {
-        if case .waiting(let continuation) = state { continuation.resume(returning: isOurs) }
-        state = .over(isOurs)
+        waiting.removeFirst().resume()
     }
 }

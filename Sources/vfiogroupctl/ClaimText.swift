@@ -11,6 +11,7 @@ extension Claims.Operation {
     /// `unbind 0000:01:00.0 (3 of 12)`, and for how long where that is long.
     var text: String {
         let what = [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
+        if let waitsFor { return "\(what): \(waitsFor.printable)" }
         guard blocked else { return what }
         return what + ", has not returned for \(Int(seconds.rounded())) s"
             + (pid.map { " (process \($0))" } ?? "") + " and may never"
@@ -28,8 +29,8 @@ extension Claims.ClaimedMember {
             switch reset {
             case nil: nil
             case .reset?: "reset"
-            case .notReset?: "not reset: there is no way to"
-            case .failed?: "its reset failed"
+            case .notReset?: "not reset" + (resetReason.map { ": \($0.printable)" } ?? "")
+            case .failed?: "its reset failed" + (resetReason.map { ": \($0.printable)" } ?? "")
             }
         return [resetText, problem].compactMap { $0 }.joined(separator: "; ")
     }
@@ -55,6 +56,9 @@ extension Claims.ClaimStatus {
         }
         lines += ["", memberTable]
         for group in groups {
+            if let reason = group.unownedReason {
+                lines.append("\(group.id) is not owned in the kernel: \(reason.printable)")
+            }
             if let reason = group.reason { lines.append("\(group.id) is \(group.state.rawValue): \(reason)") }
             if let operation = group.operation { lines.append("\(group.id): \(operation.text)") }
         }

@@ -21,7 +21,7 @@ struct ExplainCommand: DaemonCommand {
     func run(on connection: Connection) async throws {
         let subject = Subject(typed: name)
         let second = try other.map { text in
-            guard subject.device != nil, let address = Groups.DeviceAddress(typed: text) else {
+            guard subject.device != nil, let address = try? Groups.DeviceAddress(typed: text) else {
                 throw Complaint(
                     description: "\"\(subject.device == nil ? name : text)\" is no device: of two, both must be; "
                         + "give PCI addresses, or BUS/NAME")

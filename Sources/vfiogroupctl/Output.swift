@@ -65,27 +65,6 @@ extension String {
     }
 }
 
-extension Groups.DeviceAddress {
-    /// A PCI address alone, or `BUS/NAME`.
-    var text: String { bus == "pci" ? name : "\(bus)/\(name)" }
-
-    /// Reads what people type: a PCI address with or without its domain, or `BUS/NAME`; nil for anything else.
-    init?(typed text: String) {
-        if let slash = text.firstIndex(of: "/") {
-            let name = text[text.index(after: slash)...]
-            guard slash != text.startIndex, !name.isEmpty else { return nil }
-            self.init(bus: String(text[..<slash]), name: String(name))
-            return
-        }
-        let parts = text.lowercased().split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2 || parts.count == 3, let last = parts.last,
-            last.split(separator: ".", omittingEmptySubsequences: false).count == 2,
-            text.utf8.allSatisfy({ $0 == 0x3a || $0 == 0x2e || Character(Unicode.Scalar($0)).isHexDigit })
-        else { return nil }
-        self.init(bus: "pci", name: (parts.count == 2 ? "0000:" : "") + text.lowercased())
-    }
-}
-
 /// What people name a group by.
 struct Subject {
     /// What the help says of it.
@@ -102,7 +81,7 @@ struct Subject {
 
     /// Reads a device's address, a number, or anything else as an identity.
     init(typed text: String) {
-        if let address = Groups.DeviceAddress(typed: text) {
+        if let address = try? Groups.DeviceAddress(typed: text) {
             device = address
         } else if text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), let number = Int(text) {
             kernelGroup = number

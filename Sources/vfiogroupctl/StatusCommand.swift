@@ -51,7 +51,7 @@ struct StatusCommand: DaemonCommand {
             "Odd",
             status.warnings.map { warning in
                 let place = warning.offset.map { " at config offset 0x\(hexadecimal($0, width: 2))" } ?? ""
-                return (warning.device.map { "\($0.bus == "pci" ? $0.name : "\($0.bus)/\($0.name)")\(place): " } ?? "")
+                return (warning.device.map { "\($0.text)\(place): " } ?? "")
                     + warning.message
             })
     }

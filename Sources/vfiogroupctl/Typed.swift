@@ -4,29 +4,26 @@ import EventLoop
 import GroupAPI
 import Varlink
 
-/// A device as it is typed; with a complaint for anything else.
-func typedDevice(_ text: String) throws(Complaint) -> Groups.DeviceAddress {
-    guard let address = Groups.DeviceAddress(typed: text) else {
-        throw Complaint(description: "\"\(text)\" is no device: give a PCI address, or BUS/NAME")
-    }
-    return address
-}
-
-extension Simulation.DeviceAddress {
+extension APIDeviceAddress {
+    /// Reads what people type: a PCI address with or without its domain, or `BUS/NAME`.
+    ///
+    /// - Parameter text: what was typed.
+    /// - Throws: a complaint about anything else.
     init(typed text: String) throws(Complaint) {
-        let address = try typedDevice(text)
-        self.init(bus: address.bus, name: address.name)
+        let complaint = Complaint(description: "\"\(text)\" is no device: give a PCI address, or BUS/NAME")
+        if let slash = text.firstIndex(of: "/") {
+            let name = text[text.index(after: slash)...]
+            guard slash != text.startIndex, !name.isEmpty else { throw complaint }
+            self.init(bus: String(text[..<slash]), name: String(name))
+            return
+        }
+        let parts = text.lowercased().split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2 || parts.count == 3, let last = parts.last,
+            last.split(separator: ".", omittingEmptySubsequences: false).count == 2,
+            text.utf8.allSatisfy({ $0 == 0x3a || $0 == 0x2e || Character(Unicode.Scalar($0)).isHexDigit })
+        else { throw complaint }
+        self.init(bus: "pci", name: (parts.count == 2 ? "0000:" : "") + text.lowercased())
     }
-}
-
-extension Claims.DeviceAddress {
-    init(typed text: String) throws(Complaint) {
-        let address = try typedDevice(text)
-        self.init(bus: address.bus, name: address.name)
-    }
-
-    /// A PCI address alone, or `BUS/NAME`.
-    var text: String { Groups.DeviceAddress(bus: bus, name: name).text }
 }
 
 extension Groups.GetGroup.Parameters {
@@ -54,8 +51,8 @@ extension Claims.Selector {
         if text.utf8.contains(UInt8(ascii: "=")) {
             for part in text.split(separator: ",", omittingEmptySubsequences: false) { try readID(part, of: text) }
             self.count = count
-        } else if let address = Groups.DeviceAddress(typed: text) {
-            device = Claims.DeviceAddress(bus: address.bus, name: address.name)
+        } else if let address = try? Claims.DeviceAddress(typed: text) {
+            device = address
         } else if !text.isEmpty {
             group = text
         } else {

@@ -4,8 +4,8 @@ import Config
 import Files
 import Glibc
 import GroupAPI
+import Keeper
 import Registry
-import Service
 import Systemd
 
 extension Daemon {
@@ -13,11 +13,11 @@ extension Daemon {
     private static let mostTold = 20
 
     /// Compares this boot with the last one. The daemon serves without its memory, too.
-    func rememberBoot(_ service: GroupService, _ configuration: Configuration) {
+    func rememberBoot(_ keeper: Keeper, _ configuration: Configuration) {
         guard let folder = stateFolder(configuration) else { return }
         do throws(FileFailure) {
             let problem: (String) -> Void = { log.warning("\($0)") }
-            guard let comparison = try service.rememberBoot(in: BootMemory(path: folder), onProblem: problem) else {
+            guard let comparison = try keeper.rememberBoot(in: BootMemory(path: folder), onProblem: problem) else {
                 return
             }
             for change in comparison.changes.prefix(Self.mostTold) {
@@ -38,8 +38,8 @@ extension Daemon {
     }
 
     /// What came and went in this boot, for the next one.
-    func leaveMemory(of service: GroupService) {
-        do throws(FileFailure) { try service.updateMemory() } catch {
+    func leaveMemory(of keeper: Keeper) {
+        do throws(FileFailure) { try keeper.updateMemory() } catch {
             log.warning("the next boot will not know this one: \(error)")
         }
     }

@@ -3,25 +3,26 @@
 import Config
 import EventLoop
 import Glibc
+import Keeper
 import Service
 import Systemd
 
 extension Daemon {
     /// Has the service read the configuration anew on demand; a simulation without files has nothing to read.
-    func offerReload(of service: GroupService) {
+    func offerReload(of service: GroupService, _ keeper: Keeper) {
         guard options.simulate == nil || options.configuration != nil else { return }
-        service.reload = { [self, unowned service] (reserveAgain) throws(ConfigurationError) in
-            try reload(service, reserveAgain: reserveAgain)
+        service.reload = { [self, unowned service, unowned keeper] (reserveAgain) throws(ConfigurationError) in
+            try reload(service, keeper, reserveAgain: reserveAgain)
         }
     }
 
     /// Reads the configuration anew and takes it over. What is wrong is in the journal, too.
     private func reload(
-        _ service: GroupService, reserveAgain: Bool
+        _ service: GroupService, _ keeper: Keeper, reserveAgain: Bool
     ) throws(ConfigurationError) -> Reconfiguration {
         tell(.reloading(microseconds: MonotonicTime.now.nanoseconds / 1000))
         // Good or bad, the daemon goes on.
-        defer { tell(.ready, .status(service.statusLine)) }
+        defer { tell(.ready, .status(keeper.statusLine)) }
         do throws(ConfigurationError) {
             let outcome = service.reconfigure(try configurationFiles.load(), reserveAgain: reserveAgain)
             let files = outcome.files.isEmpty ? "no file is there" : outcome.files.joined(separator: ", ")

@@ -4,19 +4,23 @@ import Config
 import Files
 import Glibc
 import GroupAPI
-import Service
+import GroupTree
+import Keeper
 import Systemd
 
 extension Daemon {
     /// Has the groups shown as folders, for people with a shell. The daemon serves without them, too.
-    func keepTree(of service: GroupService, _ configuration: Configuration) {
+    func keepTree(of keeper: Keeper, _ configuration: Configuration) -> GroupTree? {
+        let path = treeFolder(configuration)
+        // A machine that is not this one must not lead into this one's devices.
+        let sysfs = options.simulate == nil ? "/sys" : "simulated/sys"
         do throws(FileFailure) {
-            let path = treeFolder(configuration)
-            try service.keepTree(at: path) { [log] failure in
+            return try GroupTree(of: keeper, at: path, sysfs: sysfs) { [log] failure in
                 log.warning("the groups below \(path) are not current: \(failure)")
             }
         } catch {
             log.warning("the groups are not shown as folders: \(error)")
+            return nil
         }
     }
 

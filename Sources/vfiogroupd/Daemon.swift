@@ -7,10 +7,12 @@ import Files
 import Glibc
 import GroupAPI
 import Grouping
+import GroupTree
 import Host
 import HostSnapshot
 import Inventory
 import JSON
+import Keeper
 import LinuxHost
 import Registry
 import Service
@@ -45,39 +47,34 @@ struct Daemon {
             // A large machine takes a while to be read, and a crowded one to be let go of.
             let starting = manager.extendTimeout()
             defer { starting?.cancel() }
-            let service = try await buildRegistry(configuration)
-            if options.mode == .printGroups { return printGroups(service) }
-            service.apply(configuration)
-            service.onMessage = { [log] message in log.log(message) }
-            try takeUpClaims(service, passed.stored)
-            rememberBoot(service, configuration)
+            let (host, registry) = try await readHost(configuration)
+            if options.mode == .printGroups { return printGroups(registry.snapshot) }
+            let keeper = try takeUpClaims(of: host, registry, configuration, passed.stored)
+            rememberBoot(keeper, configuration)
             let server = VarlinkServer(
                 .init(vendor: Version.vendor, product: Version.product, version: Version.text, url: Version.url))
-            service.register(on: server)
-            if let machine = service.host as? SimulatedHost { service.registerSimulation(of: machine, on: server) }
-            watchIncidents(server)
-            offerReload(of: service)
-            keepReservations(service)
+            let service = serve(keeper, configuration, on: server)
+            keepReservations(keeper, configuration)
             let links = try await listen(server, on: passed, configuration)
-            keepTree(of: service, configuration)
+            let tree = keepTree(of: keeper, configuration)
             // A scan of a large machine leaves more behind than is kept of it.
             clinux_release_memory()
-            announce(service)
+            announce(keeper)
             starting?.cancel()
             let watchdog = manager.feedWatchdog()
-            let following = follow(service)
+            let following = follow(keeper)
             await untilStopped(signals, service)
             tell(.stopping, .status("stopping"))
             let stopping = manager.extendTimeout()
             defer { for task in [watchdog, stopping] { task?.cancel() } }
             following.cancel()
             // Claims outlast the daemon: the next one finds them on record.
-            service.stopClaiming()
+            keeper.stop()
             service.endMonitors()
             await server.stop(within: .seconds(1))
             links.remove()
-            leaveMemory(of: service)
-            await service.tree?.remove()
+            leaveMemory(of: keeper)
+            await tree?.remove()
             return 0
         } catch {
             log.error("\(error.message)")
@@ -94,7 +91,8 @@ extension Daemon {
         }
     }
 
-    private func buildRegistry(_ configuration: Configuration) async throws(Failure) -> GroupService {
+    /// Reads the machine, and says what stands out about it.
+    private func readHost(_ configuration: Configuration) async throws(Failure) -> (any Host, Registry) {
         do throws(HostError) {
             let host: any Host =
                 switch options.simulate {
@@ -102,48 +100,67 @@ extension Daemon {
                 case "demo": try SimulatedHost.demo()
                 case let path?: try await machine(at: path)
                 }
-            let service = try await GroupService(
-                .init(version: Version.text, isSimulated: options.simulate != nil), host: host,
+            let registry = Registry(
+                try await host.readInventory(),
                 policy: options.backend.map { BackendPolicy($0) } ?? BackendPolicy(configuration))
-            let bridges = Set(service.snapshot.inventory.hostBridges.map(\.id))
+            let snapshot = registry.snapshot
+            let bridges = Set(snapshot.inventory.hostBridges.map(\.id))
             for bridge in configuration.hostBridges.keys where !bridges.contains(bridge) {
                 log.warning("[HostBridge \(bridge)]: this host has no such host bridge")
             }
-            for warning in service.snapshot.warnings { log.warning("\(warning)") }
-            for disagreement in service.snapshot.disagreements {
+            for warning in snapshot.warnings { log.warning("\(warning)") }
+            for disagreement in snapshot.disagreements {
                 log.notice(
                     "group \(disagreement.group): \(disagreement.explanation)",
                     fields: ["GROUP": disagreement.group.text])
             }
-            for remark in service.snapshot.remarks { log.notice("\(remark)") }
-            return service
+            for remark in snapshot.remarks { log.notice("\(remark)") }
+            return (host, registry)
         } catch {
             throw Failure(message: error.description)
         }
     }
 
     /// Finds the claims again that are on record, and finishes or undoes what was half done.
-    private func takeUpClaims(_ service: GroupService, _ left: [StoredDescriptor]) throws(Failure) {
+    private func takeUpClaims(
+        of host: any Host, _ registry: Registry, _ configuration: Configuration, _ left: [StoredDescriptor]
+    ) throws(Failure) -> Keeper {
         // Every claim has a descriptor or two open for as long as it lives.
         clinux_raise_descriptor_limit()
+        let keeper: Keeper
         do throws(FileFailure) {
             let journal: any ClaimJournal =
                 options.simulate != nil
-                ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: service.host.bootID)
+                ? JournalInMemory() : try JournalFolder(path: try claimsFolder(), bootID: host.bootID)
             // What a simulation has open is nothing to another process.
             let store = options.simulate == nil ? manager.store() : nil
-            try service.beginTakeover(journal: journal, store: store, left: left) { [log] message in
-                log.warning("\(message)")
-            }
+            keeper = try Keeper(
+                of: host, registry, journal: journal, store: store, left: left,
+                timing: TakeoverTiming(configuration.timing), onReport: { [log] message in log.warning("\(message)") })
         } catch {
             throw Failure(message: "the claims on record cannot be read: \(error)", errno: error.errno)
         }
-        for problem in service.takeover?.problems ?? [] { log.warning("\(problem)") }
-        let claims = service.takeover?.views.map(\.claim.id) ?? []
-        guard !claims.isEmpty else { return }
+        keeper.onMessage = { [log] message in log.log(message) }
+        for problem in keeper.takeover.problems { log.warning("\(problem)") }
+        let claims = keeper.takeover.views.map(\.claim.id)
+        guard !claims.isEmpty else { return keeper }
         log.log(
             JournalMessage(
                 .claimsFound, "found \(claims.count) claims on record", claims.map { .init(.claim, $0) }))
+        return keeper
+    }
+
+    /// Has the server answer every interface of this machine.
+    private func serve(
+        _ keeper: Keeper, _ configuration: Configuration, on server: VarlinkServer
+    ) -> GroupService {
+        let identity = GroupService.Identity(version: Version.text, isSimulated: options.simulate != nil)
+        let service = GroupService(identity, of: keeper, configuration, on: server)
+        service.onMessage = { [log] message in log.log(message) }
+        if let machine = keeper.host as? SimulatedHost { service.registerSimulation(of: machine) }
+        watchIncidents(server)
+        offerReload(of: service, keeper)
+        return service
     }
 
     /// Where claims are on record: beside the socket, in a folder that goes with the boot.
@@ -165,9 +182,9 @@ extension Daemon {
     }
 
     /// The parameters of a ListGroups reply as one JSON object on stdout.
-    private func printGroups(_ service: GroupService) -> Int32 {
+    private func printGroups(_ snapshot: Snapshot) -> Int32 {
         var writer = JSONWriter()
-        service.writeAllGroups(to: &writer)
+        snapshot.writeAllGroups(to: &writer)
         writer.endLine()
         return printOut(UnsafeRawBufferPointer(start: writer.buffer.baseAddress, count: writer.count))
     }
@@ -185,23 +202,23 @@ extension Daemon {
         }
     }
 
-    private func announce(_ service: GroupService) {
-        var last = service.statusLine
+    private func announce(_ keeper: Keeper) {
+        var last = keeper.statusLine
         tell(.ready, .status(last))
         log.log(JournalMessage(.started, "serving \(last)"))
-        service.onChange = { [log, unowned service] events in
-            for event in events { log.log(event, in: service.snapshot) }
+        keeper.observe { [log, unowned keeper] change in
+            for event in change.events { log.log(event, in: keeper.snapshot) }
         }
-        service.onActivity = { [unowned service] in
-            guard service.statusLine != last else { return }
-            last = service.statusLine
+        keeper.onActivity = { [unowned keeper] in
+            guard keeper.statusLine != last else { return }
+            last = keeper.statusLine
             tell(.status(last))
         }
     }
 
-    private func follow(_ service: GroupService) -> Task<Void, Never> {
+    private func follow(_ keeper: Keeper) -> Task<Void, Never> {
         EventLoop.main.spawn { [log] in
-            do throws(HostError) { try await service.followHost() } catch {
+            do throws(HostError) { try await keeper.followHost() } catch {
                 // What was read stays true until something changes, and stays served.
                 log.error("the host cannot be read any more: \(error)")
             }

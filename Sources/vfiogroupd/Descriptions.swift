@@ -1,8 +1,10 @@
 // What the daemon says in words for people: in its log and in its status line.
 
 import Config
+import GroupAPI
 import Grouping
 import Inventory
+import Keeper
 import Registry
 import Service
 import Systemd
@@ -28,14 +30,14 @@ extension BackendPolicy {
     }
 }
 
-extension GroupService {
+extension Keeper {
     /// One line on how things stand: groups, claimed, degraded, blocked.
     var statusLine: String {
         let groups = snapshot.groups
         let isolated = groups.count { $0.group.isolation.isIsolated }
         func part(_ count: Int, _ words: String) -> String { count > 0 ? ", \(count) \(words)" : "" }
         func states(_ names: String...) -> Int { groups.count { names.contains($0.state.name) } }
-        let blocked = takeover?.operations.values.count { $0.isBlocked } ?? 0
+        let blocked = takeover.operations.values.count { $0.isBlocked }
         return "\(groups.count) groups (\(isolated) isolated) of \(snapshot.inventory.devices.count) devices"
             + part(groups.count { $0.claim != nil }, "claimed") + part(states("degraded"), "degraded")
             + part(states("restoring"), "restoring") + part(blocked, "blocked in the kernel")
@@ -48,7 +50,7 @@ extension GroupService {
 
 extension Logger {
     /// Says what changed: at the level of its kind what an administrator should find, and all else as what goes on.
-    func log(_ event: RegistryEvent, in snapshot: Snapshot) {
+    func log(_ event: GroupEvent, in snapshot: Snapshot) {
         let fields =
             (event.group.map { [JournalMessage.Field(.group, $0.text)] } ?? [])
             + (event.claim.map { [.init(.claim, $0)] } ?? [])
@@ -61,20 +63,28 @@ extension Logger {
     }
 }
 
-extension RegistryEvent {
+extension GroupEvent {
     /// What an administrator finds it as; nil for what goes on all the time, or is told by who caused it.
     fileprivate func messageKind(in snapshot: Snapshot) -> MessageKind? {
-        let state = group.flatMap { snapshot.group($0) }?.state
-        switch (kind, state) {
-        case (.degraded, .degraded?): return .groupDegraded
-        // On its way back a group has nothing to lose but the trust in it.
-        case (.degraded, _): return .quarantined
-        case (.groupStateChanged, .restoring?): return .restoreDelayed
-        case (.removalRequested, _): return .removalRequested
-        case (.claimRemoved, _): return .claimEnded
-        default: return nil
+        switch self {
+        case .registry(let event):
+            switch (event.kind, group.flatMap { snapshot.group($0) }?.state) {
+            case (.degraded, _): return .groupDegraded
+            case (.groupStateChanged, .restoring?): return .restoreDelayed
+            default: return nil
+            }
+        case .claim(let event, _):
+            switch event.change {
+            case .quarantined: return .quarantined
+            case .removalRequested: return .removalRequested
+            case .removed: return .claimEnded
+            case .added, .adopted, .changed, .groupChanged, .memberAdded, .memberPinned, .memberRetaken: return nil
+            }
         }
     }
+
+    /// What the API calls it.
+    fileprivate var name: String { Groups.EventKind(self).rawValue }
 }
 
 extension InventoryWarning: CustomStringConvertible {
@@ -84,9 +94,9 @@ extension InventoryWarning: CustomStringConvertible {
     }
 }
 
-extension RegistryEvent: CustomStringConvertible {
+extension GroupEvent: CustomStringConvertible {
     public var description: String {
-        [kind.rawValue, claim, group.map { "group \($0)" }, member.map { "device \($0)" }].compactMap { $0 }
+        [name, claim, group.map { "group \($0)" }, member.map { "device \($0)" }].compactMap { $0 }
             .joined(separator: " ") + (cause.map { ": \($0)" } ?? "")
     }
 }

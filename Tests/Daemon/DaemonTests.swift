@@ -10,7 +10,7 @@ import Varlink
 
 @Suite("The daemon", .timeLimit(.minutes(15)))
 struct DaemonTests {
-    @Test("prints the groups of every capture as one JSON object", arguments: Capture.own + Capture.real)
+    @Test("prints the groups of every capture as one JSON object", .realCaptures, arguments: Capture.all)
     func printGroups(capture: Capture) async throws {
         let outcome = try await Program.run("vfiogroupd", ["--simulate", capture.root, "--print-groups"])
         #expect(outcome.code == 0)

@@ -20,14 +20,15 @@ build() {
 
 # The words of the interfaces and of the configuration: no chance finds a field's name letter by letter.
 dictionary() {
-    grep -ohE '[A-Za-z_]{3,}' Sources/*/*.varlink config/vfiogroupd.conf | sort -u | sed 's/.*/"&"/' >"$folder/words"
+    grep -ohE '[A-Za-z_]{3,}' Sources/*/*.varlink Sources/Takeover/Journal/*.varlink config/vfiogroupd.conf |
+        sort -u | sed 's/.*/"&"/' >"$folder/words"
 }
 
 # seeds TARGET FOLDER: copies what the repository has for a fuzzer into a folder.
 seeds() {
     if [ -d "Tests/Fuzz/Seeds/$1" ]; then cp Tests/Fuzz/Seeds/"$1"/* "$2"; fi
     case $1 in
-        idl) cp Sources/*/*.varlink Tests/Varlink/Support/*.varlink "$2" ;;
+        idl) cp Sources/*/*.varlink Sources/Takeover/Journal/*.varlink Tests/Varlink/Support/*.varlink "$2" ;;
         config) cp config/vfiogroupd.conf "$2" ;;
         snapshot) cp Sources/HostSnapshot/Resources/demo.json "$2" ;;
         pci)

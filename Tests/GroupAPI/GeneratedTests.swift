@@ -28,7 +28,7 @@ struct GeneratedTests {
 
     @Test("of the journal are current too")
     func journal() async throws {
-        let folder = Program.packageFolder + "/Sources/Takeover"
+        let folder = Program.packageFolder + "/Sources/Takeover/Journal"
         let outcome = try await Program.run(
             "varlink-generate", [folder + "/Journal.varlink", "--full-grammar", "--check", folder + "/Generated"])
         #expect(outcome.code == 0, "make generate brings them up to date: \(outcome.errors)")

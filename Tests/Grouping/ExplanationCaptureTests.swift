@@ -47,7 +47,7 @@ struct ExplanationCaptureTests {
         #expect(try String(contentsOf: file, encoding: .utf8) == found)
     }
 
-    @Test("connects all members, by reasons between members alone", arguments: Capture.own + Capture.real)
+    @Test("connects all members, by reasons between members alone", .realCaptures, arguments: Capture.all)
     @LoopActor func connected(capture: Capture) async throws {
         let (grouping, explainer) = try await grouped(capture)
         for group in grouping.groups {

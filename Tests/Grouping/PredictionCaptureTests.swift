@@ -20,7 +20,7 @@ struct PredictionCaptureTests {
         Set(prediction.groups.map { Set($0.map(\.name)).intersection(names) }.filter { !$0.isEmpty })
     }
 
-    @Test("is the kernel's partition where all that decides could be read", arguments: Capture.own + Capture.real)
+    @Test("is the kernel's partition where all that decides could be read", .realCaptures, arguments: Capture.all)
     @LoopActor func equal(capture: Capture) async throws {
         let kernel = kernelPartition(capture)
         let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory())
@@ -38,7 +38,7 @@ struct PredictionCaptureTests {
         }
     }
 
-    @Test("is never finer than the kernel's partition", arguments: Capture.own + Capture.real)
+    @Test("is never finer than the kernel's partition", .realCaptures, arguments: Capture.all)
     @LoopActor func neverFiner(capture: Capture) async throws {
         let kernel = kernelPartition(capture)
         let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory())
@@ -48,7 +48,7 @@ struct PredictionCaptureTests {
 
     @Test(
         "is never finer where configuration space could not be read, and then certain of nothing that it needs it for",
-        arguments: Capture.own + Capture.real)
+        .realCaptures, arguments: Capture.all)
     @LoopActor func hidden(capture: Capture) async throws {
         let kernel = kernelPartition(capture)
         let prediction = Prediction(try await LinuxHost(root: capture.root).readInventory().unreadable)

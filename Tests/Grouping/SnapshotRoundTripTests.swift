@@ -12,7 +12,7 @@ import TestSupport
 struct SnapshotRoundTripTests {
     init() throws { try EventLoop.main.runInBackground() }
 
-    @Test("gives identical groups, explanations and windows", arguments: Capture.own + Capture.real)
+    @Test("gives identical groups, explanations and windows", .realCaptures, arguments: Capture.all)
     @LoopActor func identical(capture: Capture) async throws {
         let inventory = try await LinuxHost(root: capture.root).readInventory()
         let replayed = try Inventory.replaying(inventory)

@@ -16,21 +16,6 @@ struct SyntheticMachineTests {
 
     init() throws { try EventLoop.main.runInBackground() }
 
-    /// A configuration space of a function of this Device/Port Type, nil for a conventional one.
-    private func config(
-        _ type: UInt8?, acs: (UInt16, UInt16)? = nil, buses: (UInt8, UInt8, UInt8)? = nil, multifunction: Bool = false,
-        ari: Bool = false
-    ) -> [UInt8] {
-        var config = ConfigBuilder(
-            size: type == nil ? 256 : 4096, headerType: (buses == nil ? 0 : 1) | (multifunction ? 0x80 : 0))
-        if let buses { (config.bytes[0x18], config.bytes[0x19], config.bytes[0x1a]) = buses }
-        guard let type else { return config.bytes }
-        config.capabilityList(at: 0x40)
-        config.express(at: 0x40, type: type, ariForwarding: ari)
-        if let acs { config.acs(at: 0x100, capability: acs.0, control: acs.1) }
-        return config.bytes
-    }
-
     private func bridge(
         _ sysfs: SyntheticSysfs, _ address: String, below parent: String, _ type: UInt8?, acs: (UInt16, UInt16)? = nil,
         buses: (UInt8, UInt8, UInt8), multifunction: Bool = false, ari: Bool = false, id: UInt32 = 0x1022_1483,
@@ -38,7 +23,8 @@ struct SyntheticMachineTests {
     ) {
         sysfs.add(
             address, below: parent, id: id, classCode: 0x060400,
-            config: config(type, acs: acs, buses: buses, multifunction: multifunction, ari: ari), kernelGroup: group)
+            config: ConfigBuilder(function: type, acs: acs, buses: buses, multifunction: multifunction, ari: ari).bytes,
+            kernelGroup: group)
     }
 
     private func endpoint(
@@ -47,7 +33,7 @@ struct SyntheticMachineTests {
     ) {
         sysfs.add(
             address, below: parent, id: id, classCode: classCode,
-            config: config(type, acs: acs, multifunction: multifunction), kernelGroup: group)
+            config: ConfigBuilder(function: type, acs: acs, multifunction: multifunction).bytes, kernelGroup: group)
     }
 
     /// The rules give the kernel groups that were written in, and are certain of them, with a reason for every edge.
@@ -129,7 +115,7 @@ struct SyntheticMachineTests {
         endpoint(sysfs, "0000:3b:02.1", below: port, 0, multifunction: true, id: 0x15b3_101b, group: 2)
         for (number, address) in ["0000:3b:00.2", "0000:3b:02.2", "0000:3c:00.0", "0000:3c:00.1"].enumerated() {
             // A virtual function's configuration space has ones for its IDs, and no header of several functions.
-            var bytes = config(0)
+            var bytes = ConfigBuilder(function: 0).bytes
             bytes.replaceSubrange(0..<4, with: [0xff, 0xff, 0xff, 0xff])
             sysfs.add(address, below: port, id: 0x15b3_101c, config: bytes, kernelGroup: 3 + number)
             sysfs.virtual(address, number: number, of: "0000:3b:00.0")
@@ -175,7 +161,7 @@ struct SyntheticMachineTests {
         endpoint(sysfs, "0000:02:00.0", below: "0000:01:01.0", nil, group: 0)
         endpoint(sysfs, "0000:02:01.0", below: "0000:01:01.0", nil, group: 0)
         // A chipset port without ACS that the kernel told to isolate.
-        var port = config(4, buses: (0, 3, 4))
+        var port = ConfigBuilder(function: 4, buses: (0, 3, 4)).bytes
         port[0xdb] = 0x04
         port.replaceSubrange(0..<4, with: [0x86, 0x80, 0x10, 0x8c])
         sysfs.add("0000:00:1c.0", below: host, id: 0x8086_8c10, classCode: 0x060400, config: port, kernelGroup: 1)
@@ -221,7 +207,7 @@ struct SyntheticMachineTests {
         let sysfs = SyntheticSysfs()
         for (number, size) in [0, 64, 256, 4096].enumerated() {
             let (port, bus) = ("0000:00:0\(number + 1).0", UInt8(number + 1))
-            let bytes = config(4, acs: Self.isolating, buses: (0, bus, bus))
+            let bytes = ConfigBuilder(function: 4, acs: Self.isolating, buses: (0, bus, bus)).bytes
             sysfs.add(
                 port, below: "pci0000:00", id: 0x1022_1483, classCode: 0x060400,
                 config: size == 0 ? nil : Array(bytes[..<size]), kernelGroup: 2 * number)

@@ -38,7 +38,7 @@ struct WindowTests {
         }
     }
 
-    @Test("reserved regions come as the kernel listed them, in every capture", arguments: Capture.own + Capture.real)
+    @Test("reserved regions come as the kernel listed them, in every capture", .realCaptures, arguments: Capture.all)
     @LoopActor func reserved(capture: Capture) async throws {
         let inventory = try await LinuxHost(root: capture.root).readInventory()
         let grouping = Grouping(inventory, policy: .auto)

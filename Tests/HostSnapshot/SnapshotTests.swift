@@ -15,7 +15,7 @@ import TestSupport
 struct SnapshotTests {
     init() throws { try EventLoop.main.runInBackground() }
 
-    @Test("an inventory comes back from its snapshot as it was", arguments: Capture.own + Capture.real)
+    @Test("an inventory comes back from its snapshot as it was", .realCaptures, arguments: Capture.all)
     @LoopActor func roundTrip(capture: Capture) async throws {
         let inventory = try await LinuxHost(root: capture.root).readInventory()
         let replayed = try Inventory.replaying(inventory)

@@ -111,7 +111,7 @@ struct BindingTests {
         sysfs.folder.write("proc/4200001/stat", stat(4_200_001))
         sysfs.folder.link("proc/4200001/fd/5", to: "/dev/zero")
         let host = host()
-        _ = try host.prepare(.unbind(device, from: "vfio-pci"))
+        _ = try host.prepare(.unbind(.given(device), from: "vfio-pci"))
         sysfs.folder.remove(sysfs.path(of: "0000:00:01.0") + "/vfio-dev")
         #expect(await host.holders(of: [device]).map(\.process?.pid) == [4_200_001])
         // The number is another device's now, which is what the process has open.

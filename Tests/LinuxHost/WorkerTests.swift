@@ -48,7 +48,7 @@ struct WorkerTests {
         #expect(text(path("driver_override"))?.hasPrefix("\n") == true)
         #expect(try await host.make(.setPowerControl(device, .auto)).isDone)
         #expect(text(path("power/control")) == "auto")
-        #expect(try await host.make(.unbind(device, from: "e1000e")).isDone)
+        #expect(try await host.make(.unbind(.given(device), from: "e1000e")).isDone)
         #expect(text(sysfs.root + "/sys/bus/pci/drivers/e1000e/unbind") == "0000:00:01.0")
         #expect(try await host.make(.probe(device)).isDone)
         #expect(text(sysfs.root + "/sys/bus/pci/drivers_probe") == "0000:00:01.0")
@@ -80,10 +80,10 @@ struct WorkerTests {
     @Test("an error comes with its number")
     @LoopActor func errors() async throws {
         let host = host()
-        #expect(try await host.make(.reset(device)).errno == ENOENT)
-        #expect(try await host.make(.unbind(device, from: "nvme")).errno == ENOENT)
+        #expect(try await host.make(.reset(.given(device))).errno == ENOENT)
+        #expect(try await host.make(.unbind(.given(device), from: "nvme")).errno == ENOENT)
         sysfs.folder.makeFolder(sysfs.path(of: "0000:00:01.0") + "/reset")
-        #expect(try await host.make(.reset(device)).errno == EISDIR)
+        #expect(try await host.make(.reset(.given(device))).errno == EISDIR)
     }
 
     @Test("a call that does not return is seen, found again by its number and start time, and can be killed")
@@ -183,12 +183,12 @@ struct WorkerTests {
     @LoopActor func names() async throws {
         let host = host()
         for name in ["../../../x", "", "a/b", "a\nb"] {
-            #expect(throws: HostError.self) { try host.prepare(.unbind(device, from: name)) }
+            #expect(throws: HostError.self) { try host.prepare(.unbind(.given(device), from: name)) }
             #expect(throws: HostError.self) { try host.prepare(.loadModule(driver: name)) }
             #expect(throws: HostError.self) { try host.prepare(.setDriverOverride(device, name)) }
         }
         let other = try #require(DeviceAddress(bus: "platform", name: "../x"))
-        #expect(throws: HostError.self) { try host.prepare(.reset(other)) }
+        #expect(throws: HostError.self) { try host.prepare(.reset(.given(other))) }
     }
 
     @Test("modprobe loads a driver's module, unless the driver is there")

@@ -1,5 +1,6 @@
 // io.vfiogroupd.Claims over a real socket, on the built-in machine.
 
+import Config
 import EventLoop
 import Glibc
 import GroupAPI
@@ -7,6 +8,7 @@ import Grouping
 import HostSnapshot
 import Inventory
 import JSON
+import Keeper
 import PCI
 import Registry
 import SimulatedHost
@@ -24,6 +26,7 @@ struct ClaimsInterfaceTests {
     /// The built-in machine, served and followed.
     @LoopActor private final class Fixture {
         let machine: SimulatedHost
+        let keeper: Keeper
         let service: GroupService
         let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
         let folder = TemporaryFolder()
@@ -32,12 +35,11 @@ struct ClaimsInterfaceTests {
         init() async throws {
             let machine = try SimulatedHost.demo()
             self.machine = machine
-            let service = try await GroupService(.init(version: "1", isSimulated: true), host: machine, policy: .auto)
-            self.service = service
-            try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried, onReport: { _ in })
-            service.register(on: server)
+            let keeper = try await Keeper(testing: machine)
+            self.keeper = keeper
+            service = GroupService(.init(version: "1", isSimulated: true), of: keeper, Configuration(), on: server)
             try server.listen(path: folder.path + "/socket")
-            following = EventLoop.main.spawn { try? await service.followHost() }
+            following = EventLoop.main.spawn { try? await keeper.followHost() }
         }
 
         func client() async throws -> VarlinkClient { try await VarlinkClient.connect(to: folder.path + "/socket") }
@@ -55,7 +57,7 @@ struct ClaimsInterfaceTests {
 
         func stop() async {
             following.cancel()
-            service.takeover?.stop()
+            keeper.stop()
             service.endMonitors()
             await server.stop(within: .milliseconds(100))
         }

@@ -7,6 +7,7 @@ import Grouping
 import HostSnapshot
 import Inventory
 import JSON
+import Keeper
 import Registry
 import SimulatedHost
 import Systemd
@@ -20,6 +21,7 @@ import Varlink
 @LoopActor
 final class DemoService {
     let machine: SimulatedHost
+    let keeper: Keeper
     let service: GroupService
     let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
     private let folder = TemporaryFolder()
@@ -40,15 +42,16 @@ final class DemoService {
     ) async throws {
         let host = try machine ?? SimulatedHost.demo()
         self.machine = host
-        let service = try await GroupService(.init(version: "1", isSimulated: true), host: host, policy: .auto)
-        self.service = service
-        following = EventLoop.main.spawn { try? await service.followHost() }
+        let configuration = try Self.loaded(text).configuration
+        let keeper = try await Keeper(testing: host, journal: journal, timing: TakeoverTiming(configuration.timing))
+        self.keeper = keeper
+        service = GroupService(.init(version: "1", isSimulated: true), of: keeper, configuration, on: server)
+        following = EventLoop.main.spawn { try? await keeper.followHost() }
+        keeper.onMessage = { [unowned self] in messages.append($0) }
         service.onMessage = { [unowned self] in messages.append($0) }
-        service.apply(try Self.loaded(text).configuration)
-        try service.beginTakeover(journal: journal, onReport: { _ in })
-        service.register(on: server)
-        service.keepReservations(
-            record: try ReservationRecord(path: record, bootID: bootID), list: list.map { ReservationList(path: $0) })
+        keeper.keep(
+            configuration.reservations, record: try ReservationRecord(path: record, bootID: bootID),
+            list: list.map { ReservationList(path: $0) })
         try server.listen(path: folder.path + "/socket")
     }
 
@@ -83,7 +86,7 @@ final class DemoService {
 
     /// What became of a reservation.
     func state(of reservation: String) -> Reservations.State? {
-        service.reservations?.all.first { $0.reservation.name == reservation }?.state
+        keeper.reservationOutcomes.first { $0.reservation.name == reservation }?.state
     }
 
     func isClaimed(_ reservation: String) -> Bool {
@@ -92,7 +95,7 @@ final class DemoService {
 
     func stop() async {
         following.cancel()
-        service.stopClaiming()
+        keeper.stop()
         service.endMonitors()
         await server.stop(within: .milliseconds(100))
     }

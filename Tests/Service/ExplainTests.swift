@@ -5,6 +5,7 @@ import GroupAPI
 import Grouping
 import Inventory
 import JSON
+import Keeper
 import LinuxHost
 import PCI
 import Testing
@@ -110,7 +111,7 @@ struct ExplainTests {
         let fixture = try await ServiceFixture(testMachine)
         let parameters = Groups.Explain.Parameters(kernelGroup: 2)
         #expect(try await fixture.call(Groups.Explain.self, parameters).edges.count == 1)
-        fixture.service.update(machine(Array(testMachine.devices.dropLast()), kernel: "6.12.0"))
+        fixture.keeper.update(machine(Array(testMachine.devices.dropLast()), kernel: "6.12.0"))
         #expect(try await fixture.call(Groups.Explain.self, parameters).edges.isEmpty)
         await fixture.stop()
     }

@@ -5,6 +5,7 @@ import GroupAPI
 import Grouping
 import Inventory
 import JSON
+import Keeper
 import PCI
 import Registry
 import Testing
@@ -157,7 +158,7 @@ struct GroupsInterfaceTests {
     @Test("a monitor hears at once that it is there, and then every change")
     @LoopActor func monitor() async throws {
         let fixture = try await ServiceFixture(testMachine)
-        let following = EventLoop.main.spawn { _ = try? await fixture.service.followHost() }
+        let following = EventLoop.main.spawn { _ = try? await fixture.keeper.followHost() }
         let stream = try await fixture.client().stream(Groups.Monitor.self, .init())
         let first = try #require(try await stream.next())
         #expect(first.kind == .ready && first.generation == 1)
@@ -186,7 +187,9 @@ struct GroupsInterfaceTests {
         try EventLoop.main.runInBackground()
         let monitors = Monitors()
         let queue = monitors.add(capacity: 3)
-        for generation in 1...10 { monitors.publish([RegistryEvent(generation: generation, kind: .groupAdded)]) }
+        for generation in 1...10 {
+            monitors.publish([.registry(RegistryEvent(generation: generation, kind: .groupAdded))])
+        }
         let items = await queue.next()
         #expect(items.first == .overflow)
         #expect(items.count <= 3)
@@ -213,7 +216,7 @@ struct GroupsInterfaceTests {
         let parameters = Groups.GetGroup.Parameters(kernelGroup: 2)
         let before = try await fixture.call(Groups.GetGroup.self, parameters)
         #expect(try await fixture.call(Groups.GetGroup.self, parameters) == before)
-        fixture.service.update(machine(Array(testMachine.devices.dropLast()), kernel: "6.12.0"))
+        fixture.keeper.update(machine(Array(testMachine.devices.dropLast()), kernel: "6.12.0"))
         #expect(try await fixture.call(Groups.GetGroup.self, parameters).group.members.count == 1)
         await fixture.stop()
     }

@@ -5,6 +5,7 @@ import EventLoop
 import GroupAPI
 import HostSnapshot
 import Inventory
+import Keeper
 import PCI
 import Registry
 import SimulatedHost
@@ -88,7 +89,7 @@ struct ReservationTests {
         #expect(reason.contains("nvme0n1p2 on it is mounted at /"))
         #expect(remedy?.contains("Force=") == true)
         #expect(demo.state(of: "gaming") == .pending)
-        #expect(demo.service.reservationsMissing == 2)
+        #expect(demo.keeper.reservationsMissing == 2)
         _ = try await demo.call(Claims.Release.self, .init(claim: "vm"))
         #expect(await demo.eventually { demo.isClaimed("gaming") })
         _ = demo.service.reconfigure(try DemoService.loaded(used + "Force=02:00.0\n"))

@@ -1,11 +1,13 @@
 // A service on a real socket, with a host that a test can change.
 
+import Config
 import EventLoop
 import GroupAPI
 import Grouping
 import Host
 import Inventory
 import JSON
+import Keeper
 import Takeover
 import Testing
 import TestSupport
@@ -13,34 +15,11 @@ import Varlink
 
 @testable import Service
 
-/// A host whose devices a test decides.
-@LoopActor
-final class ChangingHost: ReadOnlyHost {
-    nonisolated let name = "a test"
-    private var inventory: Inventory
-    private var waiting: UnsafeContinuation<Void, Never>?
-    private var hasChanged = false
-
-    init(_ inventory: Inventory) { self.inventory = inventory }
-
-    func change(to inventory: Inventory) {
-        self.inventory = inventory
-        hasChanged = true
-        waiting.take()?.resume()
-    }
-
-    func readInventory() async throws(HostError) -> Inventory { inventory }
-
-    func awaitChange() async throws(LoopError) {
-        if !hasChanged { await withUnsafeContinuation { waiting = $0 } }
-        hasChanged = false
-    }
-}
-
 /// A service, its server and a client of it.
 @LoopActor
 final class ServiceFixture {
     let host: ChangingHost
+    let keeper: Keeper
     let service: GroupService
     let server: VarlinkServer
     let folder = TemporaryFolder()
@@ -51,9 +30,9 @@ final class ServiceFixture {
     ) async throws {
         try EventLoop.main.runInBackground()
         host = ChangingHost(inventory)
-        service = try await GroupService(.init(version: "test", isSimulated: true), host: host, policy: policy)
+        keeper = try await Keeper(testing: host, policy: policy)
         server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"), limits: limits)
-        service.register(on: server)
+        service = GroupService(.init(version: "test", isSimulated: true), of: keeper, Configuration(), on: server)
         try server.listen(path: folder.path + "/socket")
     }
 
@@ -80,20 +59,4 @@ final class ServiceFixture {
     }
 
     func stop() async { await server.stop(within: .milliseconds(100)) }
-}
-
-let testMachine = machine(
-    pciDevice("0000:00:00.0"), pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
-    pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2, driver: "nouveau"),
-    pciDevice("0000:01:00.1", parent: "0000:00:01.0", group: 2, driver: "snd_hda_intel"), kernel: "6.12.0")
-
-extension TakeoverTiming {
-    /// The loop is everybody's: a call that takes a moment by itself may take a minute beside all other tests.
-    static var unhurried: Self {
-        var timing = Self()
-        timing.blockedAfter = .seconds(3600)
-        timing.patience = .seconds(3600)
-        timing.nodePatience = .seconds(3600)
-        return timing
-    }
 }

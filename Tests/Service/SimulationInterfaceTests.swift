@@ -1,11 +1,13 @@
 // io.vfiogroupd.Simulation over a real socket: what is done to the simulated machine is seen in the registry.
 
+import Config
 import EventLoop
 import GroupAPI
 import Grouping
 import Host
 import HostSnapshot
 import Inventory
+import Keeper
 import PCI
 import SimulatedHost
 import Testing
@@ -29,12 +31,11 @@ struct SimulationInterfaceTests {
         init() async throws {
             let machine = try SimulatedHost.demo()
             self.machine = machine
-            let service = try await GroupService(.init(version: "1", isSimulated: true), host: machine, policy: .auto)
-            self.service = service
-            service.register(on: server)
-            service.registerSimulation(of: machine, on: server)
+            let keeper = try await Keeper(testing: machine)
+            service = GroupService(.init(version: "1", isSimulated: true), of: keeper, Configuration(), on: server)
+            service.registerSimulation(of: machine)
             try server.listen(path: folder.path + "/socket")
-            following = EventLoop.main.spawn { try? await service.followHost() }
+            following = EventLoop.main.spawn { try? await keeper.followHost() }
         }
 
         func client() async throws -> VarlinkClient { try await VarlinkClient.connect(to: folder.path + "/socket") }

@@ -1,5 +1,6 @@
 // TakeSnapshot of a machine whose devices have serial numbers and MAC addresses: what is in it, and what is not.
 
+import Config
 import EventLoop
 import GroupAPI
 import Grouping
@@ -7,6 +8,7 @@ import Host
 import HostSnapshot
 import Inventory
 import JSON
+import Keeper
 import LinuxHost
 import PCI
 import SimulatedHost
@@ -57,10 +59,10 @@ struct SnapshotInterfaceTests {
     @LoopActor private func snapshot(
         of host: any Host, serialNumbers: Bool?, administrators: Set<UInt32>? = nil
     ) async throws -> Manager.Snapshot {
-        let service = try await GroupService(.init(version: "test", isSimulated: true), host: host, policy: .auto)
-        if let administrators { service.administrators = administrators }
         let server = VarlinkServer(.init(vendor: "v", product: "p", version: "1", url: "u"))
-        service.register(on: server)
+        let service = GroupService(
+            .init(version: "test", isSimulated: true), of: try await Keeper(testing: host), Configuration(), on: server)
+        if let administrators { service.administrators = administrators }
         let folder = TemporaryFolder()
         try server.listen(path: folder.path + "/socket")
         let client = try await VarlinkClient.connect(to: folder.path + "/socket")

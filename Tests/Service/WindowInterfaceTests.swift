@@ -6,6 +6,7 @@ import GroupAPI
 import Grouping
 import HostSnapshot
 import Inventory
+import Keeper
 import PCI
 import Registry
 import SimulatedHost
@@ -36,17 +37,16 @@ struct WindowInterfaceTests {
     @Test("once a claim has attached the group, the kernel's ranges take the place of what was derived")
     @LoopActor func attached() async throws {
         let host = try SimulatedHost.demo()
-        let service = try await GroupService(.init(version: "t", isSimulated: true), host: host, policy: .auto)
-        try service.beginTakeover(journal: JournalInMemory(), timing: .unhurried) { _ in }
-        let takeover = try #require(service.takeover)
+        let keeper = try await Keeper(testing: host)
+        let takeover = keeper.takeover
         let process = try #require(host.process(getpid()))
         let device = DeviceAddress.pci(try #require(.init("0000:84:00.0")))
         let granted = try await takeover.claim(
             ClaimRequest([.device(device)], lifetime: .manual), for: Owner(uid: 0, gid: 0, process: process))
         let ranges = granted.claim.ranges
         #expect(!ranges.isEmpty)
-        let record = try #require(service.snapshot.group(of: device))
-        let windows = service.windows(of: record)
+        let record = try #require(keeper.snapshot.group(of: device))
+        let windows = keeper.windows(of: record)
         #expect(windows.filter { $0.kind == .usable }.map(\.start) == ranges.map { $0.lowerBound })
         #expect(windows.filter { $0.kind == .usable }.allSatisfy { $0.time == .attached })
         #expect(windows.contains { $0.kind == .msi && $0.time == .boot })

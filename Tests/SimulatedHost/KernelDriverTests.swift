@@ -15,7 +15,7 @@ import TestSupport
 struct KernelDriverTests {
     init() throws { try EventLoop.main.runInBackground() }
 
-    @Test("untouched, it shows the inventory that it was made from", arguments: Capture.own + Capture.real)
+    @Test("untouched, it shows the inventory that it was made from", .realCaptures, arguments: Capture.all)
     @LoopActor func untouched(capture: Capture) async throws {
         let inventory = try await LinuxHost(root: capture.root).readInventory()
         #expect(SimulatedKernel(inventory).inventory == inventory)

@@ -1,5 +1,5 @@
-// Captures of machines: our own QEMU captures in Tests/Fixtures/captures, and where the developers' shared folder is
-// there, the captures of real machines in it, which are not ours to publish.
+// Captures of machines: our own QEMU captures in Tests/Fixtures/captures, trees of made-up machines, and where the
+// developers' shared folder is there, the captures of real machines in it, which are not ours to publish.
 
 import Foundation
 
@@ -16,19 +16,31 @@ public struct Capture: CustomStringConvertible, Sendable {
         in: URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appendingPathComponent("Fixtures/captures").path)
 
-    /// The developers' captures of real machines; empty, with the reason printed, where they are not at hand.
-    public static let real: [Capture] = {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/captures/real").path
-        let found = unpack(in: folder)
-        if found.isEmpty { print("SKIPPED: captures of real machines, because \(folder) is not there") }
-        return found
+    /// The trees of all made-up machines, as a capture would have them.
+    public static let synthetic: [Capture] = trees.map { Capture(name: $0.machine.name, root: $0.tree.root) }
+
+    private static let trees = SyntheticMachine.all.map { machine in
+        (machine: machine, tree: machine.written(below: unpackedFolder.path))
+    }
+
+    /// Where the developers have captures of real machines: in `shared`, beside the checkout.
+    static let realFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("shared/captures/real").path
+
+    /// The developers' captures of real machines; empty where they are not at hand.
+    static let real: [Capture] = unpack(in: realFolder)
+
+    /// All that there are. A test of these has the trait `.realCaptures`, which tells when there are no real ones.
+    public static let all: [Capture] = own + synthetic + real
+
+    /// One of the repository's own, or the tree of a made-up machine.
+    public static func named(_ name: String) -> Capture? { (own + synthetic).first { $0.name == name } }
+
+    private static let unpackedFolder: TemporaryFolder = {
+        // A static is never released, so that its deinit would not remove the folder.
+        atexit { try? FileManager.default.removeItem(atPath: Capture.unpackedFolder.path) }
+        return TemporaryFolder("vfiogroupd-captures")
     }()
-
-    /// One of the repository's own.
-    public static func named(_ name: String) -> Capture? { own.first { $0.name == name } }
-
-    private static let unpackedFolder = TemporaryFolder("vfiogroupd-captures")
 
     private static func unpack(in folder: String) -> [Capture] {
         let archives = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
@@ -84,6 +96,12 @@ public struct Capture: CustomStringConvertible, Sendable {
     /// The addresses of all PCI functions, read without the program's own code.
     public var addresses: Set<String> {
         Set((try? FileManager.default.contentsOfDirectory(atPath: root + "/sys/bus/pci/devices")) ?? [])
+    }
+
+    /// The bytes of a function's configuration space, none where they are not there.
+    public func config(of address: String) -> [UInt8] {
+        (try? Data(contentsOf: URL(fileURLWithPath: root + "/sys/bus/pci/devices/\(address)/config"))).map { Array($0) }
+            ?? []
     }
 
     /// The names of all host bridges, read without the program's own code.

@@ -42,10 +42,26 @@ public struct ConfigBuilder {
         doubleWord(offset, UInt32(id) | 1 << 16 | UInt32(next) << 20)
     }
 
-    /// An ACS capability.
-    public mutating func acs(at offset: Int, capability: UInt16, control: UInt16, next: Int = 0) {
+    /// An ACS capability; a wide one has double words for registers, as some root ports of Intel's have it.
+    public mutating func acs(at offset: Int, capability: UInt16, control: UInt16, next: Int = 0, isWide: Bool = false) {
         extended(0x0d, at: offset, next: next)
         word(offset + 4, capability)
-        word(offset + 6, control)
+        word(offset + (isWide ? 8 : 6), control)
+    }
+}
+
+extension ConfigBuilder {
+    /// A function as far as its groups depend on it: of this Device/Port Type, nil for a conventional one; a bridge is one
+    /// with buses (primary, secondary, subordinate).
+    public init(
+        function type: UInt8?, acs: (capability: UInt16, control: UInt16)? = nil, isWide: Bool = false,
+        buses: (UInt8, UInt8, UInt8)? = nil, multifunction: Bool = false, ari: Bool = false
+    ) {
+        self.init(size: type == nil ? 256 : 4096, headerType: (buses == nil ? 0 : 1) | (multifunction ? 0x80 : 0))
+        if let buses { (bytes[0x18], bytes[0x19], bytes[0x1a]) = buses }
+        guard let type else { return }
+        capabilityList(at: 0x40)
+        express(at: 0x40, type: type, ariForwarding: ari)
+        if let acs { self.acs(at: 0x100, capability: acs.capability, control: acs.control, isWide: isWide) }
     }
 }

@@ -6,7 +6,7 @@ import PCI
 /// A PCI function; its host bridge is bus 0 of its domain.
 public func pciDevice(
     _ address: String, parent: String? = nil, group: Int? = nil, classCode: UInt32 = 0x020000, isBridge: Bool = false,
-    driver: String? = nil, virtual: (physical: String, number: Int)? = nil
+    driver: String? = nil, virtual: (physical: String, number: Int)? = nil, id: UInt16 = 0x10d3
 ) -> Device {
     guard let address = PCIAddress(address) else { preconditionFailure("\(address) is no address") }
     let layout: Header.Layout = isBridge ? .bridge(primary: 0, secondary: 1, subordinate: 1) : .endpoint
@@ -19,7 +19,7 @@ public func pciDevice(
             PCIFunction(
                 hostBridge: HostBridgeID(domain: address.domain, bus: 0), parent: parent.flatMap { PCIAddress($0) },
                 identification: .init(
-                    vendorID: 0x8086, deviceID: 0x10d3,
+                    vendorID: 0x8086, deviceID: id,
                     classCode: ClassCode(rawValue: isBridge ? 0x060400 : classCode)),
                 capabilities: capabilities,
                 virtualFunction: virtual.flatMap { virtual in

@@ -22,16 +22,11 @@ public func p7iocMachine() -> SyntheticSysfs {
     sysfs.property("ibm,opal-num-pes", of: node, cells: 128)
     sysfs.property("ibm,opal-reserved-pe", of: node, cells: 127)
     func bridge(_ address: String, below parent: String, type: UInt8?, buses: (UInt8, UInt8, UInt8)) {
-        var config = ConfigBuilder(size: type == nil ? 256 : 4096, headerType: 1)
-        (config.bytes[0x18], config.bytes[0x19], config.bytes[0x1a]) = buses
-        if let type {
-            config.capabilityList(at: 0x40)
-            config.express(at: 0x40, type: type)
-        }
-        sysfs.add(address, below: parent, classCode: 0x060400, config: config.bytes)
+        sysfs.add(
+            address, below: parent, classCode: 0x060400, config: ConfigBuilder(function: type, buses: buses).bytes)
     }
     func endpoint(_ address: String, below parent: String, classCode: UInt32) {
-        sysfs.add(address, below: parent, classCode: classCode, config: ConfigBuilder(size: 256).bytes)
+        sysfs.add(address, below: parent, classCode: classCode, config: ConfigBuilder(function: nil).bytes)
     }
     bridge("0001:00:00.0", below: "pci0001:00", type: 4, buses: (0, 1, 7))
     bridge("0001:01:00.0", below: "0001:00:00.0", type: 5, buses: (1, 2, 7))

@@ -5,12 +5,14 @@ import Synchronization
 
 /// Writes PCI functions, their links and kernel groups below `ROOT/sys`.
 public final class SyntheticSysfs: Sendable {
-    public let folder = TemporaryFolder("vfiogroupd-sysfs")
+    public let folder: TemporaryFolder
     private let paths = Mutex<[String: String]>([:])
 
     public var root: String { folder.path }
 
-    public init() {
+    /// In a fresh folder below another one; nil for the temporary directory.
+    public init(below parent: String? = nil) {
+        folder = TemporaryFolder("vfiogroupd-sysfs", below: parent)
         folder.makeFolder("sys/devices")
         folder.makeFolder("sys/bus/pci/devices")
     }

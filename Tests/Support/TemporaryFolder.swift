@@ -9,10 +9,11 @@ public final class TemporaryFolder: Sendable {
     /// - Parameters:
     ///   - name: how its name begins.
     ///   - inMemory: below /dev/shm where there is one, as what lies in /run on a host: for tests that write very much.
-    public init(_ name: String = "vfiogroupd-test", inMemory: Bool = false) {
+    ///   - parent: the folder that it lies in, instead of the temporary directory.
+    public init(_ name: String = "vfiogroupd-test", inMemory: Bool = false, below parent: String? = nil) {
         let memory = "/dev/shm/"
-        let parent = inMemory && access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()
-        path = parent + "\(name)-\(UUID().uuidString.prefix(8))"
+        let temporary = inMemory && access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()
+        path = (parent.map { $0 + "/" } ?? temporary) + "\(name)-\(UUID().uuidString.prefix(8))"
         try? FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

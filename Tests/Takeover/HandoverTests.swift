@@ -16,28 +16,6 @@ import TestSupport
 struct HandoverTests {
     init() throws { try EventLoop.main.runInBackground() }
 
-    /// Launches, and does what a consumer does with what it gets: keeps copies.
-    @LoopActor
-    private func launch(
-        _ machine: TestMachine, _ daemon: MortalDaemon, _ claim: String, _ access: Access,
-        leaveOut: [DeviceAddress] = [], user: UInt32? = nil
-    ) async throws -> (handover: Handover, copies: [KernelFile]) {
-        let result = await machine.running(daemon) { () -> Result<(Handover, [KernelFile]), TakeoverError> in
-            do throws(TakeoverError) {
-                let granted = try await daemon.takeover.launch(claim, access, leaveOut: leaveOut, user: user)
-                guard let handover = granted.handover else { return .failure(.stopped) }
-                var copies: [KernelFile] = []
-                let files = handover.devices.map(\.file) + handover.groups.map(\.file)
-                for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
-                    if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
-                }
-                await daemon.takeover.finishHandover(handover, of: claim)
-                return .success((handover, copies))
-            } catch { return .failure(error) }
-        }
-        return try result.get()
-    }
-
     @Test("of bound cdevs, or of group and container, is never unowned, and nothing of it outlives the consumer")
     @LoopActor func neverUnowned() async throws {
         for (access, hasIOMMUFD) in [(Access.bound, true), (.container, true), (.container, false)] {
@@ -54,7 +32,7 @@ struct HandoverTests {
                 // Nobody kept a copy: the daemon has it again before it is handed over for real.
                 await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
             }
-            let (handover, copies) = try await launch(machine, daemon, id, access)
+            let (handover, copies) = try await machine.launch(daemon, id, access)
             #expect(handover.devices.map(\.device) == (access == .bound ? TestMachine.triple : []))
             #expect(handover.groups.map(\.kernelGroup) == (access == .container ? [4] : []))
             #expect(machine.host.kernel.isOwned(4))
@@ -78,7 +56,7 @@ struct HandoverTests {
             let machine = try TestMachine()
             let daemon = try await machine.start()
             let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-            let (handover, copies) = try await launch(machine, daemon, id, .unbound, leaveOut: leaveOut)
+            let (handover, copies) = try await machine.launch(daemon, id, .unbound, leaveOut: leaveOut)
             #expect(handover.devices.map(\.device) == TestMachine.triple.filter { !leaveOut.contains($0) })
             #expect(machine.host.kernel.isOwned(4) == !leaveOut.isEmpty)
             let view = try daemon.takeover.view(of: id)
@@ -113,7 +91,7 @@ struct HandoverTests {
         let daemon = try await machine.start()
         daemon.takeover.timing.memberLook = .seconds(2)
         let id = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
-        let (_, copies) = try await launch(machine, daemon, id, .container)
+        let (_, copies) = try await machine.launch(daemon, id, .container)
         let group = try #require(machine.host.files.file(copies[0]))
         let device = try machine.host.perform { (kernel) throws(SimulatedKernel.Refusal) in
             try kernel.getDevice(group, TestMachine.single)
@@ -124,7 +102,7 @@ struct HandoverTests {
         }
         #expect(machine.host.kernel.ueventCount == uevents)
         await machine.settle(daemon, within: .seconds(3))
-        let requests = { daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } }
+        let requests = { daemon.claimEvents.count { $0.isRemovalRequest && $0.member == TestMachine.single } }
         #expect(requests() == 1)
         #expect(daemon.state(TestMachine.single)?.name == "degraded")
         await machine.settle(daemon, within: .seconds(60))
@@ -149,7 +127,7 @@ struct HandoverTests {
         let machine = try TestMachine(kernel: "6.12.95", hasIOMMUFD: false)
         let daemon = try await machine.start()
         let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-        let (_, copies) = try await launch(machine, daemon, id, .container)
+        let (_, copies) = try await machine.launch(daemon, id, .container)
         let group = try #require(machine.host.files.file(copies[0]))
         for member in TestMachine.triple[0...1] {
             _ = try machine.host.perform { (kernel) throws(SimulatedKernel.Refusal) in
@@ -162,8 +140,8 @@ struct HandoverTests {
         #expect(machine.host.kernel.blockedOperations.count == 1)
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel[TestMachine.triple[2]]?.driver == "vfio-pci")
-        #expect(daemon.notices.filter { $0.kind == .memberRetaken }.map(\.member) == [TestMachine.triple[2]])
-        #expect(daemon.notices.filter { $0.kind == .removalRequested }.map(\.member) == [TestMachine.triple[1]])
+        #expect(daemon.claimEvents.filter(\.isRetaking).map(\.member) == [TestMachine.triple[2]])
+        #expect(daemon.claimEvents.filter(\.isRemovalRequest).map(\.member) == [TestMachine.triple[1]])
         for file in copies { file.letGo() }
     }
 
@@ -190,7 +168,7 @@ struct HandoverTests {
         let before = try await machine.bindings()
         let daemon = try await machine.start()
         let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-        let (_, copies) = try await launch(machine, daemon, id, .bound)
+        let (_, copies) = try await machine.launch(daemon, id, .bound)
         var isReleased = false
         let release = EventLoop.main.spawn {
             _ = try? await daemon.takeover.release(id)
@@ -212,7 +190,7 @@ struct HandoverTests {
         let machine = try TestMachine()
         var daemon = try await machine.start()
         let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-        let (_, copies) = try await launch(machine, daemon, id, .bound)
+        let (_, copies) = try await machine.launch(daemon, id, .bound)
         daemon.kill()
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel.isOwned(4))

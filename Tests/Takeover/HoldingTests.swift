@@ -39,7 +39,7 @@ struct HoldingTests {
         try machine.host.perform { (kernel) throws(KernelErrno) in try kernel.plug(new, into: .group(4)) }
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel[new.address]?.driver == "vfio-pci")
-        #expect(daemon.notices.contains { $0.kind == .memberAdded && $0.member == new.address && $0.claim == claim })
+        #expect(daemon.claimEvents.contains { $0.isJoining && $0.member == new.address && $0.claim == claim })
         #expect(try daemon.takeover.view(of: claim).state == .claimed)
         _ = try await machine.release(daemon, claim).get()
         #expect(machine.host.kernel[new.address]?.driver == "xhci_hcd")
@@ -83,7 +83,7 @@ struct HoldingTests {
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel[victim]?.driver == "vfio-pci")
         #expect(machine.host.kernel[victim]?.driverOverride == .present("vfio-pci"))
-        #expect(daemon.notices.contains { $0.kind == .memberRetaken && $0.member == victim })
+        #expect(daemon.claimEvents.contains { $0.isRetaking && $0.member == victim })
         #expect(try daemon.takeover.view(of: claim).state == .claimed)
     }
 
@@ -112,8 +112,8 @@ struct HoldingTests {
         let (daemon, claim) = try await held(TestMachine.single, on: machine)
         machine.host.perform { kernel in _ = kernel.write(.remove(TestMachine.single)) }
         await machine.settle(daemon, within: .seconds(1))
-        #expect(daemon.notices.contains { $0.kind == .removalRequested && $0.member == TestMachine.single })
-        #expect(daemon.notices.count { $0.kind == .removalRequested } == 1)
+        #expect(daemon.claimEvents.contains { $0.isRemovalRequest && $0.member == TestMachine.single })
+        #expect(daemon.claimEvents.count(where: \.isRemovalRequest) == 1)
         #expect(try daemon.takeover.view(of: claim).state.name == "degraded")
         // The release lets go; what is gone has nothing to be restored.
         #expect(try await machine.release(daemon, claim).get().isOver)
@@ -142,7 +142,7 @@ struct HoldingTests {
             _ = kernel.write(.unbind(TestMachine.single, from: "vfio-pci"))
         }
         await machine.settle(daemon, within: .seconds(60))
-        #expect(daemon.notices.count { $0.kind == .removalRequested && $0.member == TestMachine.single } == 1)
+        #expect(daemon.claimEvents.count { $0.isRemovalRequest && $0.member == TestMachine.single } == 1)
         #expect(try daemon.takeover.view(of: claim).state.name == "degraded")
         machine.host.perform { _ = $0.releaseAll() }
         await machine.settle(daemon, within: .seconds(5))
@@ -191,7 +191,7 @@ struct HoldingTests {
         await machine.settle(daemon, within: .seconds(60))
         #expect(machine.host.kernel[victim]?.driver == "vfio-pci")
         #expect(try daemon.takeover.view(of: claim).state == .claimed)
-        #expect(daemon.notices.count { $0.kind == .memberRetaken } == 1)
+        #expect(daemon.claimEvents.count(where: \.isRetaking) == 1)
         let quiet = daemon.life.effects
         await machine.settle(daemon, within: .seconds(600))
         #expect(daemon.life.effects == quiet)
@@ -287,7 +287,7 @@ struct HoldingTests {
         // Its host driver does not come back at first, so that the result can be looked at.
         machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio))) }
         let view = try await machine.release(daemon, claim).get()
-        #expect(view.groups[0].record.members[0].reset == .notReset)
+        #expect(view.groups[0].record.members[0].reset == .notReset(reason: "the kernel knows no way to reset it"))
         #expect(view.state.name == "restoring")
         #expect(view.groups[0].problems[TestMachine.single] == "restore of 0000:01:00.0: e1000e did not take it back")
         await machine.settle(daemon) { daemon.takeover.claimCount == 0 }

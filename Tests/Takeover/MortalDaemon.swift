@@ -77,6 +77,9 @@ final class MortalHost: Host {
     func driverLink(of device: DeviceAddress) -> DriverLink? { life.isOver ? nil : machine.driverLink(of: device) }
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
+    func enableCount(of device: DeviceAddress) -> Int? { life.isOver ? nil : machine.enableCount(of: device) }
+    func resetMethods(of device: DeviceAddress) -> [String]? { machine.resetMethods(of: device) }
+    func isAnswering(_ device: DeviceAddress) async -> Bool? { await machine.isAnswering(device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
     func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
@@ -258,7 +261,7 @@ final class MortalDaemon {
     let takeover: Takeover
     private(set) var registry: Registry
     /// What was told, in order.
-    private(set) var notices: [Takeover.Notice] = []
+    private(set) var claimEvents: [ClaimEvent] = []
     private(set) var events: [RegistryEvent] = []
     private(set) var reports: [String] = []
     private var following: Task<Void, Never>?
@@ -277,7 +280,7 @@ final class MortalDaemon {
         takeover.snapshot = { [weak self] in self?.registry.snapshot ?? inventory }
         // A clock that goes on to whatever is due next would stop at every look, and tests would take hours.
         takeover.timing.memberLook = .seconds(7200)
-        takeover.onChange = { [weak self] notices in self?.take(notices) }
+        takeover.onChange = { [weak self] told in self?.take(told) }
         takeover.onReport = { [weak self] message in self?.reports.append(message) }
         takeover.refresh = { [weak self] in await self?.refresh() }
         life.onDeath = { [weak self] in self?.die() }
@@ -297,8 +300,8 @@ final class MortalDaemon {
         takeover.hostChanged()
     }
 
-    private func take(_ notices: [Takeover.Notice]) {
-        self.notices += notices
+    private func take(_ told: [ClaimEvent]) {
+        claimEvents += told
         events += registry.hold(takeover.holdings)
     }
 
@@ -312,4 +315,10 @@ final class MortalDaemon {
     func kill() { life.end() }
 
     func state(_ device: DeviceAddress) -> GroupState? { registry.snapshot.group(of: device)?.state }
+}
+
+extension ClaimEvent {
+    var isJoining: Bool { if case .memberAdded = change { true } else { false } }
+    var isRemovalRequest: Bool { if case .removalRequested = change { true } else { false } }
+    var isRetaking: Bool { if case .memberRetaken = change { true } else { false } }
 }

@@ -30,7 +30,7 @@ final class RandomWorld {
     private var requests: [Task<Void, Never>] = []
     /// What consumers have open.
     private let store = MachineStore()
-    private var consumers: [[KernelFile]] = []
+    private var consumers: [Consumer] = []
     /// What each device is when it is in no claim.
     private var expected: [DeviceAddress: DeviceBinding] = [:]
     /// Devices that somebody else changed while they were claimed or being given back: whose they are is not the daemon's
@@ -39,6 +39,7 @@ final class RandomWorld {
     /// What happened, for whom looks for the reason of a failure.
     private(set) var history: [String] = []
     private(set) var failures: [String] = []
+    private var promisesSeen = 0
 
     init(seed: UInt64) async throws {
         generator = Generator(state: seed)
@@ -59,6 +60,8 @@ final class RandomWorld {
         configuration.overrideTakesDeviceLock = seed % 2 == 0
         host = SimulatedHost(name: "test", kernel: SimulatedKernel(inventory, configuration: configuration))
         host.clock = clock
+        // Half of the worlds: nothing in /proc shows who has a device open.
+        host.hidesHolders = seed % 4 >= 2
         daemon = try await MortalDaemon(host, journal: folder.path + "/claims", store: store)
         for _ in 0..<3 { clients.append(host.startProcess()) }
         for device in host.kernel.inventory.devices {
@@ -83,8 +86,9 @@ final class RandomWorld {
         switch Int.random(in: 0..<100, using: &generator) {
         case 0..<25: claim()
         case 25..<40: release()
-        case 40..<46: launch()
-        case 46..<52: endConsumer()
+        case 40..<45: launch()
+        case 45..<48: useDevices()
+        case 48..<52: endConsumer()
         case 52..<56: changeGroups()
         case 56..<60: endClient()
         case 60..<66: plugOrUnplug()
@@ -161,7 +165,8 @@ final class RandomWorld {
                 + [handover.container, handover.iommufd].compactMap { $0 }
             var copies: [KernelFile] = []
             for file in files { if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) } }
-            consumers.append(copies)
+            consumers.append(
+                Consumer(copies: copies, devices: handover.devices.map(\.device), nodes: handover.nodes.map(\.node)))
             await takeover.finishHandover(handover, of: id)
         }
     }
@@ -170,8 +175,14 @@ final class RandomWorld {
         guard !consumers.isEmpty else { return }
         history.append("a consumer ends")
         let index = Int.random(in: 0..<consumers.count, using: &generator)
-        for file in consumers.remove(at: index) { file.letGo() }
-        host.collectClosedFiles()
+        consumers.remove(at: index).end(on: host)
+    }
+
+    /// A consumer does something with what it was given, at last.
+    private func useDevices() {
+        guard let index = consumers.indices.randomElement(using: &generator) else { return }
+        history.append("a consumer opens its devices")
+        consumers[index].open(on: host)
     }
 
     private func changeGroups() {
@@ -309,13 +320,15 @@ final class RandomWorld {
                 if now != before { fail("\(member) is in no claim and \(now) instead of \(before)") }
             }
         }
+        for promise in host.brokenPromises.dropFirst(promisesSeen) { fail("broken promise: \(promise)") }
+        promisesSeen = host.brokenPromises.count
         if failures.count > 20 { failures = Array(failures.prefix(20)) }
     }
 
     /// The end: nothing goes wrong any more, all claims are released, and all is as it was.
     func finish() async {
         await restart(after: nil)
-        for files in consumers { for file in files { file.letGo() } }
+        for consumer in consumers { consumer.end(on: host) }
         consumers = []
         for round in 0..<200 {
             letGoOn()
@@ -343,6 +356,59 @@ final class RandomWorld {
         if !left.isEmpty { fail("at the end there is on record \(left)") }
         daemon.kill()
         await turn(10)
+    }
+}
+
+/// A program that was given devices. It outlives whoever claimed them for it, and any daemon.
+@LoopActor
+private struct Consumer {
+    /// What it was sent.
+    var copies: [KernelFile]
+    var devices: [DeviceAddress]
+    /// What it may open.
+    var nodes: [VFIONode]
+    private var opened: [SimulatedKernel.File] = []
+
+    init(copies: [KernelFile], devices: [DeviceAddress], nodes: [VFIONode]) {
+        self.copies = copies
+        self.devices = devices
+        self.nodes = nodes
+    }
+
+    /// Opens what it was given, as far as the kernel lets it.
+    mutating func open(on host: SimulatedHost) {
+        let files = copies.compactMap { host.files.file($0) }
+        let nodes = nodes
+        opened += host.perform { kernel -> [SimulatedKernel.File] in
+            var opened: [SimulatedKernel.File] = []
+            var cdevs = files
+            var iommufds = files
+            for case .cdev(let device) in nodes {
+                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else {
+                    continue
+                }
+                opened.append(cdev)
+                cdevs.append(cdev)
+            }
+            if !nodes.isEmpty, let iommufd = try? kernel.openIOMMUFD() {
+                opened.append(iommufd)
+                iommufds.append(iommufd)
+            }
+            for cdev in cdevs { for iommufd in iommufds { try? kernel.bindIOMMUFD(cdev, iommufd) } }
+            for group in files {
+                guard case .group(let number, _)? = kernel.kind(group) else { continue }
+                for member in kernel.members(ofGroup: number) {
+                    if let device = try? kernel.getDevice(group, member) { opened.append(device) }
+                }
+            }
+            return opened
+        }
+    }
+
+    func end(on host: SimulatedHost) {
+        for file in copies { file.letGo() }
+        host.perform { kernel in for file in opened { kernel.closeWhateverHappens(file) } }
+        host.collectClosedFiles()
     }
 }
 

@@ -67,7 +67,7 @@ struct StoreTests {
             let machine = try TestMachine()
             var daemon = try await machine.start()
             let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-            let copies = try await launch(machine, daemon, id, access)
+            let copies = try await machine.launch(daemon, id, access).copies
             let root = access == .container ? [] : ["\(id).iommufd"]
             await machine.settle(daemon, within: .seconds(1))
             #expect(Set(machine.store.names) == Set(["\(id).owner"] + root))
@@ -96,28 +96,6 @@ struct StoreTests {
             daemon = try await restart(daemon, machine)
             #expect(try daemon.takeover.view(of: id).claim.access == .hold)
         }
-    }
-
-    @LoopActor
-    private func launch(
-        _ machine: TestMachine, _ daemon: MortalDaemon, _ claim: String, _ access: Access
-    ) async throws -> [KernelFile] {
-        let result = await machine.running(daemon) { () -> Result<[KernelFile], TakeoverError> in
-            do throws(TakeoverError) {
-                guard let handover = try await daemon.takeover.launch(claim, access).handover else {
-                    return .failure(.stopped)
-                }
-                var files = handover.devices.map(\.file) + handover.groups.map(\.file)
-                files += [handover.container, handover.iommufd].compactMap { $0 }
-                var copies: [KernelFile] = []
-                for file in files {
-                    if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
-                }
-                await daemon.takeover.finishHandover(handover, of: claim)
-                return .success(copies)
-            } catch { return .failure(error) }
-        }
-        return try result.get()
     }
 
     @Test("has what was to be handed over when the daemon is killed before: then it was not")

@@ -65,6 +65,7 @@ final class TestMachine {
         _ = kernel.write(.powerControl(Self.triple[0], .auto))
         host = SimulatedHost(name: "test", kernel: kernel)
         host.clock = clock
+        host.onBrokenPromise = { Issue.record("\($0)") }
         client = host.startProcess()
     }
 
@@ -142,6 +143,28 @@ final class TestMachine {
                         for: owner))
             } catch { return .failure(error) }
         }
+    }
+
+    /// Launches, and does what a consumer does with what it gets: keeps copies.
+    func launch(
+        _ daemon: MortalDaemon, _ claim: String, _ access: Access,
+        leaveOut: [DeviceAddress] = [], user: UInt32? = nil, consumerTimeout: ConsumerTimeout? = nil
+    ) async throws -> (handover: Handover, copies: [KernelFile]) {
+        let result = await running(daemon) { () -> Result<(Handover, [KernelFile]), TakeoverError> in
+            do throws(TakeoverError) {
+                let granted = try await daemon.takeover.launch(
+                    claim, access, leaveOut: leaveOut, user: user, consumerTimeout: consumerTimeout)
+                guard let handover = granted.handover else { return .failure(.stopped) }
+                var copies: [KernelFile] = []
+                let files = handover.devices.map(\.file) + handover.groups.map(\.file)
+                for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
+                    if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
+                }
+                await daemon.takeover.finishHandover(handover, of: claim)
+                return .success((handover, copies))
+            } catch { return .failure(error) }
+        }
+        return try result.get()
     }
 
     func release(_ daemon: MortalDaemon, _ name: String) async -> Result<ClaimView, TakeoverError> {

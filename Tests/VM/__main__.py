@@ -108,6 +108,9 @@ def run_test(test: suite.Test, machine: Machine, place: str, report: Report) -> 
         where = [frame for frame in traceback.extract_tb(error.__traceback__) if "/cases/" in frame.filename][-1]
         said = str(error) or where.line
         reason = f"{type(error).__name__} at {pathlib.Path(where.filename).name}:{where.lineno}: {said}"
+        if isinstance(error, MachineGone):
+            # In the one line that a summary shows: a fault of the emulator's is none of the daemon's.
+            reason += f" ({machine.qemu.ending() or 'QEMU runs'})"
         report.fails(place, test.name, f"{reason}\n{machine.last_words()}")
         return False
     report.passes(test.name, time.monotonic() - started)

@@ -59,8 +59,8 @@ public enum Claims {
           unbound,
           # The groups' descriptors and a container that they are in.
           container,
-          # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-          # is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
+          # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do. The nodes are
+          # taken back when nobody has come in time (consumerTimeoutSeconds), and when who came has closed them.
           path
         )
 
@@ -95,16 +95,18 @@ public enum Claims {
           # For how long, in seconds.
           seconds: float,
           # Whether it takes so long that it may never return.
-          blocked: bool
+          blocked: bool,
+          # Who it waits for before it touches a member, and what of whose is open there.
+          waitsFor: ?string
         )
 
         # Whether a member was reset on its way back.
         type ResetResult (
           # It was.
           reset,
-          # There is no way to reset it.
+          # None was tried; resetReason says why.
           notReset,
-          # It was tried and failed.
+          # It was tried and failed; resetReason says how.
           failed
         )
 
@@ -122,6 +124,8 @@ public enum Claims {
           vfioDriver: ?string,
           # Whether it was reset on its way back.
           reset: ?ResetResult,
+          # Why it was not reset, or why its reset counts as failed.
+          resetReason: ?string,
           # What is wrong with it.
           problem: ?string
         )
@@ -134,8 +138,10 @@ public enum Claims {
           state: ClaimState,
           # The kernel's groups in it.
           kernelGroups: []int,
-          # Whether the kernel refuses host drivers in it now, as far as the daemon sees.
+          # Whether the kernel refuses host drivers in it now, as far as the daemon has seen.
           owned: bool,
+          # Why it does not, while the group is held.
+          unownedReason: ?string,
           # Its members.
           members: []ClaimedMember,
           # The call into the kernel that is going on.
@@ -326,7 +332,10 @@ public enum Claims {
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
           waitSeconds: ?int,
           # How many bytes of memory the guest will have, for 'needs'.
-          guestMemory: ?int
+          guestMemory: ?int,
+          # For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+          # ConsumerTimeoutSec= of the configuration unless told otherwise.
+          consumerTimeoutSeconds: ?int
         ) -> (
           # How far it is.
           progress: ?Progress,
@@ -349,7 +358,10 @@ public enum Claims {
           # For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
           user: ?int,
           # How many bytes of memory the guest has, for 'needs'.
-          guestMemory: ?int
+          guestMemory: ?int,
+          # For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+          # ConsumerTimeoutSec= of the configuration unless told otherwise.
+          consumerTimeoutSeconds: ?int
         ) -> (
           # The claim.
           claim: ClaimStatus,
@@ -679,8 +691,8 @@ public enum Claims {
         case unbound
         /// The groups' descriptors and a container that they are in.
         case container
-        /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-        /// is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
+        /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do. The nodes are
+        /// taken back when nobody has come in time (consumerTimeoutSeconds), and when who came has closed them.
         case path
     }
 
@@ -716,8 +728,10 @@ public enum Claims {
         public var seconds: Double
         /// Whether it takes so long that it may never return.
         public var blocked: Bool
+        /// Who it waits for before it touches a member, and what of whose is open there.
+        public var waitsFor: String?
 
-        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool) {
+        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil) {
             self.action = action
             self.step = step
             self.steps = steps
@@ -725,6 +739,7 @@ public enum Claims {
             self.pid = pid
             self.seconds = seconds
             self.blocked = blocked
+            self.waitsFor = waitsFor
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -736,6 +751,7 @@ public enum Claims {
             self.pid = try fields.optional("pid")
             self.seconds = try fields.required("seconds")
             self.blocked = try fields.required("blocked")
+            self.waitsFor = try fields.optional("waitsFor")
             try fields.finish()
         }
 
@@ -748,6 +764,7 @@ public enum Claims {
                 writer.field("pid", self.pid)
                 writer.field("seconds", self.seconds)
                 writer.field("blocked", self.blocked)
+                writer.field("waitsFor", self.waitsFor)
             }
         }
     }
@@ -756,9 +773,9 @@ public enum Claims {
     public enum ResetResult: String, VarlinkValue, CaseIterable {
         /// It was.
         case reset
-        /// There is no way to reset it.
+        /// None was tried; resetReason says why.
         case notReset
-        /// It was tried and failed.
+        /// It was tried and failed; resetReason says how.
         case failed
     }
 
@@ -776,16 +793,19 @@ public enum Claims {
         public var vfioDriver: String?
         /// Whether it was reset on its way back.
         public var reset: Claims.ResetResult?
+        /// Why it was not reset, or why its reset counts as failed.
+        public var resetReason: String?
         /// What is wrong with it.
         public var problem: String?
 
-        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, problem: String? = nil) {
+        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil) {
             self.address = address
             self.driverBefore = driverBefore
             self.driverOverrideBefore = driverOverrideBefore
             self.driver = driver
             self.vfioDriver = vfioDriver
             self.reset = reset
+            self.resetReason = resetReason
             self.problem = problem
         }
 
@@ -797,6 +817,7 @@ public enum Claims {
             self.driver = try fields.optional("driver")
             self.vfioDriver = try fields.optional("vfioDriver")
             self.reset = try fields.optional("reset")
+            self.resetReason = try fields.optional("resetReason")
             self.problem = try fields.optional("problem")
             try fields.finish()
         }
@@ -809,6 +830,7 @@ public enum Claims {
                 writer.field("driver", self.driver)
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("reset", self.reset)
+                writer.field("resetReason", self.resetReason)
                 writer.field("problem", self.problem)
             }
         }
@@ -822,8 +844,10 @@ public enum Claims {
         public var state: Claims.ClaimState
         /// The kernel's groups in it.
         public var kernelGroups: [Int]
-        /// Whether the kernel refuses host drivers in it now, as far as the daemon sees.
+        /// Whether the kernel refuses host drivers in it now, as far as the daemon has seen.
         public var owned: Bool
+        /// Why it does not, while the group is held.
+        public var unownedReason: String?
         /// Its members.
         public var members: [Claims.ClaimedMember]
         /// The call into the kernel that is going on.
@@ -831,11 +855,12 @@ public enum Claims {
         /// Why it is degraded or restoring.
         public var reason: String?
 
-        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil) {
+        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, unownedReason: String? = nil, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil) {
             self.id = id
             self.state = state
             self.kernelGroups = kernelGroups
             self.owned = owned
+            self.unownedReason = unownedReason
             self.members = members
             self.operation = operation
             self.reason = reason
@@ -847,6 +872,7 @@ public enum Claims {
             self.state = try fields.required("state")
             self.kernelGroups = try fields.required("kernelGroups")
             self.owned = try fields.required("owned")
+            self.unownedReason = try fields.optional("unownedReason")
             self.members = try fields.required("members")
             self.operation = try fields.optional("operation")
             self.reason = try fields.optional("reason")
@@ -859,6 +885,7 @@ public enum Claims {
                 writer.field("state", self.state)
                 writer.field("kernelGroups", self.kernelGroups)
                 writer.field("owned", self.owned)
+                writer.field("unownedReason", self.unownedReason)
                 writer.field("members", self.members)
                 writer.field("operation", self.operation)
                 writer.field("reason", self.reason)
@@ -1370,8 +1397,11 @@ public enum Claims {
             public var waitSeconds: Int?
             /// How many bytes of memory the guest will have, for 'needs'.
             public var guestMemory: Int?
+            /// For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+            /// ConsumerTimeoutSec= of the configuration unless told otherwise.
+            public var consumerTimeoutSeconds: Int?
 
-            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil) {
+            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil) {
                 self.selectors = selectors
                 self.name = name
                 self.lifetime = lifetime
@@ -1381,6 +1411,7 @@ public enum Claims {
                 self.force = force
                 self.waitSeconds = waitSeconds
                 self.guestMemory = guestMemory
+                self.consumerTimeoutSeconds = consumerTimeoutSeconds
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1394,6 +1425,7 @@ public enum Claims {
                 self.force = try fields.optional("force")
                 self.waitSeconds = try fields.optional("waitSeconds")
                 self.guestMemory = try fields.optional("guestMemory")
+                self.consumerTimeoutSeconds = try fields.optional("consumerTimeoutSeconds")
                 try fields.finish()
             }
 
@@ -1408,6 +1440,7 @@ public enum Claims {
                     writer.field("force", self.force)
                     writer.field("waitSeconds", self.waitSeconds)
                     writer.field("guestMemory", self.guestMemory)
+                    writer.field("consumerTimeoutSeconds", self.consumerTimeoutSeconds)
                 }
             }
         }
@@ -1467,13 +1500,17 @@ public enum Claims {
             public var user: Int?
             /// How many bytes of memory the guest has, for 'needs'.
             public var guestMemory: Int?
+            /// For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+            /// ConsumerTimeoutSec= of the configuration unless told otherwise.
+            public var consumerTimeoutSeconds: Int?
 
-            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, guestMemory: Int? = nil) {
+            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil) {
                 self.claim = claim
                 self.access = access
                 self.leaveOut = leaveOut
                 self.user = user
                 self.guestMemory = guestMemory
+                self.consumerTimeoutSeconds = consumerTimeoutSeconds
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1483,6 +1520,7 @@ public enum Claims {
                 self.leaveOut = try fields.optional("leaveOut")
                 self.user = try fields.optional("user")
                 self.guestMemory = try fields.optional("guestMemory")
+                self.consumerTimeoutSeconds = try fields.optional("consumerTimeoutSeconds")
                 try fields.finish()
             }
 
@@ -1493,6 +1531,7 @@ public enum Claims {
                     writer.field("leaveOut", self.leaveOut)
                     writer.field("user", self.user)
                     writer.field("guestMemory", self.guestMemory)
+                    writer.field("consumerTimeoutSeconds", self.consumerTimeoutSeconds)
                 }
             }
         }

@@ -138,7 +138,9 @@ public enum Groups {
           # For how long, in seconds.
           seconds: float,
           # Whether the call takes so long that it may never return.
-          blocked: bool
+          blocked: bool,
+          # Who it waits for before it touches a member, and what of whose is open there.
+          waitsFor: ?string
         )
 
         # What an interval of I/O addresses is.
@@ -900,8 +902,10 @@ public enum Groups {
         public var seconds: Double
         /// Whether the call takes so long that it may never return.
         public var blocked: Bool
+        /// Who it waits for before it touches a member, and what of whose is open there.
+        public var waitsFor: String?
 
-        public init(action: String, step: Int, steps: Int, member: Groups.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool) {
+        public init(action: String, step: Int, steps: Int, member: Groups.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil) {
             self.action = action
             self.step = step
             self.steps = steps
@@ -909,6 +913,7 @@ public enum Groups {
             self.pid = pid
             self.seconds = seconds
             self.blocked = blocked
+            self.waitsFor = waitsFor
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -920,6 +925,7 @@ public enum Groups {
             self.pid = try fields.optional("pid")
             self.seconds = try fields.required("seconds")
             self.blocked = try fields.required("blocked")
+            self.waitsFor = try fields.optional("waitsFor")
             try fields.finish()
         }
 
@@ -932,6 +938,7 @@ public enum Groups {
                 writer.field("pid", self.pid)
                 writer.field("seconds", self.seconds)
                 writer.field("blocked", self.blocked)
+                writer.field("waitsFor", self.waitsFor)
             }
         }
     }

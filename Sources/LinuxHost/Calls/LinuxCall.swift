@@ -40,7 +40,8 @@ struct LinuxCall {
         case .setDriverOverride(let device, let driver):
             let value = try driver.map { (driver) throws(HostError) in try Self.checked(driver) } ?? ""
             try self.init(writing: value + "\n", to: "driver_override", of: device, on: host)
-        case .unbind(let device, let driver):
+        case .unbind(let clearance, let driver):
+            let device = clearance.device
             self.init(
                 kind: CLINUX_CALL_WRITE,
                 path: host.joined("sys/bus/\(try Self.checked(device).bus)/drivers/\(try Self.checked(driver))/unbind"),
@@ -49,7 +50,7 @@ struct LinuxCall {
             self.init(
                 kind: CLINUX_CALL_WRITE, path: host.joined("sys/bus/\(try Self.checked(device).bus)/drivers_probe"),
                 text: device.name)
-        case .reset(let device): try self.init(writing: "1", to: "reset", of: device, on: host)
+        case .reset(let clearance): try self.init(writing: "1", to: "reset", of: clearance.device, on: host)
         case .setPowerControl(let device, let control):
             try self.init(writing: control.rawValue, to: "power/control", of: device, on: host)
         case .setD3coldAllowed(let device, let isAllowed):

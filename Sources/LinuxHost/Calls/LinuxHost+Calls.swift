@@ -8,7 +8,8 @@ extension LinuxHost {
     public func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
         try requireWritable()
         switch call {
-        case .open(.cdev(let device)), .unbind(let device, from: _): rememberCdev(of: device)
+        case .open(.cdev(let device)): rememberCdev(of: device)
+        case .unbind(let clearance, from: _): rememberCdev(of: clearance.device)
         default: break
         }
         return try LinuxWorker(LinuxCall(call, on: self))

@@ -15,7 +15,7 @@ final class LinuxWorker: KernelWorker {
     private let socket: Int32
     private var hasGone = false
     private var result: CallOutcome?
-    private var waiting: UnsafeContinuation<Void, Never>?
+    private let hasEnded = Condition()
 
     /// The workers that have not ended. Their copies of files are the daemon's own.
     private(set) static var running: Set<Int32> = []
@@ -52,26 +52,14 @@ final class LinuxWorker: KernelWorker {
     }
 
     func outcome() async throws(LoopError) -> CallOutcome {
-        while true {
-            if let result { return result }
-            await withTaskCancellationHandler {
-                await withUnsafeContinuation { continuation in
-                    if result != nil || Task.isCancelled { return continuation.resume() }
-                    waiting = continuation
-                }
-            } onCancel: {
-                EventLoop.main.submit { self.waiting.take()?.resume() }
-            }
-            if let result { return result }
-            if Task.isCancelled { throw .cancelled }
-        }
+        try await hasEnded.wait { result }
     }
 
     /// Takes what the child has answered before it ended.
     private func end() {
         result = answer()
         close(socket)
-        waiting.take()?.resume()
+        hasEnded.signal()
     }
 
     private func answer() -> CallOutcome {

@@ -24,6 +24,8 @@ struct SimulatedDevice: Sendable {
     /// What its group showed, kept while the device is removed.
     var groupAttributes: KernelGroup?
     var reset: SimulatedKernel.Reset
+    /// A reset of it has returned without an error.
+    var wasReset = false
     var powerControl = PowerControl.on
     var allowsD3cold = true
     /// How often vfio asked its holders to let go.
@@ -78,6 +80,11 @@ extension SimulatedKernel {
     public enum Reset: Equatable, Sendable {
         case works
         case fails(KernelErrno)
+        /// It says that it worked, and the device answers with ones alone from then on.
+        case leavesDead
+        /// A reset of the bus is all there is: ENOTTY while another function sits there, before anything is done
+        /// (drivers/pci/pci.c, pci_parent_bus_reset).
+        case ofBus
         /// The device has no method.
         case absent
     }

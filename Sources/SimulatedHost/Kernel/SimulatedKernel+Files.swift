@@ -68,6 +68,14 @@ extension SimulatedKernel {
         }
     }
 
+    /// Whether a file has its device enabled: a bound cdev, or a device's descriptor from its group.
+    func hasOpened(_ file: File) -> Bool {
+        switch kind(file) {
+        case .device?, .cdev(_, .bound)?: true
+        default: false
+        }
+    }
+
     mutating func dropReference(_ file: File) {
         guard let state = files[file] else { return }
         guard state.references == 1 else {

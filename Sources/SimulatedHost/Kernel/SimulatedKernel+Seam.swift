@@ -20,7 +20,16 @@ extension SimulatedKernel {
         return DeviceBinding(
             driver: state.driverLink, driverOverride: override, canOverride: state.device.pci != nil,
             powerControl: state.powerControl, d3coldAllowed: state.device.pci == nil ? nil : state.allowsD3cold,
-            canReset: state.reset != .absent)
+            canReset: state.reset != .absent, identification: state.device.pci?.identification,
+            enableCount: enableCount(of: address))
+    }
+
+    /// `enable`: a host driver enables its device when it takes it, and vfio when the device is opened: by BIND or from
+    /// its group, once for all who have it (simulation.md).
+    func enableCount(of address: DeviceAddress) -> Int? {
+        guard let state = devices[address], state.device.pci != nil else { return nil }
+        guard state.vfio == nil else { return holders(of: address).asked > 0 ? 1 : 0 }
+        return state.driver == nil ? 0 : 1
     }
 
     /// The open files that keep a device from leaving, or its group from being another's.

@@ -116,6 +116,21 @@ extension SimulatedKernel {
         }
     }
 
+    private mutating func reset(_ address: DeviceAddress) -> KernelErrno? {
+        switch devices[address]?.reset {
+        case .fails(let errno)?: return errno
+        case .ofBus?:
+            let parent = devices[address]?.device.pci?.parent
+            let isAlone = !devices.values.contains {
+                $0.device.address != address && $0.device.pci != nil && $0.device.pci?.parent == parent
+            }
+            if parent == nil || !isAlone { return .enotty }
+        case .works?, .leavesDead?, .absent?, nil: break
+        }
+        devices[address]?.wasReset = true
+        return nil
+    }
+
     /// The effect of an access that does not wait.
     mutating func apply(_ access: Access) -> KernelErrno? {
         switch access {
@@ -125,7 +140,7 @@ extension SimulatedKernel {
         case .driversProbe(let address): return driversProbe(address)
         case .driversAutoprobe(let isOn): autoprobes = isOn
         case .rescan: rescan()
-        case .reset(let address): if case .fails(let errno)? = devices[address]?.reset { return errno }
+        case .reset(let address): return reset(address)
         case .powerControl(let address, let control): devices[address]?.powerControl = control
         case .d3coldAllowed(let address, let isAllowed): devices[address]?.allowsD3cold = isAllowed
         }

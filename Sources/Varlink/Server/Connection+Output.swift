@@ -8,14 +8,10 @@ import JSON
 extension Connection {
     /// The task that sends what the client did not take at once, and who waits for it to have done so.
     struct Drain {
-        struct Waiter {
-            let level: Int
-            let continuation: UnsafeContinuation<Void, Never>
-        }
         var isRunning = false
         var isScheduled = false
-        // Each waiter is taken out before it is resumed; the drain resumes all of them when it ends, however it ends.
-        var waiters: [Waiter] = []
+        // The drain resumes all of them when it ends, however it ends.
+        var waiters: [(level: Int, Waiter<Void>)] = []
     }
 
     /// How many bytes of a stream's replies are sent together.
@@ -77,12 +73,9 @@ extension Connection {
     /// Suspends until less than `level` bytes are unsent, or nobody will read them.
     func drained(below level: Int) async {
         guard !isDrained(below: level) else { return }
-        await withUnsafeContinuation { continuation in
-            // Other jobs may have run since: entering the continuation can be a hop. So look again where nothing can
-            // come between looking and waiting.
-            if isDrained(below: level) { return continuation.resume() }
-            drain.waiters.append(Drain.Waiter(level: level, continuation: continuation))
-        }
+        let waiter = Waiter<Void>()
+        drain.waiters.append((level, waiter))
+        await waiter.waitIgnoringCancellation()
     }
 
     /// Resumes those whose level is reached.
@@ -91,7 +84,7 @@ extension Connection {
         let reached = drain.waiters.filter { unsent < $0.level }
         guard !reached.isEmpty else { return }
         drain.waiters.removeAll { unsent < $0.level }
-        for waiter in reached { waiter.continuation.resume() }
+        for (_, waiter) in reached { waiter.resume() }
     }
 
     /// There is somebody to send to.

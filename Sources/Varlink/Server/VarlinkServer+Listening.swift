@@ -67,9 +67,10 @@ extension VarlinkServer {
             for connection in connections.values { connection.abort() }
         }
         defer { timer.cancel() }
-        await withUnsafeContinuation { continuation in
-            if connections.isEmpty { continuation.resume() } else { whenEmpty.append(continuation) }
-        }
+        guard !connections.isEmpty else { return }
+        let waiter = Waiter<Void>()
+        whenEmpty.append(waiter)
+        await waiter.waitIgnoringCancellation()
     }
 
     private func check(_ result: Int32, _ call: String, _ path: String) throws(ListenError) {

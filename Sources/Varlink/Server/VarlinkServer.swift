@@ -50,7 +50,8 @@ public final class VarlinkServer {
     /// Where input lands before it is copied to the connection that it is for: one for all of them, so that an idle
     /// connection holds none.
     let receiveChunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 64)
-    var whenEmpty: [UnsafeContinuation<Void, Never>] = []
+    /// Those who wait until nobody is connected.
+    var whenEmpty: [Waiter<Void>] = []
 
     public init(_ identity: Identity, limits: ServerLimits = ServerLimits()) {
         self.identity = identity
@@ -86,7 +87,7 @@ public final class VarlinkServer {
         guard connections.removeValue(forKey: ObjectIdentifier(connection)) != nil else { return }
         census.dismiss(connection.peer.uid)
         guard connections.isEmpty else { return }
-        for continuation in whenEmpty { continuation.resume() }
+        for waiter in whenEmpty { waiter.resume() }
         whenEmpty = []
     }
 

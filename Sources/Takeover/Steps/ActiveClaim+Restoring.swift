@@ -1,0 +1,158 @@
+// The way back: every member gets the driver, the override and the power settings it had, is looked at, and only then
+// is off the record. What fails is tried again, visibly, until it succeeds or somebody abandons the claim.
+
+import EventLoop
+import Grouping
+import Host
+import Inventory
+import Registry
+
+extension ActiveClaim {
+    /// Sends groups back to the host. Each goes its own way: one that is stuck holds no other.
+    func beginRestoring(_ groups: [GroupID]) {
+        for id in groups {
+            update(id) { group in
+                if group.goal == .hold { group.wasHeld = true }
+                group.goal = .restore
+            }
+            work[id]?.problems = [:]
+        }
+        // The goal that is on record may stay the old one: a daemon that starts with it comes to restore as well, or holds
+        // what nobody has given back.
+        saveOrReport()
+        takeover.changed()
+        for id in groups {
+            work[id]?.task?.cancel()
+            let previous = work[id]?.task
+            work[id]?.task = EventLoop.main.spawn { [self] in
+                await previous?.value
+                await restoreUntilDone(id)
+            }
+        }
+    }
+
+    private func restoreUntilDone(_ group: GroupID) async {
+        var pause = takeover.timing.firstRetry
+        while !Task.isCancelled {
+            do throws(StepFailure) {
+                try await restoreOnce(group)
+                // Without its claim the group is what its devices are: they are to be seen back first.
+                await takeover.refresh?()
+                if Task.isCancelled { return }
+                return takeover.restored(group, of: self)
+            } catch {
+                if case .stopped = error.cause { return }
+                work[group]?.retrying = error.reason
+                takeover.changed()
+            }
+            do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+            pause = min(pause * 2, takeover.timing.lastRetry)
+        }
+    }
+
+    /// One try. A member that fails keeps no other from going home; the first failure is the one that is told.
+    private func restoreOnce(_ group: GroupID) async throws(StepFailure) {
+        guard let recorded = self[group] else { return }
+        let steps = recorded.stepsToRestore()
+        var first: StepFailure?
+        var unrestored: [Unrestored] = []
+        defer { work[group]?.unrestored = unrestored }
+        for (index, step) in steps.enumerated() {
+            do throws(StepFailure) {
+                try await take(step, number: index + 1, of: steps.count, for: group, deadline: nil)
+            } catch {
+                if case .stopped = error.cause { throw error }
+                if let member = step.member, case .restore = step {
+                    unrestored.append(Unrestored(device: member, reason: error.reason))
+                } else {
+                    // Without these the rest is not safe: a reset needs the group owned, a member's way home needs it not.
+                    throw error
+                }
+                if first == nil { first = error }
+            }
+        }
+        if let first { throw first }
+    }
+
+    /// Puts a member back to what it was, from whatever it is now.
+    func restore(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
+        try await awaitWorker(of: context.group, context)
+        let recorded = try recorded(member, context)
+        switch try await clearance(for: recorded, on: [recorded.vfioDriver, nil], context) {
+        case .success(let clearance):
+            try await restoreDriver(recorded, clearance, context)
+            try await restorePower(recorded, context)
+        case .failure(.onDriver):
+            // On a driver that the daemon did not bind it is somebody else's by now, and is left to them.
+            try await override(member, with: recorded.before.driverOverride, context)
+            try await restorePower(recorded, context)
+        case .failure(.gone), .failure(.replaced), .failure(.open): break
+        case .failure(.unknown(let error)):
+            throw context.failure(
+                .reason(error.description), remedy: "find out what the device is busy with; it is tried again")
+        }
+        // A device that is gone took its driver, override and power settings along; another in its place is not ours.
+        update(member, in: context.group) { $0.isRestored = true }
+        do throws(StepFailure) { try save(for: context) } catch {
+            update(member, in: context.group) { $0.isRestored = false }
+            throw error
+        }
+    }
+
+    /// Aims the override at the driver that goes home before vfio lets go: without it another driver, or the same vfio
+    /// driver, may take the device in between; it gets its old value only when the driver is back
+    /// (Documentation/kernel.md, law 6).
+    private func restoreDriver(
+        _ recorded: ClaimedMember, _ clearance: Clearance, _ context: StepContext
+    ) async throws(StepFailure) {
+        let member = recorded.address
+        switch recorded.before.driver {
+        case .named(let driver) where clearance.binding.driver != driver:
+            try await override(member, with: driver, context)
+            try await leave(recorded, context)
+            try await call(.probe(member), about: member, context)
+            let now = try await self.binding(of: member, context)?.driver
+            guard now == driver else {
+                throw context.failure(
+                    .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
+                    remedy: "load the module of \(driver), or see the kernel's log for why its probe failed")
+            }
+        case .named: break
+        case .none:
+            try await override(member, with: Pin.noDriver, context)
+            try await leave(recorded, context)
+        case .unknown:
+            try await override(member, with: recorded.before.driverOverride, context)
+            try await leave(recorded, context)
+            try await call(.probe(member), about: member, context)
+        }
+        try await override(member, with: recorded.before.driverOverride, context)
+    }
+
+    /// Unbinds a member from its vfio driver, if it is on it.
+    private func leave(_ recorded: ClaimedMember, _ context: StepContext) async throws(StepFailure) {
+        let member = recorded.address
+        // Anew: writing the override may have waited for long.
+        guard case .success(let clearance) = try await clearance(for: recorded, on: [recorded.vfioDriver], context),
+            let driver = clearance.binding.driver
+        else { return }
+        try await call(.unbind(clearance, from: driver), about: member, context)
+        guard let now = try await binding(of: member, context), let still = now.driver, still == driver else { return }
+        throw context.failure(
+            .reason("it is bound to \(still) after it was unbound"), remedy: "find out who binds it again")
+    }
+
+    private func restorePower(_ recorded: ClaimedMember, _ context: StepContext) async throws(StepFailure) {
+        let member = recorded.address
+        guard let now = try await binding(of: member, context) else { return }
+        if let before = recorded.before.d3coldAllowed, now.d3coldAllowed != before {
+            try await call(.setD3coldAllowed(member, before), about: member, context)
+        }
+        // With another driver it is that driver's to choose.
+        if let before = recorded.before.powerControl, now.powerControl != before,
+            recorded.before.driver.name == now.driver
+        {
+            try await call(.setPowerControl(member, before), about: member, context)
+        }
+    }
+}
