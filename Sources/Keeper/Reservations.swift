@@ -160,7 +160,7 @@ public final class Reservations {
     /// A claim of nothing keeps the device from being taken when it comes back: its group may be another one then.
     private func giveUp(_ entry: Entry, _ claim: String) {
         forget(entry.reservation.name)
-        set(entry, .absent(reason: "\(reasonAbsent(entry.reservation)): it left, and is taken again when it comes back"))
+        set(entry, .absent(reason: reasonAbsent(entry.reservation)))
         takeover.giveUp(claim, cause: "the reserved device left the host")
     }
 

@@ -8,7 +8,9 @@ public enum UnixSocketTable {
     /// Whether somebody listens there, as far as one look can tell: while others open and close sockets, the kernel may
     /// leave out some.
     public static func isListening(at path: String) -> Bool {
-        let table = (try? String(contentsOfFile: "/proc/net/unix", encoding: .utf8)) ?? ""
+        // Anybody may give a socket a name that is no text, and the look must not fail for that.
+        let bytes = (try? Data(contentsOf: URL(fileURLWithPath: "/proc/net/unix"))) ?? Data()
+        let table = String(decoding: bytes, as: UTF8.self)
         // The flag is SO_ACCEPTCON, which connections do not have.
         return table.split(separator: "\n").contains { $0.hasSuffix(" \(path)") && $0.contains(" 00010000 ") }
     }

@@ -92,6 +92,7 @@ extension Claims.ClaimStatus {
         claim.groups[0].members[0].reset = .reset
         claim.groups[0].members[1].driver = nil
         claim.groups[0].members[1].reset = .notReset
+        claim.groups[0].members[1].resetReason = "the kernel knows no way to reset it"
         return claim
     }
 }
