@@ -98,7 +98,7 @@ let package = Package(
                 "CLinux", "Files", "EventLoop", "JSON", "PCI", "Varlink", "GroupAPI", "Inventory", "Host",
                 "SimulatedHost", "HostSnapshot", "Grouping", "Registry", "Takeover", "Systemd", "Config", "Keeper",
             ], small),
-        .executableTarget(name: "varlink-generate", dependencies: ["Varlink"], swiftSettings: common),
+        .executableTarget(name: "varlink-generate", dependencies: ["Files", "Varlink"], swiftSettings: common),
         .executableTarget(
             name: "vfiogroupd",
             dependencies: [

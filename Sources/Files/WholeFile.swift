@@ -45,10 +45,11 @@ func contents(of path: String, below directory: Int32, limit: Int, flags: Int32 
 
 /// All of a file of at most `limit` bytes, which must be no symbolic link; nil where there is none.
 public func readFile(_ path: String, limit: Int) throws(FileFailure) -> [UInt8]? {
-    do throws(SystemError) {
-        return try contents(of: path, below: AT_FDCWD, limit: limit, flags: O_NOFOLLOW)
-    } catch {
-        if error.errno == ENOENT { return nil }
+    let file = clinux_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)
+    if file == -ENOENT { return nil }
+    guard file >= 0 else { throw FileFailure(path: path, call: "open", errno: -file) }
+    defer { close(file) }
+    do throws(SystemError) { return try readAll(file, limit: limit) } catch {
         throw FileFailure(path: path, call: "read", errno: error.errno)
     }
 }

@@ -166,17 +166,19 @@ public final class Reservations {
 
     /// What a reservation is for those who ask: its claim may be there without its device.
     private func shown(_ state: State) -> State {
-        guard case .claimed(let claim) = state, let view = takeover.views.first(where: { $0.claim.id == claim }),
-            let member = view.groups.flatMap({ group in group.record.members.map { (group, $0) } })
-                .first(where: { group, member in
-                    guard let wanted = member.vfioDriver, let driver = group.drivers[member.address] else { return false }
-                    return driver != wanted
-                })
+        guard case .claimed(let claim) = state, let view = takeover.views.first(where: { $0.claim.id == claim })
         else { return state }
-        return .failed(
-            reason: "\(member.1.address) is bound to \(member.0.drivers[member.1.address] ?? "another driver"): somebody bound "
-                + "it, or it left and came back",
-            remedy: "vfiogroupctl release \(claim), and then vfiogroupctl reload --reserve-again, takes it again")
+        for group in view.groups {
+            for member in group.record.members {
+                guard let wanted = member.vfioDriver, let driver = group.drivers[member.address], driver != wanted
+                else { continue }
+                return .failed(
+                    reason: "\(member.address) is bound to \(driver): somebody bound it, or it left and came back",
+                    remedy: "vfiogroupctl release \(claim), and then vfiogroupctl reload --reserve-again, takes it "
+                        + "again")
+            }
+        }
+        return state
     }
 
     private func take(_ entry: Entry) async {

@@ -315,8 +315,8 @@ extension Takeover {
         guard let count = binding.enableCount, count > 0 else { return }
         throw context.failure(
             .reason(
-                "its `enable` is \(count): somebody may have it open whom nothing in /proc shows, or the driver before vfio "
-                    + "left it enabled"), member: member.address,
+                "its `enable` is \(count): somebody may have it open whom nothing in /proc shows, or the driver before "
+                    + "vfio left it enabled"), member: member.address,
             remedy: "end whoever uses it; if nobody does, write 0 to /sys/bus/pci/devices/\(member.address)/enable with "
                 + "the device on no driver, and bind it to \(binding.driver ?? "vfio-pci") again")
     }

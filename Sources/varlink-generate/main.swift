@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Varlink
 
@@ -10,7 +11,7 @@ func complain(_ message: String) {
 
 /// Generates or checks one file; false when it is stale.
 func process(_ input: String, _ options: Options) throws -> Bool {
-    let text = try readFile(input)
+    let text = try readText(input)
     let definition = try InterfaceDefinition(parsing: text, file: input, strict: !options.fullGrammar)
     let file = input.split(separator: "/").last.map(String.init) ?? input
     var emitter = SwiftEmitter(
@@ -19,11 +20,11 @@ func process(_ input: String, _ options: Options) throws -> Bool {
     let source = emitter.emit()
     switch options.task {
     case .generate(let folder):
-        try writeFile("\(folder)/\(definition.name).swift", source)
+        try writeFile(Array(source.utf8), to: "\(folder)/\(definition.name).swift", mode: 0o644)
         return true
     case .check(let folder):
         let path = "\(folder)/\(definition.name).swift"
-        let isCurrent = (try? readFile(path)) == source
+        let isCurrent = (try? readText(path)) == source
         if !isCurrent { complain("\(path): stale, run varlink-generate") }
         return isCurrent
     }

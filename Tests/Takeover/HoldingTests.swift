@@ -373,7 +373,9 @@ struct HoldingTests {
         #expect(machine.host.kernel[TestMachine.single]?.driverOverride.value == "vfio-pci")
     }
 
-    @Test("found on vfio is not adopted while a program uses it, whether or not /proc shows who", arguments: [false, true])
+    @Test(
+        "found on vfio is not adopted while a program uses it, whether or not /proc shows who",
+        arguments: [false, true])
     @LoopActor func usedOrphan(isHidden: Bool) async throws {
         let machine = try TestMachine()
         machine.host.hidesHolders = isHidden

@@ -61,7 +61,7 @@ struct GeneratorTests {
         #expect(try await Program.run("varlink-generate", ["x.varlink", "--output"]).code == 2)
         let absent = try await Program.run("varlink-generate", ["/none.varlink", "--output", "/tmp"])
         #expect(absent.code == 2)
-        #expect(absent.errors == "/none.varlink: No such file or directory\n")
+        #expect(absent.errors == "open /none.varlink: No such file or directory\n")
     }
 
     @Test("Names become Swift's, and keywords and hidden types are avoided")

@@ -70,7 +70,9 @@ extension ActiveClaim {
             problems[member] = consumer == nil ? Self.leavingUnused : Self.leaving
         }
         // What is gone does not come back by itself, and its claim keeps its group from others.
-        for case .gone(let member) in work.findings { problems[member]? += "; vfiogroupctl release \(id) ends its claim" }
+        for case .gone(let member) in work.findings {
+            problems[member]? += "; vfiogroupctl release \(id) ends its claim"
+        }
         guard work.problems != problems else { return }
         work.problems = problems
         takeover.changed()
