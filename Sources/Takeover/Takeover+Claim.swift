@@ -316,9 +316,10 @@ extension Takeover {
         throw context.failure(
             .reason(
                 "its `enable` is \(count): somebody may have it open whom nothing in /proc shows, or the driver before "
-                    + "vfio left it enabled"), member: member.address,
-            remedy: "end whoever uses it; if nobody does, write 0 to /sys/bus/pci/devices/\(member.address)/enable with "
-                + "the device on no driver, and bind it to \(binding.driver ?? "vfio-pci") again")
+                    + "vfio left it enabled"),
+            member: member.address,
+            remedy: "end whoever uses it; if nobody does, unbind it, write 0 to "
+                + "/sys/bus/pci/devices/\(member.address)/enable, and bind it to \(binding.driver ?? "vfio-pci") again")
     }
 
     /// What is put on record of a member before anything is done to it.
