@@ -30,6 +30,8 @@ struct SimulatedDevice: Sendable {
     var allowsD3cold = true
     /// How often vfio asked its holders to let go.
     var requests = 0
+    /// What its virtual functions cannot be isolated from, by their numbers, as they were last seen.
+    var virtualPartitions: [Int: Int] = [:]
 
     init(_ device: Device) {
         self.device = device

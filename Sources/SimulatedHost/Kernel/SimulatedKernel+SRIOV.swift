@@ -42,7 +42,7 @@ extension SimulatedKernel {
                 Device(
                     address: .pci(virtual), kind: .pci(function.virtualFunction(index, of: address, capability)),
                     iommu: physical.device.iommu, numaNode: physical.device.numaNode))
-            state.partition = physical.partition.map { _ in freePartition() }
+            state.partition = physical.partition.map { _ in physical.virtualPartitions[index] ?? freePartition() }
             appear(state, like: attributes)
         }
     }
