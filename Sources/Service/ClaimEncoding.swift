@@ -28,6 +28,12 @@ extension Claims.ClaimStatus {
 }
 
 extension Claims.ClaimedGroup {
+    /// Groups that are back with the host, of those that were asked for.
+    static func returned(_ view: ClaimView, _ ids: [String]) -> [Claims.ClaimedGroup] {
+        // A group may have gone and come more than once.
+        ids.compactMap { id in view.returned.last { $0.record.id.text == id } }.map { .init($0, .released) }
+    }
+
     fileprivate init(_ group: ClaimView.Group, _ state: Claims.ClaimState) {
         self.init(
             id: group.record.id.text, state: state, kernelGroups: group.record.kernelGroups,
@@ -38,7 +44,7 @@ extension Claims.ClaimedGroup {
                     driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
                     vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
                     resetReason: member.reset?.reason,
-                    problem: group.problems[member.address])
+                    problem: group.problems[member.address], remark: member.remark)
             },
             operation: group.operation.map { .init($0) }, reason: group.state.reason)
     }

@@ -40,7 +40,7 @@ extension Takeover {
         claims[claim.id] = claim
         changed()
         let ids = records.map(\.id)
-        try await take(ids, for: claim, progress, adopting: request.isReservation)
+        try await take(ids, for: claim, progress, adopting: request.isReservation, forced: request.force)
         accept(request.force)
         let handover: Handover?
         do throws(TakeoverError) {
@@ -49,8 +49,7 @@ extension Takeover {
                 ? nil
                 : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut, to: request.user)
         } catch {
-            await undo(ids, of: claim)
-            throw error
+            throw await undoing(ids, of: claim, after: error)
         }
         watchOwner(of: claim)
         publish(.added, claim, cause: "claimed by \(owner.text)")
@@ -73,14 +72,13 @@ extension Takeover {
         claim.record.groups += added
         for id in ids { claim.work[id] = GroupWork() }
         changed()
-        try await take(ids, for: claim, progress)
+        try await take(ids, for: claim, progress, forced: force)
         accept(force)
         var handover: Handover?
         let access = claim.record.access
         if claim.handedOver != nil, [.bound, .container, .path].contains(access) {
             do throws(TakeoverError) { handover = try await prepare(access, ids, of: claim, leaveOut: []) } catch {
-                await undo(ids, of: claim)
-                throw error
+                throw await undoing(ids, of: claim, after: error)
             }
         }
         publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
@@ -111,7 +109,7 @@ extension Takeover {
                     await refresh?()
                     continue
                 }
-                guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
+                guard obstacle.isOfAnotherClaim, host.now < deadline else { throw obstacle }
                 try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
                 continue
             }
@@ -119,7 +117,10 @@ extension Takeover {
                 throw .tooManyGroups(
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
-            let uses = await host.uses(of: records.flatMap(\.group.members))
+            let lost = functionsLost(with: records)
+            let members = records.flatMap(\.group.members)
+            let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
+            try await checkHolders(of: lost, lostWith: records)
             let others = replacements(in: records)
             let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
@@ -148,7 +149,17 @@ extension Takeover {
             if evenOrphaned, record.state == .orphaned { continue }
             if let obstacle = Selection.obstacle(record, claims: { claims[$0]?.record }) { return obstacle }
         }
-        return nil
+        return dependencyObstacle(records, besides: own)
+    }
+
+    /// Whoever has a function open is asked by nobody: the unbind that takes it away would wait for them.
+    private func checkHolders(of lost: [DeviceAddress], lostWith records: [GroupRecord]) async throws(TakeoverError) {
+        guard !lost.isEmpty, let holder = await holders(of: lost).first, let record = records.first else { return }
+        throw .wrongState(
+            subject: record.id.text, state: record.state.name,
+            reason:
+                "\(OthersWait(for: [holder], of: holder.device).sentence), and it would go with the group's driver: "
+                + "end who has it open first")
     }
 
     private func waitForFreedom(
@@ -173,7 +184,7 @@ extension Takeover {
     /// Puts on record what the members of groups are, and takes them.
     func take(
         _ ids: [GroupID], for claim: ActiveClaim, _ progress: (@LoopActor (ClaimProgress) -> Void)?,
-        adopting: Bool = false
+        adopting: Bool = false, forced: [DeviceAddress] = []
     ) async throws(TakeoverError) {
         let deadline = host.now + timing.patience
         let task = EventLoop.main.spawn { [self] () -> StepFailure? in
@@ -181,7 +192,7 @@ extension Takeover {
                 for id in ids { try await recordMembers(of: id, in: claim, deadline, adopting) }
                 try claim.save(about: ids[0])
                 for id in ids {
-                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
+                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup, first: forced) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
                 // What is read of the host from here on shows them taken: nobody is to find them lost.
@@ -214,7 +225,18 @@ extension Takeover {
             failure.cause = .reason("the claim was released before it was made")
             failure.remedy = "claim the group again when it is free"
         }
+        failure.remarks = claim.remarks(ids)
         throw .failed(failure, unrestored: unrestored)
+    }
+
+    /// Sends groups back that could not be handed over; the error, with what of them is not as it was.
+    private func undoing(
+        _ ids: [GroupID], of claim: ActiveClaim, after error: TakeoverError
+    ) async -> TakeoverError {
+        let unrestored = await undo(ids, of: claim)
+        guard case .failed(var failure, _) = error else { return error }
+        failure.remarks = claim.remarks(ids)
+        return .failed(failure, unrestored: unrestored)
     }
 
     func watchProgress(
@@ -279,7 +301,9 @@ extension Takeover {
         let context = StepContext(group: id, step: .prove, deadline: deadline)
         let record = snapshot().group(id)
         var members: [ClaimedMember] = []
-        for member in record?.members ?? [] {
+        // They go with the driver of another member, and are no business of the claim.
+        let leaving = functionsLost(with: record.map { [$0] } ?? [])
+        for member in record?.members ?? [] where !leaving.contains(member.device.address) {
             let device = member.device
             guard let binding = try await claim.binding(of: device.address, context) else { continue }
             if device.pci == nil, binding.driver != nil, member.state == .host {
@@ -311,7 +335,8 @@ extension Takeover {
             address: device.address, identity: device.pci?.identification ?? .init(), isBridge: device.isBridge,
             before: .init(
                 driver: binding.driver.map { .named($0) } ?? .none, driverOverride: binding.driverOverride,
-                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed),
+                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed,
+                virtualFunctions: binding.virtualFunctionCount),
             vfioDriver: driver, pin: pin)
     }
 
@@ -341,6 +366,15 @@ extension ClaimedGroup {
             // What had it before is not known, and an override for vfio is none to go back to.
             if wasHeld || wasPinned { members[index].before.driverOverride = nil }
             if wasHeld || wasPinned && before.driver == .none { members[index].before.driver = .unknown }
+        }
+    }
+}
+
+extension ActiveClaim {
+    /// What is to be said of members of groups that are back.
+    func remarks(_ ids: [GroupID]) -> [Unrestored] {
+        returned.filter { ids.contains($0.record.id) }.flatMap(\.record.members).compactMap { member in
+            member.remark.map { Unrestored(device: member.address, reason: $0) }
         }
     }
 }

@@ -98,7 +98,7 @@ struct ClaimsInterfaceTests {
         #expect(group.state == .claimed)
         #expect(group.claim == claim.id)
         guard
-            case .groupBusy(_, "claimed", claim.id?, "vm1"?, let owner?, claim.since?)? = try await failure({
+            case .groupBusy(_, "claimed", claim.id?, "vm1"?, let owner?, claim.since?, nil)? = try await failure({
                 _ = try await client.call(Claims.Claim.self, .init(selectors: [selector("0000:01:00.1")]))
             })
         else {

@@ -34,6 +34,7 @@ enum Selection {
                 let free = snapshot.groups.filter { record in
                     record.state == .available && !chosen.contains { $0.id == record.id }
                         && record.members.contains { pattern.matches($0.device) }
+                        && !isTiedToClaim(record, in: snapshot)
                 }
                 guard free.count >= count else {
                     throw .notEnoughGroups(selector: index, wanted: count, found: free.count)
@@ -42,6 +43,18 @@ enum Selection {
             }
         }
         return chosen
+    }
+
+    /// Whether a claim has a group that a member depends on, or one that depends on a member.
+    private static func isTiedToClaim(_ record: GroupRecord, in snapshot: Snapshot) -> Bool {
+        record.group.members.contains { member in
+            let others =
+                snapshot.inventory.dependents(of: member) + [snapshot.inventory.maker(of: member)].compactMap { $0 }
+            return others.contains { other in
+                guard let group = snapshot.group(of: other), group.id != record.id else { return false }
+                return group.claim != nil
+            }
+        }
     }
 
     /// What keeps a group from being claimed now; nil when nothing does.
