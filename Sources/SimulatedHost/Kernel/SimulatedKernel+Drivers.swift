@@ -130,7 +130,7 @@ extension SimulatedKernel {
     func stepsToUnbind(_ address: DeviceAddress) -> [WorkStep] {
         var steps: [WorkStep] = [.detach(address)] + stepsToCloseDomain(of: address)
         let virtual = virtualFunctions(of: address)
-        if let physical = address.pci, !virtual.isEmpty {
+        if let physical = address.pci, !virtual.isEmpty, !leavesVirtualFunctions {
             steps += stepsToRemove(virtual, remembering: false) + [.recordVFs(physical)]
         }
         return steps + [.awaitHolders(address), .finishDetach(address)]

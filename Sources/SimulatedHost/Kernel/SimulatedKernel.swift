@@ -63,7 +63,8 @@
 // 31. Behind an empty port it has a new group, with the lowest free number: numbers are reused [lab].
 // 32. drivers_autoprobe=0 does not keep drivers from hot-added devices before 7.3 [lab].
 // 33. sriov_numvfs makes VFs appear, each with a group, and vanish; from one count to another it is EBUSY, above the
-//     total ERANGE, without a driver that can do it ENOENT; unbinding the PF takes its VFs away [V]. VFs that are made
+//     total ERANGE, without a driver that can do it ENOENT; unbinding the PF takes its VFs away, unless its driver
+//     leaves them behind, which the kernel only warns of [V: pci_iov_remove]. VFs that are made
 //     again are in the groups of the hardware, as before, and have lost their overrides [V: pci_iov_add_virtfn].
 //     Reading sriov_numvfs waits for the device lock on every kernel [V: sriov_numvfs_show].
 // 34. A VMD is a function whose driver makes a PCI domain behind it. Unbinding the driver removes that domain, first the
@@ -97,6 +98,8 @@ public struct SimulatedKernel: Sendable {
     var devices: [DeviceAddress: SimulatedDevice] = [:]
     var groups: [Int: SimulatedGroup] = [:]
     var drivers: [KernelDriver] = []
+    /// Whether drivers leave their virtual functions behind when they let go of a physical one.
+    public var leavesVirtualFunctions = false
     var autoprobes = true
     /// What remove took away and rescan finds again.
     var removed: [DeviceAddress: SimulatedDevice] = [:]
