@@ -319,6 +319,7 @@ extension Takeover {
             members.append(claimed)
         }
         claim.update(id) { $0.members = members }
+        if let group = claim[id] { claim.noteMakers(of: group) }
     }
 
     /// What is put on record of a member before anything is done to it.

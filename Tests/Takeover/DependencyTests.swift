@@ -272,6 +272,37 @@ struct DependencyTests {
         #expect(machine.host.kernel[TestMachine.domain[1]]?.driver == "nvme")
     }
 
+    /// What is done to a physical function.
+    enum Blow: CaseIterable { case numVFs, unbind }
+
+    @Test(
+        "a claimed virtual function that is taken away is told of with its physical function, waited for or not",
+        arguments: Blow.allCases, [true, false])
+    @LoopActor func takenAway(blow: Blow, hasIOMMUFD: Bool) async throws {
+        let machine = try TestMachine(sharedGroup: false, hasIOMMUFD: hasIOMMUFD)
+        let daemon = try await machine.start()
+        let id = try await machine.claim(daemon, virtual[0]).get().claim.claim.id
+        await machine.settle(daemon, within: .seconds(1))
+        machine.host.perform { kernel in
+            switch blow {
+            case .numVFs: _ = kernel.write(.numVFs(PCIAddress(domain: 0, bus: 5, device: 0, function: 0), 0))
+            case .unbind: _ = kernel.write(.unbind(physical, from: "ice"))
+            }
+        }
+        await machine.settle(daemon, within: .seconds(60))
+        // Only a cdev keeps it from leaving.
+        let event = daemon.claimEvents.last { hasIOMMUFD ? $0.isRemovalRequest : $0.cause.contains("left the host") }
+        let cause = try #require(event).cause
+        #expect(cause.contains("\(physical)"), "\(cause)")
+        #expect(cause.contains("sriov_numvfs") == (blow == .numVFs && hasIOMMUFD), "\(cause)")
+        let view = try daemon.takeover.view(of: id)
+        #expect(view.state.reason?.contains("\(physical)") == true, "\(String(describing: view.state.reason))")
+        #expect(daemon.claimEvents.count { $0.cause == cause } == 1)
+        _ = try await machine.release(daemon, id).get()
+        await machine.settle(daemon, within: .seconds(60))
+        #expect(daemon.takeover.claimCount == 0 && machine.host.kernel.blockedOperations.isEmpty)
+    }
+
     @Test("what most likely does not let go is unbound first, while nothing else is taken from the host")
     func order() throws {
         func member(_ name: String, bridge: Bool = false, vfs: Int? = nil) -> ClaimedMember {

@@ -32,7 +32,9 @@ extension ActiveClaim {
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         work.findings = findings
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
-        work.leaving.formIntersection(findings.compactMap(\.leaving))
+        let leaving = Set(findings.compactMap(\.leaving))
+        work.leaving = work.leaving.filter { leaving.contains($0.key) }
+        tellOfLosses(in: group, findings)
         tellProblems(of: work)
         let remediable = findings.filter { $0.isRemediable && (work.setbacks[$0]?.due ?? host.now) <= host.now }
         guard !remediable.isEmpty else { return lookAgainWhenDue(at: id) }
@@ -49,7 +51,6 @@ extension ActiveClaim {
     }
 
     private static let lastDriverLost = "from the loss of its last vfio driver until it was bound to one again"
-    private static let leaving = "somebody wants it to leave, and waits for it to be let go of"
 
     /// Shows what is wrong with members, of several things with one the first.
     private func tellProblems(of work: GroupWork) {
@@ -59,12 +60,12 @@ extension ActiveClaim {
             let member = setback?.member ?? finding.member
             guard problems[member] == nil else { continue }
             problems[member] =
-                switch (finding.problem, setback?.reason) {
+                switch (work.goneWith[finding] ?? finding.problem, setback?.reason) {
                 case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
                 case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned : nil)
                 }
         }
-        for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }
+        for (member, cause) in work.leaving where problems[member] != nil { problems[member] = cause }
         guard work.problems != problems else { return }
         work.problems = problems
         takeover.changed()
@@ -156,11 +157,12 @@ extension ActiveClaim {
             return true
         }
         guard await !isLeaving(member) else {
-            guard let work = work[group], work.leaving.insert(member).inserted else { return false }
+            guard work[group]?.leaving[member] == nil else { return false }
+            let cause = await reasonToLeave(of: member) + ", which waits until its descriptors are closed"
+            guard let work = work[group] else { return false }
+            work.leaving[member] = cause
             tellProblems(of: work)
-            takeover.publish(
-                .removalRequested(member, in: group), self,
-                cause: "it is being unbound or removed, which waits until its descriptors are closed")
+            takeover.publish(.removalRequested(member, in: group), self, cause: cause)
             return false
         }
         guard try await binding(of: member, context(group, .bind(member))) != nil else { return true }
