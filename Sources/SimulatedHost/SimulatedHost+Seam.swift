@@ -125,7 +125,7 @@ extension SimulatedHost {
             case .loadModule(let driver): return load(driver)
             case .setDriverOverride(let device, let name): return write(.driverOverride(device, (name ?? "") + "\n"))
             case .unbind(let clearance, let driver):
-                for device in [clearance.device] + kernel.inventory.dependents(of: clearance.device) {
+                for device in [clearance.device] + kernel.functionsMade(by: clearance.device) {
                     watch(device, .unbind)
                 }
                 return write(.unbind(clearance.device, from: driver))

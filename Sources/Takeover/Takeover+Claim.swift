@@ -143,7 +143,9 @@ extension Takeover {
                     subject: record.id.text, state: record.state.name, reason: "the claim has it already")
             }
             // The registry hears of it a moment later.
-            for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
+            // And what leaves may look like another group before it has left: a virtual function without its link.
+            for claim in claims.values where claim[record.id] != nil || record.group.members.contains(where: claim.has)
+            {
                 return .groupBusy(record.id, state: record.state.name, claim: claim.record)
             }
             if evenOrphaned, record.state == .orphaned { continue }

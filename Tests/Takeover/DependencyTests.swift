@@ -295,6 +295,14 @@ struct DependencyTests {
         let cause = try #require(event).cause
         #expect(cause.contains("\(physical)"), "\(cause)")
         #expect(cause.contains("sriov_numvfs") == (blow == .numVFs && hasIOMMUFD), "\(cause)")
+        if hasIOMMUFD {
+            // While it is on its way, sysfs shows a function like any other: nobody else gets that.
+            guard case .failure(.groupBusy(_, _, let holder?)) = await machine.claim(daemon, virtual[0]) else {
+                Issue.record("a function that is being taken from its owner could be claimed")
+                return
+            }
+            #expect(holder.id == id)
+        }
         let view = try daemon.takeover.view(of: id)
         #expect(view.state.reason?.contains("\(physical)") == true, "\(String(describing: view.state.reason))")
         #expect(daemon.claimEvents.count { $0.cause == cause } == 1)

@@ -131,7 +131,7 @@ extension SimulatedKernel {
         var steps: [WorkStep] = [.detach(address)] + stepsToCloseDomain(of: address)
         let virtual = virtualFunctions(of: address)
         if let physical = address.pci, !virtual.isEmpty, !leavesVirtualFunctions {
-            steps += stepsToRemove(virtual, remembering: false) + [.recordVFs(physical)]
+            steps += stepsToRemove(virtual, remembering: false, byPhysicalFunction: true) + [.recordVFs(physical)]
         }
         return steps + [.awaitHolders(address), .finishDetach(address)]
     }

@@ -76,15 +76,20 @@ extension SimulatedKernel {
         return (children + domain(of: address)).sorted().reversed().flatMap(subtree) + [address]
     }
 
-    func stepsToRemove(_ addresses: [DeviceAddress], remembering: Bool) -> [WorkStep] {
+    func stepsToRemove(
+        _ addresses: [DeviceAddress], remembering: Bool, byPhysicalFunction: Bool = false
+    ) -> [WorkStep] {
         addresses.flatMap { address -> [WorkStep] in
             // A virtual function is made anew by its physical function, never found.
-            let isVirtual = devices[address]?.device.pci?.virtualFunction != nil
+            let physical = devices[address]?.device.pci?.virtualFunction?.physicalFunction
+            let isVirtual = physical != nil
+            let isUnlinked = byPhysicalFunction || physical.map { addresses.contains(.pci($0)) } ?? false
             var erasing = WorkStep.erase(address, remembering: remembering && !isVirtual)
             if remembering, !isVirtual, let vmd = vmd(of: address), addresses.contains(vmd) {
                 erasing = .eraseInDomain(address, of: vmd)
             }
-            return [.detach(address), .awaitHolders(address), .finishDetach(address), erasing]
+            return (isVirtual && isUnlinked ? [.unlinkVF(address)] : [])
+                + [.detach(address), .awaitHolders(address), .finishDetach(address), erasing]
         }
     }
 

@@ -66,7 +66,8 @@
 //     total ERANGE, without a driver that can do it ENOENT; unbinding the PF takes its VFs away, unless its driver
 //     leaves them behind, which the kernel only warns of [V: pci_iov_remove]. VFs that are made
 //     again are in the groups of the hardware, as before, and have lost their overrides [V: pci_iov_add_virtfn].
-//     Reading sriov_numvfs waits for the device lock on every kernel [V: sriov_numvfs_show].
+//     Reading sriov_numvfs waits for the device lock [V: sriov_numvfs_show, since 5.5]. A VF that is taken away loses
+//     physfn, and its PF virtfnN, before its driver is asked: one that blocks shows as none [V: pci_iov_remove_virtfn].
 // 34. A VMD is a function whose driver makes a PCI domain behind it. Unbinding the driver removes that domain, first the
 //     devices in it, who has one of them open is waited for; a rescan does not find them; binding the driver makes them
 //     anew, and they are probed [V: vmd_remove, vmd_enable_domain].
@@ -166,6 +167,10 @@ public struct SimulatedKernel: Sendable {
     private func visible(_ state: SimulatedDevice) -> Device {
         var device = state.device
         device.driver = state.driverLink
+        if state.isUnlinked, var function = device.pci {
+            function.virtualFunction = nil
+            device.kind = .pci(function)
+        }
         if configuration.overrideTakesDeviceLock, isLocked(.device(device.address)) {
             device.driverOverride = .unknown(.deviceBusy)
         }

@@ -64,8 +64,11 @@ extension Member {
 }
 
 extension ActiveClaim {
+    /// Whether it has a device that is not back yet.
     func has(_ device: DeviceAddress) -> Bool {
-        record.groups.contains { group in group.members.contains { $0.address == device } }
+        record.groups.contains { group in
+            group.members.contains { $0.address == device && $0.isTouched && !$0.isRestored }
+        }
     }
 
     /// Who would lose a function if a member left its driver now.

@@ -158,7 +158,7 @@ extension ActiveClaim {
         }
         guard await !isLeaving(member) else {
             guard work[group]?.leaving[member] == nil else { return false }
-            let cause = await reasonToLeave(of: member) + ", which waits until its descriptors are closed"
+            let cause = await reasonToLeave(of: member, in: group) + ", which waits until its descriptors are closed"
             guard let work = work[group] else { return false }
             work.leaving[member] = cause
             tellProblems(of: work)

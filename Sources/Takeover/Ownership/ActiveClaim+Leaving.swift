@@ -27,17 +27,21 @@ extension ActiveClaim {
     }
 
     /// Why somebody who has begun to take a member away does so, in words.
-    func reasonToLeave(of member: DeviceAddress) async -> String {
-        guard let maker = maker(of: member) else { return "it is being unbound or removed" }
+    func reasonToLeave(of member: DeviceAddress, in group: GroupID) async -> String {
+        // The link to its physical function is gone by then, before anything else is.
+        guard let maker = maker(of: member) ?? work[group]?.makers[member] else {
+            return "it is being unbound or removed"
+        }
         if host.driverLink(of: maker.device) == .driverless {
             return "\(maker.text) is being unbound from its driver or removed, and takes it along"
         }
+        var isTakenAway = self.maker(of: member) == nil
+        // Whoever writes to sriov_numvfs has the lock of the physical function for as long as it takes.
         do throws(HostError) { _ = try await host.readBinding(of: maker.device) } catch {
-            // Whoever writes to sriov_numvfs has the lock of the physical function for as long as it takes.
-            guard case .deviceBusy = error, maker.isPhysicalFunction else { return "it is being unbound or removed" }
-            return "somebody changes sriov_numvfs of \(maker.text), which takes it away"
+            if case .deviceBusy = error { isTakenAway = true }
         }
-        return "it is being unbound or removed"
+        guard isTakenAway, maker.isPhysicalFunction else { return "it is being unbound or removed" }
+        return "somebody changes sriov_numvfs of \(maker.text), which takes it away"
     }
 
     /// Tells of members that have gone with the driver of another function, once each.
