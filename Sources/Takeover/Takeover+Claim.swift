@@ -28,7 +28,7 @@ extension Takeover {
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation)
-        let members = Set(records.flatMap(\.group.members))
+        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot().functionsLost(with: records))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
             Claim(
@@ -117,7 +117,8 @@ extension Takeover {
                 throw .tooManyGroups(
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
-            let lost = functionsLost(with: records)
+            let lost = snapshot().functionsLost(with: records)
+            try Selection.check(selectors, against: lost, in: snapshot())
             let members = records.flatMap(\.group.members)
             let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
             try await checkHolders(of: lost, lostWith: records)
@@ -304,7 +305,7 @@ extension Takeover {
         let record = snapshot().group(id)
         var members: [ClaimedMember] = []
         // They go with the driver of another member, and are no business of the claim.
-        let leaving = functionsLost(with: record.map { [$0] } ?? [])
+        let leaving = snapshot().functionsLost(with: record.map { [$0] } ?? [])
         for member in record?.members ?? [] where !leaving.contains(member.device.address) {
             let device = member.device
             guard let binding = try await claim.binding(of: device.address, context) else { continue }

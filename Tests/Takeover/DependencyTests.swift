@@ -143,6 +143,21 @@ struct DependencyTests {
         #expect(daemon.takeover.claimCount == 0)
     }
 
+    @Test("whoever asks for one that would go with its own group's claim does not get the group without it")
+    @LoopActor func askedFor() async throws {
+        let machine = try TestMachine(sharedGroup: true)
+        let daemon = try await machine.start()
+        for (asked, maker) in [(virtual[0], physical), (TestMachine.domain[1], TestMachine.vmd)] {
+            let refused = await machine.claim(daemon, asked, force: [maker])
+            guard case .failure(.wrongState(_, _, let reason)) = refused else {
+                Issue.record("\(refused)")
+                return
+            }
+            #expect(reason.contains("claim \(maker), which takes the group without it"))
+        }
+        #expect(daemon.life.effects == 0)
+    }
+
     @Test("one claim has the one or the other, and says so")
     @LoopActor func both() async throws {
         let machine = try TestMachine(sharedGroup: false)

@@ -44,10 +44,11 @@ extension Takeover {
     private func claim(holding device: DeviceAddress, in group: GroupID) -> ActiveClaim? {
         claims.values.sorted { $0.id < $1.id }.first { $0[group] != nil || $0.has(device) }
     }
+}
 
+extension Snapshot {
     /// Functions of other groups, and of these, that go when the groups are taken.
     func functionsLost(with records: [GroupRecord]) -> [DeviceAddress] {
-        let inventory = snapshot().inventory
         var lost: [DeviceAddress] = []
         for member in records.flatMap(\.members) where member.isToBeUnbound {
             for dependent in inventory.dependents(of: member.device.address) where !lost.contains(dependent) {
