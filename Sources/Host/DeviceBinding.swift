@@ -27,11 +27,14 @@ public struct DeviceBinding: Equatable, Sendable {
     /// `enable`: how often the device is enabled. Reading it takes no lock. nil where the device is no PCI device, or
     /// that cannot be read.
     public var enableCount: Int?
+    /// `sriov_numvfs`: how many virtual functions it has; nil where it can have none.
+    public var virtualFunctionCount: Int?
 
     public init(
         driver: String? = nil, driverOverride: String? = nil, canOverride: Bool = true,
         powerControl: PowerControl? = nil, d3coldAllowed: Bool? = nil, canReset: Bool = false,
-        identification: PCIFunction.Identification? = nil, enableCount: Int? = nil
+        identification: PCIFunction.Identification? = nil, enableCount: Int? = nil,
+        virtualFunctionCount: Int? = nil
     ) {
         self.driver = driver
         self.driverOverride = driverOverride
@@ -41,5 +44,6 @@ public struct DeviceBinding: Equatable, Sendable {
         self.canReset = canReset
         self.identification = identification
         self.enableCount = enableCount
+        self.virtualFunctionCount = virtualFunctionCount
     }
 }

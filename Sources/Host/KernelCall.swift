@@ -16,6 +16,8 @@ public enum KernelCall: Sendable {
     case probe(DeviceAddress)
     /// Writes 1 to `reset`.
     case reset(Clearance)
+    /// Writes `sriov_numvfs`: as many virtual functions appear, and their drivers are probed.
+    case setVirtualFunctions(Clearance, Int)
     case setPowerControl(DeviceAddress, PowerControl)
     case setD3coldAllowed(DeviceAddress, Bool)
     /// Opens a node, having checked that its st_rdev is the one that sysfs shows. Yields a file.

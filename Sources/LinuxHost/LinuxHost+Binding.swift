@@ -10,7 +10,9 @@ extension LinuxHost {
     public func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding? {
         try requireWritable()
         guard let folder = try? Directory(path: folder(of: device)) else { return nil }
-        let names = ["driver_override", "power/control", "d3cold_allowed"]
+        let names =
+            ["driver_override", "power/control", "d3cold_allowed"]
+            + (folder.has("sriov_numvfs") ? ["sriov_numvfs"] : [])
         let readings = await lockedAttributes.read(names, below: folder.descriptor)
         var texts: [String?] = []
         for (name, reading) in zip(names, readings) {
@@ -36,7 +38,8 @@ extension LinuxHost {
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
             d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset,
-            identification: identification, enableCount: enableCount)
+            identification: identification, enableCount: enableCount,
+            virtualFunctionCount: texts.count > 3 ? texts[3].flatMap { decimal($0) } : nil)
     }
 
     public func enableCount(of device: DeviceAddress) -> Int? {

@@ -1,6 +1,5 @@
 // Claims as the API shows them.
 
-import Glibc
 import GroupAPI
 import Grouping
 import Host
@@ -28,6 +27,12 @@ extension Claims.ClaimStatus {
 }
 
 extension Claims.ClaimedGroup {
+    /// Groups that are back with the host, of those that were asked for.
+    static func returned(_ view: ClaimView, _ ids: [String]) -> [Claims.ClaimedGroup] {
+        // A group may have gone and come more than once.
+        ids.compactMap { id in view.returned.last { $0.record.id.text == id } }.map { .init($0, .released) }
+    }
+
     fileprivate init(_ group: ClaimView.Group, _ state: Claims.ClaimState) {
         self.init(
             id: group.record.id.text, state: state, kernelGroups: group.record.kernelGroups,
@@ -38,7 +43,7 @@ extension Claims.ClaimedGroup {
                     driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
                     vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
                     resetReason: member.reset?.reason,
-                    problem: group.problems[member.address])
+                    problem: group.problems[member.address], remark: member.remark)
             },
             operation: group.operation.map { .init($0) }, reason: group.state.reason)
     }
@@ -155,18 +160,4 @@ extension Access {
         case .path: self = .path
         }
     }
-}
-
-/// A time of day as RFC 3339 has it, UTC.
-private func timestamp(_ seconds: Int) -> String {
-    var time = time_t(seconds)
-    var parts = tm()
-    guard gmtime_r(&time, &parts) != nil else { return "unknown" }
-    func digits(_ number: Int32, _ width: Int) -> String {
-        let text = String(number)
-        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
-    }
-    let date = [digits(parts.tm_year + 1900, 4), digits(parts.tm_mon + 1, 2), digits(parts.tm_mday, 2)]
-    let clock = [digits(parts.tm_hour, 2), digits(parts.tm_min, 2), digits(parts.tm_sec, 2)]
-    return date.joined(separator: "-") + "T" + clock.joined(separator: ":") + "Z"
 }

@@ -72,6 +72,12 @@ extension ErrorReply {
                 Claims.Failure.groupBusy(
                     group: group.text, state: state, claim: claim?.id, name: claim?.name, owner: status?.owner,
                     since: status?.since))
+        case .relatedGroupBusy(let group, let state, let claim, let reason):
+            let status = Claims.ClaimStatus(ClaimView(of: claim))
+            self.init(
+                Claims.Failure.groupBusy(
+                    group: group.text, state: state, claim: claim.id, name: claim.name, owner: status.owner,
+                    since: status.since, reason: reason))
         case .inUse(let uses):
             self.init(
                 Claims.Failure.inUse(
@@ -84,7 +90,8 @@ extension ErrorReply {
                 Claims.Failure.takeoverFailed(
                     group: failure.group.text, member: failure.member.map { .init($0) }, action: failure.action,
                     errnoName: name, reason: failure.detail, remedy: failure.remedy,
-                    unrestored: unrestored.map { .init($0) }))
+                    unrestored: unrestored.map { .init($0) },
+                    remarks: failure.remarks.isEmpty ? nil : failure.remarks.map { .init($0) }))
         case .accessNotAvailable(let available, let reason):
             self.init(Claims.Failure.accessNotAvailable(available: available.map { .init($0) }, reason: reason))
         case .noSuchClaim(let claim): self.init(Claims.Failure.noSuchClaim(claim: String(claim.prefix(255))))

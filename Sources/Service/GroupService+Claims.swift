@@ -60,7 +60,7 @@ extension GroupService {
                 try await takeover.detach(call.parameters.groups, from: name, progress: stream.report)
             }
             await stream.end()
-            return .init(claim: .init(view))
+            return .init(claim: .init(view), returned: Claims.ClaimedGroup.returned(view, call.parameters.groups))
         }
         handle(Claims.Release.self) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer)

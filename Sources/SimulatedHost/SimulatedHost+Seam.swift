@@ -127,12 +127,17 @@ extension SimulatedHost {
             case .loadModule(let driver): return load(driver)
             case .setDriverOverride(let device, let name): return write(.driverOverride(device, (name ?? "") + "\n"))
             case .unbind(let clearance, let driver):
-                watch(clearance.device, .unbind)
+                for device in [clearance.device] + kernel.functionsMade(by: clearance.device) {
+                    watch(device, .unbind)
+                }
                 return write(.unbind(clearance.device, from: driver))
             case .probe(let device): return write(.driversProbe(device))
             case .reset(let clearance):
                 watch(clearance.device, .reset)
                 return write(.reset(clearance.device))
+            case .setVirtualFunctions(let clearance, let count):
+                guard let address = clearance.device.pci else { throw .failed(.enoent) }
+                return write(.numVFs(address, count))
             case .setPowerControl(let device, let control): return write(.powerControl(device, control))
             case .setD3coldAllowed(let device, let isAllowed): return write(.d3coldAllowed(device, isAllowed))
             case .open(let node): return .done(.file(try open(node)))

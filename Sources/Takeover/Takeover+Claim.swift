@@ -29,7 +29,7 @@ extension Takeover {
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation)
-        let members = Set(records.flatMap(\.group.members))
+        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot().functionsLost(with: records))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
             Claim(
@@ -41,7 +41,7 @@ extension Takeover {
         claims[claim.id] = claim
         changed()
         let ids = records.map(\.id)
-        try await take(ids, for: claim, progress, adopting: request.isReservation)
+        try await take(ids, for: claim, progress, adopting: request.isReservation, forced: request.force)
         accept(request.force)
         claim.record.consumerTimeout = request.consumerTimeout
         let handover: Handover?
@@ -51,8 +51,7 @@ extension Takeover {
                 ? nil
                 : try await prepare(request.access, ids, of: claim, leaveOut: request.leaveOut, to: request.user)
         } catch {
-            await undo(ids, of: claim)
-            throw error
+            throw await undoing(ids, of: claim, after: error)
         }
         watchOwner(of: claim)
         publish(.added, claim, cause: "claimed by \(owner.text)")
@@ -75,14 +74,13 @@ extension Takeover {
         claim.record.groups += added
         for id in ids { claim.work[id] = GroupWork() }
         changed()
-        try await take(ids, for: claim, progress)
+        try await take(ids, for: claim, progress, forced: force)
         accept(force)
         var handover: Handover?
         let access = claim.record.access
         if claim.handedOver != nil, [.bound, .container, .path].contains(access) {
             do throws(TakeoverError) { handover = try await prepare(access, ids, of: claim, leaveOut: []) } catch {
-                await undo(ids, of: claim)
-                throw error
+                throw await undoing(ids, of: claim, after: error)
             }
         }
         publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
@@ -113,7 +111,7 @@ extension Takeover {
                     await refresh?()
                     continue
                 }
-                guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
+                guard obstacle.isOfAnotherClaim, host.now < deadline else { throw obstacle }
                 try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
                 continue
             }
@@ -121,7 +119,11 @@ extension Takeover {
                 throw .tooManyGroups(
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
-            let uses = await host.uses(of: records.flatMap(\.group.members))
+            let lost = snapshot().functionsLost(with: records)
+            try Selection.check(selectors, against: lost, in: snapshot())
+            let members = records.flatMap(\.group.members)
+            let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
+            try await checkHolders(of: lost, lostWith: records)
             let others = replacements(in: records)
             let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot())
             guard refusals.isEmpty else { throw .inUse(refusals) }
@@ -144,13 +146,25 @@ extension Takeover {
                     subject: record.id.text, state: record.state.name, reason: "the claim has it already")
             }
             // The registry hears of it a moment later.
-            for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
+            // And what leaves may look like another group before it has left: a virtual function without its link.
+            for claim in claims.values where claim[record.id] != nil || record.group.members.contains(where: claim.has)
+            {
                 return .groupBusy(record.id, state: record.state.name, claim: claim.record)
             }
             if evenOrphaned, record.state == .orphaned { continue }
             if let obstacle = Selection.obstacle(record, claims: { claims[$0]?.record }) { return obstacle }
         }
-        return nil
+        return dependencyObstacle(records, besides: own)
+    }
+
+    /// Whoever has a function open is asked by nobody: the unbind that takes it away would wait for them.
+    private func checkHolders(of lost: [DeviceAddress], lostWith records: [GroupRecord]) async throws(TakeoverError) {
+        guard !lost.isEmpty, let holder = await holders(of: lost).first, let record = records.first else { return }
+        throw .wrongState(
+            subject: record.id.text, state: record.state.name,
+            reason:
+                "\(OthersWait(for: [holder], of: holder.device).sentence), and it would go with the group's driver: "
+                + "end who has it open first")
     }
 
     private func waitForFreedom(
@@ -175,7 +189,7 @@ extension Takeover {
     /// Puts on record what the members of groups are, and takes them.
     func take(
         _ ids: [GroupID], for claim: ActiveClaim, _ progress: (@LoopActor (ClaimProgress) -> Void)?,
-        adopting: Bool = false
+        adopting: Bool = false, forced: [DeviceAddress] = []
     ) async throws(TakeoverError) {
         let deadline = host.now + timing.patience
         let task = EventLoop.main.spawn { [self] () -> StepFailure? in
@@ -183,7 +197,7 @@ extension Takeover {
                 for id in ids { try await recordMembers(of: id, in: claim, deadline, adopting) }
                 try claim.save(about: ids[0])
                 for id in ids {
-                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup) ?? []
+                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup, first: forced) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
                 // What is read of the host from here on shows them taken: nobody is to find them lost.
@@ -215,7 +229,18 @@ extension Takeover {
             failure.cause = .reason("the claim was released before it was made")
             failure.remedy = "claim the group again when it is free"
         }
+        failure.remarks = claim.remarks(ids)
         throw .failed(failure, unrestored: unrestored)
+    }
+
+    /// Sends groups back that could not be handed over; the error, with what of them is not as it was.
+    private func undoing(
+        _ ids: [GroupID], of claim: ActiveClaim, after error: TakeoverError
+    ) async -> TakeoverError {
+        let unrestored = await undo(ids, of: claim)
+        guard case .failed(var failure, _) = error else { return error }
+        failure.remarks = claim.remarks(ids)
+        return .failed(failure, unrestored: unrestored)
     }
 
     func watchProgress(
@@ -280,7 +305,9 @@ extension Takeover {
         let context = StepContext(group: id, step: .prove, deadline: deadline)
         let record = snapshot().group(id)
         var members: [ClaimedMember] = []
-        for member in record?.members ?? [] {
+        // They go with the driver of another member, and are no business of the claim.
+        let leaving = snapshot().functionsLost(with: record.map { [$0] } ?? [])
+        for member in record?.members ?? [] where !leaving.contains(member.device.address) {
             let device = member.device
             guard let binding = try await claim.binding(of: device.address, context) else { continue }
             if device.pci == nil, binding.driver != nil, member.state == .host {
@@ -299,6 +326,7 @@ extension Takeover {
             members.append(claimed)
         }
         claim.update(id) { $0.members = members }
+        if let group = claim[id] { claim.noteMakers(of: group) }
     }
 
     /// A device that another program uses through vfio is that program's, and not to be adopted.
@@ -336,7 +364,8 @@ extension Takeover {
             address: device.address, identity: device.pci?.identification ?? .init(), isBridge: device.isBridge,
             before: .init(
                 driver: binding.driver.map { .named($0) } ?? .none, driverOverride: binding.driverOverride,
-                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed),
+                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed,
+                virtualFunctions: binding.virtualFunctionCount),
             vfioDriver: driver, pin: pin)
     }
 
@@ -364,6 +393,15 @@ extension ClaimedMember {
         else { return }
         before.driverOverride = nil
         before.driver = .unknown
+    }
+}
+
+extension ActiveClaim {
+    /// What is to be said of members of groups that are back.
+    func remarks(_ ids: [GroupID]) -> [Unrestored] {
+        returned.filter { ids.contains($0.record.id) }.flatMap(\.record.members).compactMap { member in
+            member.remark.map { Unrestored(device: member.address, reason: $0) }
+        }
     }
 }
 

@@ -143,6 +143,7 @@ extension Takeover {
                 subject: text, state: record.state.name,
                 reason: "only a group on vfio drivers that nobody claimed is adopted")
         }
+        if let obstacle = dependencyObstacle([record], besides: []) { throw obstacle }
         return try await adopt(record, name: name, lifetime: lifetime, for: owner)
     }
 }

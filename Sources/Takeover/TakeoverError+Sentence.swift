@@ -14,6 +14,9 @@ extension TakeoverError {
         case .notClaimable(let group, let reason): "group \(group) can never be claimed here: \(reason)"
         case .groupBusy(let group, let state, let claim):
             "group \(group) is \(state)" + (claim.map { " by \($0.id) of \($0.owner.text)" } ?? "")
+        case .relatedGroupBusy(let group, let state, let claim, let reason):
+            "\(reason), and group \(group) is \(state) by \(claim.id)\(claim.name.map { " \"\($0)\"" } ?? "") of "
+                + "\(claim.owner.text) since \(timestamp(claim.since))"
         case .inUse(let uses):
             "the host itself uses it: "
                 + uses.map { "\($0.device): \($0.reason)" }
@@ -36,6 +39,7 @@ extension TakeoverError {
     public var remedy: String? {
         switch self {
         case .inUse: "end the uses, or name the devices in Force= of its section, and vfiogroupctl reload"
+        case .relatedGroupBusy(_, _, let claim, _): "release \(claim.id) first, and vfiogroupctl reload"
         case .failed(let failure, _): failure.remedy + ", and vfiogroupctl reload"
         case .storeIsFull: "release other claims, or raise FileDescriptorStoreMax= and FDSTORE= in vfiogroupd.service"
         default: nil

@@ -30,6 +30,8 @@ public struct StepFailure: Error, Equatable, Sendable {
     public var explanation: String?
     /// What would help, in words.
     public var remedy: String
+    /// Members that are back, and in something not as they were for good.
+    public var remarks: [Unrestored] = []
 
     /// Somebody else has what was to be opened.
     var isBusy: Bool {
@@ -57,6 +59,16 @@ public struct Unrestored: Equatable, Sendable {
     public var reason: String
 }
 
+extension TakeoverError {
+    /// Whether it passes when another claim ends.
+    var isOfAnotherClaim: Bool {
+        switch self {
+        case .groupBusy, .relatedGroupBusy: true
+        default: false
+        }
+    }
+}
+
 /// Why a request of the takeover failed.
 public enum TakeoverError: Error, Equatable, Sendable {
     case noSuchGroup(String)
@@ -65,6 +77,8 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case notEnoughGroups(selector: Int, wanted: Int, found: Int)
     case notClaimable(GroupID, reason: String)
     case groupBusy(GroupID, state: String, claim: Claim?)
+    /// Another claim has a group that a member depends on, or one that depends on a member; how, in words.
+    case relatedGroupBusy(GroupID, state: String, claim: Claim, reason: String)
     /// The host itself uses members.
     case inUse([DeviceUse])
     /// All members are as they were, but those named; the daemon goes on restoring them.

@@ -36,6 +36,10 @@ public struct TakeoverTiming: Equatable, Sendable {
 
     /// How long this call may take before it is shown as blocked.
     func blockedAfter(_ call: KernelCall) -> Duration {
-        if case .probe = call { max(blockedAfter, blockedProbeAfter) } else { blockedAfter }
+        switch call {
+        // Virtual functions are probed, too.
+        case .probe, .setVirtualFunctions: max(blockedAfter, blockedProbeAfter)
+        default: blockedAfter
+        }
     }
 }

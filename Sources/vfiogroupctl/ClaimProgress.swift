@@ -35,6 +35,8 @@ struct ClaimOutcome {
     var handover: Claims.Handover?
     /// What a consumer needs, where the daemon says so.
     var needs: Claims.Needs?
+    /// Groups that are back with the host, where the daemon says so.
+    var returned: [Claims.ClaimedGroup] = []
     /// The descriptors of the last reply, where they were asked for; closed when nobody holds this any more.
     var descriptors: ReceivedDescriptors
 
@@ -63,6 +65,7 @@ extension DaemonCommand {
             if let claim = read.claim {
                 outcome = ClaimOutcome(
                     claim: claim, handover: read.handover, needs: read.needs,
+                    returned: try decode(reply, as: Claims.Detach.Reply.self).returned ?? [],
                     descriptors: stream.descriptors)
             }
         }

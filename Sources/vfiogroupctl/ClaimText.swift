@@ -23,8 +23,8 @@ extension Claims.Progress {
 }
 
 extension Claims.ClaimedMember {
-    /// What else is to be said of it: the reset, and what is wrong.
-    var remark: String {
+    /// What else is to be said of it: the reset, what is wrong, and what became of its virtual functions.
+    var notes: String {
         let resetText: String? =
             switch reset {
             case nil: nil
@@ -32,7 +32,7 @@ extension Claims.ClaimedMember {
             case .notReset?: "not reset" + (resetReason.map { ": \($0.printable)" } ?? "")
             case .failed?: "its reset failed" + (resetReason.map { ": \($0.printable)" } ?? "")
             }
-        return [resetText, problem].compactMap { $0 }.joined(separator: "; ")
+        return [resetText, problem, remark].compactMap { $0 }.joined(separator: "; ")
     }
 }
 
@@ -78,7 +78,7 @@ extension Claims.ClaimStatus {
                 let first = number == 0
                 table.add(
                     first ? group.id : "", first ? group.state.rawValue : "", first ? (group.owned ? "yes" : "no") : "",
-                    member.address.text, member.driverBefore ?? "-", "->", member.driver ?? "-", member.remark)
+                    member.address.text, member.driverBefore ?? "-", "->", member.driver ?? "-", member.notes)
             }
         }
         return table.text

@@ -22,8 +22,15 @@ struct DetachCommand: DaemonCommand {
     func run(on connection: Connection) async throws {
         var ids: [String] = []
         for group in groups { ids.append(try await connection.groupIdentity(group)) }
-        let rest = try await follow(Claims.Detach.self, .init(claim: claim, groups: ids), on: connection).claim
-        if !common.json { printLine(rest.text) }
+        let outcome = try await follow(Claims.Detach.self, .init(claim: claim, groups: ids), on: connection)
+        let rest = outcome.claim
+        if !common.json {
+            for group in outcome.returned {
+                printLine(
+                    (["group \(group.id) is back:"] + group.members.map { "  \($0.wayBack)" }).joined(separator: "\n"))
+            }
+            printLine(rest.text)
+        }
         try requireReturned(ids, of: rest)
     }
 }

@@ -91,13 +91,21 @@ extension Claims.Failure {
             return notEnough("selector \(selector + 1)", wanted: wanted, found: found)
         case .notClaimable(let group, let reason):
             return "group \(group) can never be claimed here: \(reason) (vfiogroupctl show \(group) tells more)"
-        case .groupBusy(let group, let state, let claim, let name, let owner, let since):
-            return busy(group, state, claim: claim, name: name, owner: owner, since: since)
+        case .groupBusy(let group, let state, let claim, let name, let owner, let since, let reason):
+            return (reason.map { "\($0.printable), and " } ?? "")
+                + busy(group, state, claim: claim, name: name, owner: owner, since: since)
         case .inUse(let uses, let remedy): return inUse(uses, remedy)
-        case .takeoverFailed(let group, let member, let action, let errnoName, let reason, let remedy, let unrestored):
+        case .takeoverFailed(
+            let group, let member, let action, let errnoName, let reason, let remedy, let unrestored, let remarks):
             let what = [action, member.map { "of \($0.text)" }].compactMap { $0 }.joined(separator: " ")
-            let failed = "group \(group): \(what) failed\(errnoName.map { " (\($0))" } ?? ""): \(reason)\n\(remedy)\n"
-            guard !unrestored.isEmpty else { return failed + "All its devices are as they were before." }
+            var failed = "group \(group): \(what) failed\(errnoName.map { " (\($0))" } ?? ""): \(reason)\n\(remedy)\n"
+            failed += (remarks ?? []).map { "\($0.address.text): \($0.reason)\n" }.joined()
+            guard !unrestored.isEmpty else {
+                return failed
+                    + (remarks == nil
+                        ? "All its devices are as they were before."
+                        : "But for that, all its devices are as they were before.")
+            }
             return failed + "Not as they were before, and the daemon goes on restoring them:\n"
                 + unrestored.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n")
                 + "\nvfiogroupctl show \(group) tells how far it is"

@@ -24,15 +24,22 @@ struct ReleaseCommand: DaemonCommand {
     }
 }
 
+extension Claims.ClaimedMember {
+    /// What became of it on its way back.
+    var wayBack: String {
+        let now = driver ?? "no driver"
+        let isBack = driver == driverBefore
+        let text = isBack ? "\(now) again" : "\(now) now, \(driverBefore ?? "unknown or no driver") before"
+        return "\(address.text): \(text)\(notes.isEmpty ? "" : "; \(notes)")"
+    }
+}
+
 extension Claims.ClaimStatus {
     /// What became of its members on their way back.
     var releaseText: String {
         var lines = [groupsOnTheirWayBack.isEmpty ? "claim \(title) is released:" : "claim \(title):"]
         for member in groups.flatMap(\.members) {
-            let now = member.driver ?? "no driver"
-            let isBack = member.driver == member.driverBefore
-            let driver = isBack ? "\(now) again" : "\(now) now, \(member.driverBefore ?? "unknown or no driver") before"
-            lines.append("  \(member.address.text): \(driver)\(member.remark.isEmpty ? "" : "; \(member.remark)")")
+            lines.append("  \(member.wayBack)")
         }
         let notReset = groups.flatMap(\.members).filter { $0.reset == .notReset }
         if !notReset.isEmpty {

@@ -51,6 +51,16 @@ struct BindingTests {
         #expect(host().enableCount(of: device) == 2)
     }
 
+    @Test("how many virtual functions it has is read, where it can have any")
+    @LoopActor func virtualFunctions() async throws {
+        sysfs.add("0000:00:01.0", below: "pci0000:00", driver: "ice")
+        #expect(try await host().readBinding(of: device)?.virtualFunctionCount == nil)
+        write("sriov_numvfs", "4\n")
+        #expect(try await host().readBinding(of: device)?.virtualFunctionCount == 4)
+        write("sriov_numvfs", "\n")
+        #expect(try await host().readBinding(of: device)?.virtualFunctionCount == nil)
+    }
+
     @Test("a device of a bus without overrides has none, and one that is not there nothing")
     @LoopActor func otherBinding() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00", driverOverride: nil)

@@ -98,7 +98,7 @@ struct ClaimsInterfaceTests {
         #expect(group.state == .claimed)
         #expect(group.claim == claim.id)
         guard
-            case .groupBusy(_, "claimed", claim.id?, "vm1"?, let owner?, claim.since?)? = try await failure({
+            case .groupBusy(_, "claimed", claim.id?, "vm1"?, let owner?, claim.since?, nil)? = try await failure({
                 _ = try await client.call(Claims.Claim.self, .init(selectors: [selector("0000:01:00.1")]))
             })
         else {
@@ -127,6 +127,40 @@ struct ClaimsInterfaceTests {
         #expect(handover.devices.map(\.descriptor) == [1, 2])
         #expect(descriptors.count == 3)
         #expect(reply.claim?.access == .bound)
+        await fixture.stop()
+    }
+
+    @Test(
+        "what another claim would lose is not forced: its claim, its owner and since when are told, and what is lost is said"
+    )
+    @LoopActor func dependents() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let physical = Claims.DeviceAddress(bus: "pci", name: "0000:83:00.0")
+        let held = try await client.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:83:00.1")], name: "vf", lifetime: .manual)
+        ).claim
+        let claim = try #require(held)
+        let forced = Claims.Claim.Parameters(
+            selectors: [selector("0000:83:00.0"), selector("0000:01:00.0")], name: "pf", lifetime: .manual,
+            force: [physical])
+        guard
+            case .groupBusy(let group, "claimed", claim.id?, "vf"?, claim.owner?, claim.since?, let reason?)? =
+                try await failure({ _ = try await client.call(Claims.Claim.self, forced) })
+        else {
+            Issue.record("the physical function was not refused in the right way")
+            return
+        }
+        #expect(group == claim.groups[0].id)
+        #expect(reason == "0000:83:00.1 goes when 0000:83:00.0 leaves its driver")
+        _ = try await client.call(Claims.Release.self, .init(claim: "vf"))
+        let taken = try #require(try await client.call(Claims.Claim.self, forced).claim)
+        let pf = try #require(taken.groups.first { $0.members.contains { $0.address == physical } })
+        #expect(pf.members[0].remark?.contains("went with its host driver") == true)
+        let reply = try await client.call(Claims.Detach.self, .init(claim: "pf", groups: [pf.id]))
+        #expect(reply.returned?.map(\.id) == [pf.id])
+        #expect(reply.returned?[0].members[0].remark?.contains("MAC addresses") == true)
+        #expect(reply.claim?.groups.count == 1)
         await fixture.stop()
     }
 

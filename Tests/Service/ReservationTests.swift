@@ -75,6 +75,21 @@ struct ReservationTests {
         await demo.stop()
     }
 
+    @Test("a reserved physical function waits for whoever has one of its virtual functions, though it is forced")
+    @LoopActor func virtualFunctions() async throws {
+        let demo = try await DemoService()
+        _ = try await demo.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:83:00.2")], name: "vm", lifetime: .manual))
+        let reserved = "[Reservation pf]\nDevice=83:00.0\nForce=83:00.0\n"
+        _ = demo.service.reconfigure(try DemoService.loaded(reserved))
+        for _ in 0..<100 { await EventLoop.main.yield() }
+        #expect(demo.state(of: "pf") == .pending)
+        #expect(demo.machine[.pci(PCIAddress(domain: 0, bus: 0x83, device: 0, function: 2))]?.driver == "vfio-pci")
+        _ = try await demo.call(Claims.Release.self, .init(claim: "vm"))
+        #expect(await demo.eventually { demo.isClaimed("pf") })
+        await demo.stop()
+    }
+
     @Test("a group that somebody else has is waited for, and one that the host uses is not taken without Force=")
     @LoopActor func obstacles() async throws {
         let demo = try await DemoService()

@@ -33,10 +33,13 @@ public func pciDevice(
 public func machine(_ devices: Device..., kernel: String? = nil) -> Inventory { machine(devices, kernel: kernel) }
 
 /// A machine of these devices, with the host bridges and kernel groups that they name.
-public func machine(_ devices: [Device], kernel: String? = nil) -> Inventory {
+public func machine(
+    _ devices: [Device], kernel: String? = nil, behind parents: [HostBridgeID: PCIAddress] = [:]
+) -> Inventory {
     Inventory(
         kernel: kernel.flatMap { KernelRelease($0) },
-        hostBridges: Set(devices.compactMap { $0.pci?.hostBridge }).map { HostBridge(id: $0) }, devices: devices,
+        hostBridges: Set(devices.compactMap { $0.pci?.hostBridge }).map { HostBridge(id: $0, parent: parents[$0]) },
+        devices: devices,
         kernelGroups: Set(devices.compactMap(\.kernelGroup)).map { KernelGroup(number: $0) })
 }
 

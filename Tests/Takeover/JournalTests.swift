@@ -25,9 +25,10 @@ struct JournalTests {
                     identity: .init(vendorID: 0xffff, deviceID: 1, classCode: ClassCode(rawValue: 0x030000)),
                     isBridge: false,
                     before: .init(
-                        driver: .named("nvidia"), driverOverride: "x", powerControl: .auto, d3coldAllowed: true),
+                        driver: .named("nvidia"), driverOverride: "x", powerControl: .auto, d3coldAllowed: true,
+                        virtualFunctions: 4),
                     vfioDriver: "vfio-pci", pin: "vfio-pci", reset: .failed(reason: "it said so"), enableCount: 1,
-                    isRestored: true),
+                    virtualFunctions: .notMade(reason: "it would not"), isRestored: true),
                 ClaimedMember(
                     address: .other(bus: "platform", name: "a \"quoted\" name"), identity: .init(), isBridge: true,
                     before: .init(driver: .none)),

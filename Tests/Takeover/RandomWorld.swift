@@ -18,6 +18,9 @@ final class RandomWorld {
     static let card = ["0000:02:00.0", "0000:02:00.1"].map(device)
     static let disks = ["0000:00:05.0", "0000:03:00.0", "0000:03:01.0"].map(device)
     static let storage = device("0000:04:00.0")
+    /// A physical function with two virtual ones.
+    static let physical = device("0000:05:00.0")
+    static let virtual = ["0000:05:00.1", "0000:05:00.2"].map(device)
     /// Where something can be plugged in beside the card.
     static let slot = device("0000:02:00.2")
 
@@ -43,6 +46,8 @@ final class RandomWorld {
 
     init(seed: UInt64) async throws {
         generator = Generator(state: seed)
+        var physical = pciDevice("0000:05:00.0", parent: "0000:00:07.0", group: 9, driver: "ice")
+        physical.makePhysical(count: 2)
         let inventory = machine([
             pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
             pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2, driver: "e1000e"),
@@ -54,6 +59,13 @@ final class RandomWorld {
             pciDevice("0000:03:01.0", parent: "0000:00:05.0", group: 5, driver: "sata_sil"),
             pciDevice("0000:00:06.0", group: 6, isBridge: true, driver: "pcieport"),
             pciDevice("0000:04:00.0", parent: "0000:00:06.0", group: 7, driver: "nvme"),
+            pciDevice("0000:00:07.0", group: 8, isBridge: true, driver: "pcieport"), physical,
+            pciDevice(
+                "0000:05:00.1", parent: "0000:00:07.0", group: seed % 5 == 0 ? 9 : 10, driver: "iavf",
+                virtual: ("0000:05:00.0", 0)),
+            pciDevice(
+                "0000:05:00.2", parent: "0000:00:07.0", group: seed % 5 == 0 ? 9 : 11, driver: "iavf",
+                virtual: ("0000:05:00.0", 1)),
         ])
         var configuration = SimulatedKernel.Configuration(inventory.kernel)
         configuration.hasIOMMUFD = seed % 3 != 0
@@ -71,7 +83,7 @@ final class RandomWorld {
 
     private var endpoints: [DeviceAddress] {
         [Self.network, Self.storage] + Self.card + Self.disks.dropFirst()
-            + (host.kernel[Self.slot] == nil ? [] : [Self.slot])
+            + ([Self.slot, Self.physical] + Self.virtual).filter { host.kernel[$0] != nil }
     }
 
     private func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &generator) }
@@ -237,6 +249,14 @@ final class RandomWorld {
         guard let device = pick(endpoints) else { return }
         history.append("meddle with \(device)")
         meddled(with: device)
+        if device == Self.physical || Self.virtual.contains(device) {
+            for device in [Self.physical] + Self.virtual { meddled(with: device) }
+            if chance(2), let physical = Self.physical.pci {
+                let count = Int.random(in: 0..<3, using: &generator)
+                _ = host.perform { $0.write(.numVFs(physical, count)) }
+                return host.perform { $0.settle() }
+            }
+        }
         host.perform { kernel in
             switch Int.random(in: 0..<4, using: &generator) {
             case 0: if let driver = kernel[device]?.driver { _ = kernel.write(.unbind(device, from: driver)) }

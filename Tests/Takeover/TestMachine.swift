@@ -36,7 +36,16 @@ final class TestMachine {
     let store = MachineStore()
     let client: ProcessIdentity
 
-    init(kernel release: String? = nil, hasIOMMUFD: Bool = true) throws {
+    /// - Parameters:
+    ///   - release: the kernel's.
+    ///   - hasIOMMUFD: whether there are cdevs.
+    ///   - more: further devices.
+    ///   - parents: the functions that host bridges sit below.
+    /// - Throws: what keeps the machine from being made.
+    init(
+        kernel release: String? = nil, hasIOMMUFD: Bool = true, more: [Device] = [],
+        behind parents: [HostBridgeID: PCIAddress] = [:]
+    ) throws {
         var devices = [
             pciDevice("0000:00:01.0", group: 1, isBridge: true, driver: "pcieport"),
             pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 2, driver: "e1000e"),
@@ -55,7 +64,7 @@ final class TestMachine {
         for function in 0..<2 {
             devices.append(pciDevice("0000:04:01.\(function)", parent: "0000:03:00.0", group: 5, driver: "nvme"))
         }
-        let inventory = machine(devices, kernel: release)
+        let inventory = machine(devices + more, kernel: release, behind: parents)
         var configuration = SimulatedKernel.Configuration(inventory.kernel)
         configuration.hasIOMMUFD = hasIOMMUFD
         var kernel = SimulatedKernel(inventory, configuration: configuration)

@@ -112,6 +112,14 @@ struct ClaimsCommandsTests {
                 #"GetGroup {"device":{"bus":"pci","name":"0000:01:00.0"}}"#,
                 "Detach {\"claim\":\"vm1\",\"groups\":[\"\(cardGroup)\",\"g\"]}",
             ])
+        daemon.on(Claims.Detach.self) { (_) async in
+            var returned = Claims.ClaimStatus.released().groups
+            returned[0].members[0].remark = "its virtual functions were made again"
+            return .init(claim: .ofCard(), returned: returned)
+        }
+        outcome = try await daemon.control("detach", "vm1", "g")
+        #expect(
+            outcome.output.hasPrefix("group \(cardGroup) is back:\n  0000:01:00.0: nouveau again; reset; its virtual"))
         daemon.on(Claims.Detach.self) { (_) async in .init(claim: .ofCard(.restoring)) }
         outcome = try await daemon.control("detach", "vm1", "g")
         #expect(outcome.code == 0, "another group's way back is no matter of this one's: \(outcome.errors)")

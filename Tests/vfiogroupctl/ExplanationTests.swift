@@ -44,6 +44,9 @@ struct ExplanationTests {
             )
                 == "group g is claimed by claim c1 \"vm1\" of uid 1000, process 4711 (qemu) since 2026-01-02T03:04:05Z. "
                 + "vfiogroupctl claims c1 shows it, vfiogroupctl release c1 takes it back, --wait SECONDS waits for it")
+        #expect(
+            sentence(.groupBusy(group: "g", state: "claimed", claim: "c1", reason: "b goes when a leaves its driver"))
+                .hasPrefix("b goes when a leaves its driver, and group g is claimed by claim c1"))
         #expect(sentence(.groupBusy(group: "g", state: "orphaned")).contains("vfiogroupctl adopt g"))
         #expect(sentence(.groupBusy(group: "g", state: "quarantined")).contains("vfiogroupctl unquarantine g"))
         #expect(
@@ -84,6 +87,11 @@ struct ExplanationTests {
             .takeoverFailed(
                 group: "g", action: "open", reason: "r", remedy: "m",
                 unrestored: [.init(address: sound, reason: "it has no driver")]))
+        let lossy = sentence(
+            .takeoverFailed(
+                group: "g", action: "own", reason: "r", remedy: "m", unrestored: [],
+                remarks: [.init(address: card, reason: "its virtual functions were made again")]))
+        #expect(!lossy.contains("All its devices") && lossy.contains("0000:01:00.0: its virtual functions were made"))
         #expect(dirty.hasPrefix("group g: open failed: r\nm\n"))
         #expect(dirty.contains("goes on restoring them:\n  0000:01:00.1: it has no driver\n"))
     }

@@ -127,7 +127,9 @@ public enum Claims {
           # Why it was not reset, or why its reset counts as failed.
           resetReason: ?string,
           # What is wrong with it.
-          problem: ?string
+          problem: ?string,
+          # What else is to be said of it: what became of the virtual functions that it had.
+          remark: ?string
         )
 
         # A claimed group.
@@ -400,7 +402,9 @@ public enum Claims {
           # How far it is.
           progress: ?Progress,
           # The claim.
-          claim: ?ClaimStatus
+          claim: ?ClaimStatus,
+          # Those of the groups that are back with the host, as they went; with the claim.
+          returned: ?[]ClaimedGroup
         )
 
         # Gives all groups of a claim back to the host, once the owner has let go of them. It replies when all is restored, or
@@ -505,7 +509,9 @@ public enum Claims {
           # Whose it is.
           owner: ?Owner,
           # Since when, UTC.
-          since: ?string
+          since: ?string,
+          # What the group has to do with what was asked for, where it is another.
+          reason: ?string
         )
 
         # The host itself uses members of the groups.
@@ -531,7 +537,9 @@ public enum Claims {
           # What would help.
           remedy: string,
           # The members that are not as they were; the daemon goes on restoring them.
-          unrestored: []Unrestored
+          unrestored: []Unrestored,
+          # The members that are back, and in something not as they were.
+          remarks: ?[]Unrestored
         )
 
         # This host cannot hand over in that way.
@@ -797,8 +805,10 @@ public enum Claims {
         public var resetReason: String?
         /// What is wrong with it.
         public var problem: String?
+        /// What else is to be said of it: what became of the virtual functions that it had.
+        public var remark: String?
 
-        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil) {
+        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil, remark: String? = nil) {
             self.address = address
             self.driverBefore = driverBefore
             self.driverOverrideBefore = driverOverrideBefore
@@ -807,6 +817,7 @@ public enum Claims {
             self.reset = reset
             self.resetReason = resetReason
             self.problem = problem
+            self.remark = remark
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -819,6 +830,7 @@ public enum Claims {
             self.reset = try fields.optional("reset")
             self.resetReason = try fields.optional("resetReason")
             self.problem = try fields.optional("problem")
+            self.remark = try fields.optional("remark")
             try fields.finish()
         }
 
@@ -832,6 +844,7 @@ public enum Claims {
                 writer.field("reset", self.reset)
                 writer.field("resetReason", self.resetReason)
                 writer.field("problem", self.problem)
+                writer.field("remark", self.remark)
             }
         }
     }
@@ -1679,16 +1692,20 @@ public enum Claims {
             public var progress: Claims.Progress?
             /// The claim.
             public var claim: Claims.ClaimStatus?
+            /// Those of the groups that are back with the host, as they went; with the claim.
+            public var returned: [Claims.ClaimedGroup]?
 
-            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil) {
+            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, returned: [Claims.ClaimedGroup]? = nil) {
                 self.progress = progress
                 self.claim = claim
+                self.returned = returned
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
                 var fields = try FieldReader(value, mode)
                 self.progress = try fields.optional("progress")
                 self.claim = try fields.optional("claim")
+                self.returned = try fields.optional("returned")
                 try fields.finish()
             }
 
@@ -1696,6 +1713,7 @@ public enum Claims {
                 writer.object { writer in
                     writer.field("progress", self.progress)
                     writer.field("claim", self.claim)
+                    writer.field("returned", self.returned)
                 }
             }
         }
@@ -2012,11 +2030,11 @@ public enum Claims {
         /// The group can never be claimed here.
         case notClaimable(group: String, reason: String)
         /// Somebody else has the group.
-        case groupBusy(group: String, state: String, claim: String? = nil, name: String? = nil, owner: Claims.Owner? = nil, since: String? = nil)
+        case groupBusy(group: String, state: String, claim: String? = nil, name: String? = nil, owner: Claims.Owner? = nil, since: String? = nil, reason: String? = nil)
         /// The host itself uses members of the groups.
         case inUse(uses: [Claims.Use], remedy: String)
         /// The groups could not be taken or changed. All members are as before, but those named.
-        case takeoverFailed(group: String, member: Claims.DeviceAddress? = nil, action: String, errnoName: String? = nil, reason: String, remedy: String, unrestored: [Claims.Unrestored])
+        case takeoverFailed(group: String, member: Claims.DeviceAddress? = nil, action: String, errnoName: String? = nil, reason: String, remedy: String, unrestored: [Claims.Unrestored], remarks: [Claims.Unrestored]? = nil)
         /// This host cannot hand over in that way.
         case accessNotAvailable(available: [Claims.Access], reason: String)
         /// The caller may not do that.
@@ -2073,7 +2091,7 @@ public enum Claims {
                     writer.field("group", value0)
                     writer.field("reason", value1)
                 }
-            case .groupBusy(let value0, let value1, let value2, let value3, let value4, let value5):
+            case .groupBusy(let value0, let value1, let value2, let value3, let value4, let value5, let value6):
                 writer.object { writer in
                     writer.field("group", value0)
                     writer.field("state", value1)
@@ -2081,13 +2099,14 @@ public enum Claims {
                     writer.field("name", value3)
                     writer.field("owner", value4)
                     writer.field("since", value5)
+                    writer.field("reason", value6)
                 }
             case .inUse(let value0, let value1):
                 writer.object { writer in
                     writer.field("uses", value0)
                     writer.field("remedy", value1)
                 }
-            case .takeoverFailed(let value0, let value1, let value2, let value3, let value4, let value5, let value6):
+            case .takeoverFailed(let value0, let value1, let value2, let value3, let value4, let value5, let value6, let value7):
                 writer.object { writer in
                     writer.field("group", value0)
                     writer.field("member", value1)
@@ -2096,6 +2115,7 @@ public enum Claims {
                     writer.field("reason", value4)
                     writer.field("remedy", value5)
                     writer.field("unrestored", value6)
+                    writer.field("remarks", value7)
                 }
             case .accessNotAvailable(let value0, let value1):
                 writer.object { writer in
@@ -2141,9 +2161,9 @@ public enum Claims {
             case "io.vfiogroupd.Claims.NoSuchDevice": self = .noSuchDevice(device: try fields.required("device"), reason: try fields.optional("reason"))
             case "io.vfiogroupd.Claims.NotEnoughGroups": self = .notEnoughGroups(selector: try fields.required("selector"), wanted: try fields.required("wanted"), found: try fields.required("found"))
             case "io.vfiogroupd.Claims.NotClaimable": self = .notClaimable(group: try fields.required("group"), reason: try fields.required("reason"))
-            case "io.vfiogroupd.Claims.GroupBusy": self = .groupBusy(group: try fields.required("group"), state: try fields.required("state"), claim: try fields.optional("claim"), name: try fields.optional("name"), owner: try fields.optional("owner"), since: try fields.optional("since"))
+            case "io.vfiogroupd.Claims.GroupBusy": self = .groupBusy(group: try fields.required("group"), state: try fields.required("state"), claim: try fields.optional("claim"), name: try fields.optional("name"), owner: try fields.optional("owner"), since: try fields.optional("since"), reason: try fields.optional("reason"))
             case "io.vfiogroupd.Claims.InUse": self = .inUse(uses: try fields.required("uses"), remedy: try fields.required("remedy"))
-            case "io.vfiogroupd.Claims.TakeoverFailed": self = .takeoverFailed(group: try fields.required("group"), member: try fields.optional("member"), action: try fields.required("action"), errnoName: try fields.optional("errnoName"), reason: try fields.required("reason"), remedy: try fields.required("remedy"), unrestored: try fields.required("unrestored"))
+            case "io.vfiogroupd.Claims.TakeoverFailed": self = .takeoverFailed(group: try fields.required("group"), member: try fields.optional("member"), action: try fields.required("action"), errnoName: try fields.optional("errnoName"), reason: try fields.required("reason"), remedy: try fields.required("remedy"), unrestored: try fields.required("unrestored"), remarks: try fields.optional("remarks"))
             case "io.vfiogroupd.Claims.AccessNotAvailable": self = .accessNotAvailable(available: try fields.required("available"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.AccessDenied": self = .accessDenied(reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.TooManyClaims": self = .tooManyClaims(limit: try fields.required("limit"), reason: try fields.required("reason"))

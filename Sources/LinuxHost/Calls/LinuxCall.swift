@@ -51,6 +51,8 @@ struct LinuxCall {
                 kind: CLINUX_CALL_WRITE, path: host.joined("sys/bus/\(try Self.checked(device).bus)/drivers_probe"),
                 text: device.name)
         case .reset(let clearance): try self.init(writing: "1", to: "reset", of: clearance.device, on: host)
+        case .setVirtualFunctions(let clearance, let count):
+            try self.init(writing: String(count), to: "sriov_numvfs", of: clearance.device, on: host)
         case .setPowerControl(let device, let control):
             try self.init(writing: control.rawValue, to: "power/control", of: device, on: host)
         case .setD3coldAllowed(let device, let isAllowed):

@@ -30,6 +30,10 @@ struct SimulatedDevice: Sendable {
     var allowsD3cold = true
     /// How often vfio asked its holders to let go.
     var requests = 0
+    /// It is a virtual function whose links to and from its physical one are gone, and it goes after them.
+    var isUnlinked = false
+    /// What its virtual functions cannot be isolated from, by their numbers, as they were last seen.
+    var virtualPartitions: [Int: Int] = [:]
 
     init(_ device: Device) {
         self.device = device

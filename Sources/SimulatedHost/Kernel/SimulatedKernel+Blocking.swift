@@ -18,6 +18,10 @@ extension SimulatedKernel {
         case awaitHolders(DeviceAddress)
         case finishDetach(DeviceAddress)
         case erase(DeviceAddress, remembering: Bool)
+        /// The same for a device in the domain of a VMD, which remembers it.
+        case eraseInDomain(DeviceAddress, of: DeviceAddress)
+        /// The links between a virtual function and its physical one go.
+        case unlinkVF(DeviceAddress)
         case createVFs(PCIAddress, Int)
         case recordVFs(PCIAddress)
     }
@@ -102,6 +106,8 @@ extension SimulatedKernel {
         case .awaitHolders: break
         case .finishDetach(let address): finishDetach(address)
         case .erase(let address, let remembering): erase(address, remembering: remembering)
+        case .eraseInDomain(let address, let maker): eraseInDomain(address, of: maker)
+        case .unlinkVF(let address): unlinkVF(address)
         case .createVFs(let address, let count): createVFs(of: address, count)
         case .recordVFs(let address): recordVFs(of: address)
         }

@@ -87,6 +87,7 @@ extension SimulatedKernel {
         devices[address]?.powerControl = driver.kind == .vfio ? .auto : .on
         if driver.kind == .vfio { bindVFIO(address) }
         if driver.kind == .host, state.isNetwork { announce("add", "net", address.name) }
+        if driver.kind == .host { openDomain(of: address) }
         announce("bind", address.bus, address.name, driver: driver.name)
         return nil
     }
@@ -125,12 +126,12 @@ extension SimulatedKernel {
         devices[address]?.device.driverOverride = name.isEmpty ? .absent : .present(name)
     }
 
-    /// Its virtual functions go with the physical function's driver.
+    /// Its virtual functions go with the physical function's driver, and the domain behind a VMD with the VMD's.
     func stepsToUnbind(_ address: DeviceAddress) -> [WorkStep] {
-        var steps: [WorkStep] = [.detach(address)]
+        var steps: [WorkStep] = [.detach(address)] + stepsToCloseDomain(of: address)
         let virtual = virtualFunctions(of: address)
-        if let physical = address.pci, !virtual.isEmpty {
-            steps += stepsToRemove(virtual, remembering: false) + [.recordVFs(physical)]
+        if let physical = address.pci, !virtual.isEmpty, !leavesVirtualFunctions {
+            steps += stepsToRemove(virtual, remembering: false, byPhysicalFunction: true) + [.recordVFs(physical)]
         }
         return steps + [.awaitHolders(address), .finishDetach(address)]
     }

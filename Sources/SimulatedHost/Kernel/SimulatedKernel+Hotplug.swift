@@ -72,41 +72,59 @@ extension SimulatedKernel {
             guard let function = state.device.pci, let parent = address.pci else { return false }
             if let virtual = function.virtualFunction { return virtual.physicalFunction == parent }
             return function.parent == parent
-        }
-        return children.map(\.device.address).sorted().reversed().flatMap(subtree) + [address]
+        }.map(\.device.address)
+        return (children + domain(of: address)).sorted().reversed().flatMap(subtree) + [address]
     }
 
-    func stepsToRemove(_ addresses: [DeviceAddress], remembering: Bool) -> [WorkStep] {
+    func stepsToRemove(
+        _ addresses: [DeviceAddress], remembering: Bool, byPhysicalFunction: Bool = false
+    ) -> [WorkStep] {
         addresses.flatMap { address -> [WorkStep] in
             // A virtual function is made anew by its physical function, never found.
-            let isVirtual = devices[address]?.device.pci?.virtualFunction != nil
-            return [
-                .detach(address), .awaitHolders(address), .finishDetach(address),
-                .erase(address, remembering: remembering && !isVirtual),
-            ]
+            let physical = devices[address]?.device.pci?.virtualFunction?.physicalFunction
+            let isVirtual = physical != nil
+            let isUnlinked = byPhysicalFunction || physical.map { addresses.contains(.pci($0)) } ?? false
+            var erasing = WorkStep.erase(address, remembering: remembering && !isVirtual)
+            if remembering, !isVirtual, let vmd = vmd(of: address), addresses.contains(vmd) {
+                erasing = .eraseInDomain(address, of: vmd)
+            }
+            return (isVirtual && isUnlinked ? [.unlinkVF(address)] : [])
+                + [.detach(address), .awaitHolders(address), .finishDetach(address), erasing]
         }
     }
 
     mutating func erase(_ address: DeviceAddress, remembering: Bool) {
-        guard var state = devices.removeValue(forKey: address) else { return }
+        if let state = takeAway(address), remembering { removed[address] = state }
+    }
+
+    /// Takes a device out of the host; what is found when it is looked for again.
+    mutating func takeAway(_ address: DeviceAddress) -> SimulatedDevice? {
+        guard var state = devices.removeValue(forKey: address) else { return nil }
         announce("remove", address.bus, address.name)
-        if let physical = state.device.pci?.virtualFunction?.physicalFunction { recordVFs(of: physical) }
+        if let virtual = state.device.pci?.virtualFunction {
+            recordVFs(of: virtual.physicalFunction)
+            devices[.pci(virtual.physicalFunction)]?.virtualPartitions[virtual.index] = state.partition
+        }
         if let number = state.device.kernelGroup {
             state.groupAttributes = groups[number]?.attributes
             if members(ofGroup: number).isEmpty { groups[number] = nil }
         }
-        guard remembering else { return }
         state.device.driverOverride = .absent
         state.powerControl = .on
         state.allowsD3cold = true
-        removed[address] = state
+        return state
     }
 
     /// Finds what was removed, bridges before what is behind them.
     mutating func rescan() {
         let found = removed.sorted { $0.key < $1.key }
         removed = [:]
-        var waiting = found.map(\.value)
+        makeKnown(found.map(\.value))
+    }
+
+    /// Devices become known, bridges before what is behind them; what is behind none that is known waits for a rescan.
+    mutating func makeKnown(_ found: [SimulatedDevice]) {
+        var waiting = found
         while let index = waiting.firstIndex(where: { state in
             guard let parent = state.device.pci?.parent else { return true }
             return devices[.pci(parent)] != nil

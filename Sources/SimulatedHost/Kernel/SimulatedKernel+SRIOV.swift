@@ -20,9 +20,23 @@ extension SimulatedKernel {
         if count == existing.count { return .success([]) }
         // pcieport and vfio-pci have no sriov_configure (vfio-pci not without its parameter enable_sriov).
         guard let driver = state.driverLink.flatMap(driver), driver.kind == .host else { return .failure(.enoent) }
-        if count == 0 { return .success(stepsToRemove(existing, remembering: false) + [.recordVFs(address)]) }
+        if count == 0 {
+            let steps = stepsToRemove(existing, remembering: false, byPhysicalFunction: true)
+            return .success(steps + [.recordVFs(address)])
+        }
         guard existing.isEmpty else { return .failure(.ebusy) }
         return .success([.createVFs(address, count), .recordVFs(address)])
+    }
+
+    /// The functions that go with a function's driver, whether sysfs still shows that or not.
+    func functionsMade(by address: DeviceAddress) -> [DeviceAddress] {
+        virtualFunctions(of: address) + domain(of: address).flatMap(subtree)
+    }
+
+    /// pci_iov_remove_virtfn: the links go before the driver is asked.
+    mutating func unlinkVF(_ address: DeviceAddress) {
+        devices[address]?.isUnlinked = true
+        if let physical = devices[address]?.device.pci?.virtualFunction?.physicalFunction { recordVFs(of: physical) }
     }
 
     mutating func createVFs(of address: PCIAddress, _ count: Int) {
@@ -42,7 +56,7 @@ extension SimulatedKernel {
                 Device(
                     address: .pci(virtual), kind: .pci(function.virtualFunction(index, of: address, capability)),
                     iommu: physical.device.iommu, numaNode: physical.device.numaNode))
-            state.partition = physical.partition.map { _ in freePartition() }
+            state.partition = physical.partition.map { _ in physical.virtualPartitions[index] ?? freePartition() }
             appear(state, like: attributes)
         }
     }
@@ -50,10 +64,11 @@ extension SimulatedKernel {
     /// What the physical function shows of its virtual ones.
     mutating func recordVFs(of address: PCIAddress) {
         guard var function = devices[.pci(address)]?.device.pci else { return }
-        function.virtualFunctions = virtualFunctions(of: .pci(address)).compactMap(\.pci)
+        let virtual = virtualFunctions(of: .pci(address))
+        function.virtualFunctions = virtual.filter { devices[$0]?.isUnlinked == false }.compactMap(\.pci)
         if case .present(var capability) = function.capabilities.sriov {
-            capability.isEnabled = !function.virtualFunctions.isEmpty
-            capability.numberOfVFs = UInt16(truncatingIfNeeded: function.virtualFunctions.count)
+            capability.isEnabled = !virtual.isEmpty
+            capability.numberOfVFs = UInt16(truncatingIfNeeded: virtual.count)
             function.capabilities.sriov = .present(capability)
         }
         devices[.pci(address)]?.device.kind = .pci(function)

@@ -8,7 +8,11 @@ extension SimulatedKernel {
     /// What sysfs shows of a device that a takeover changes.
     mutating func binding(of address: DeviceAddress) throws(HostError) -> DeviceBinding? {
         guard let state = devices[address] else { return nil }
-        if configuration.overrideTakesDeviceLock, isLocked(.device(address)) { throw .deviceBusy(address) }
+        let isPhysical = state.device.pci?.capabilities.sriov.value != nil
+        // sriov_numvfs is read under the lock on every kernel.
+        if configuration.overrideTakesDeviceLock || isPhysical, isLocked(.device(address)) {
+            throw .deviceBusy(address)
+        }
         let override: String?
         do throws(Refusal) { override = try readDriverOverride(of: address) } catch {
             switch error {
@@ -21,7 +25,8 @@ extension SimulatedKernel {
             driver: state.driverLink, driverOverride: override, canOverride: state.device.pci != nil,
             powerControl: state.powerControl, d3coldAllowed: state.device.pci == nil ? nil : state.allowsD3cold,
             canReset: state.reset != .absent, identification: state.device.pci?.identification,
-            enableCount: enableCount(of: address))
+            enableCount: enableCount(of: address),
+            virtualFunctionCount: isPhysical ? virtualFunctions(of: address).count : nil)
     }
 
     /// `enable`: a host driver enables its device when it takes it, and vfio when the device is opened: by BIND or from

@@ -61,7 +61,8 @@ extension SimulatedKernel {
             configuration.overrideTakesDeviceLock ? [.device(device)] : []
         case .bind(let device, _), .driversProbe(let device), .reset(let device), .powerControl(let device, _):
             [.device(device)]
-        case .unbind(let device, _): Set([device] + virtualFunctions(of: device)).locks
+        case .unbind(let device, _):
+            Set([device] + functionsMade(by: device)).locks
         case .numVFs(let device, _): Set([.pci(device)] + virtualFunctions(of: .pci(device))).locks
         case .remove(let device): Set(subtree(of: device)).locks.union([.rescanRemove])
         case .rescan: [.rescanRemove]

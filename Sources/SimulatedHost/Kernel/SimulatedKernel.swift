@@ -63,7 +63,14 @@
 // 31. Behind an empty port it has a new group, with the lowest free number: numbers are reused [lab].
 // 32. drivers_autoprobe=0 does not keep drivers from hot-added devices before 7.3 [lab].
 // 33. sriov_numvfs makes VFs appear, each with a group, and vanish; from one count to another it is EBUSY, above the
-//     total ERANGE, without a driver that can do it ENOENT; unbinding the PF takes its VFs away [V].
+//     total ERANGE, without a driver that can do it ENOENT; unbinding the PF takes its VFs away, unless its driver
+//     leaves them behind, which the kernel only warns of [V: pci_iov_remove]. VFs that are made
+//     again are in the groups of the hardware, as before, and have lost their overrides [V: pci_iov_add_virtfn].
+//     Reading sriov_numvfs waits for the device lock [V: sriov_numvfs_show, since 5.5]. A VF that is taken away loses
+//     physfn, and its PF virtfnN, before its driver is asked: one that blocks shows as none [V: pci_iov_remove_virtfn].
+// 34. A VMD is a function whose driver makes a PCI domain behind it. Unbinding the driver removes that domain, first the
+//     devices in it, who has one of them open is waited for; a rescan does not find them; binding the driver makes them
+//     anew, and they are probed [V: vmd_remove, vmd_enable_domain].
 
 import Host
 import Inventory
@@ -92,9 +99,13 @@ public struct SimulatedKernel: Sendable {
     var devices: [DeviceAddress: SimulatedDevice] = [:]
     var groups: [Int: SimulatedGroup] = [:]
     var drivers: [KernelDriver] = []
+    /// Whether drivers leave their virtual functions behind when they let go of a physical one.
+    public var leavesVirtualFunctions = false
     var autoprobes = true
     /// What remove took away and rescan finds again.
     var removed: [DeviceAddress: SimulatedDevice] = [:]
+    /// What the domain of a VMD held when its driver let go, by the VMD, until its driver takes it again.
+    var closedDomains: [DeviceAddress: [SimulatedDevice]] = [:]
 
     var files: [File: OpenFile] = [:]
     var nodes: [Node: NodeInDev] = [:]
@@ -144,7 +155,7 @@ public struct SimulatedKernel: Sendable {
     /// What a scan of sysfs sees now. Of a kernel that nothing happened to, it is what the kernel was made from.
     public var inventory: Inventory {
         Inventory(
-            kernel: release, commandLine: commandLine, interrupts: interrupts, hostBridges: hostBridges,
+            kernel: release, commandLine: commandLine, interrupts: interrupts, hostBridges: hostBridges.filter(isOpen),
             devices: devices.values.map(visible),
             kernelGroups: groups.values.filter(\.isListed).map(\.attributes), translationUnits: translationUnits,
             slots: slots, warnings: warnings)
@@ -156,6 +167,10 @@ public struct SimulatedKernel: Sendable {
     private func visible(_ state: SimulatedDevice) -> Device {
         var device = state.device
         device.driver = state.driverLink
+        if state.isUnlinked, var function = device.pci {
+            function.virtualFunction = nil
+            device.kind = .pci(function)
+        }
         if configuration.overrideTakesDeviceLock, isLocked(.device(device.address)) {
             device.driverOverride = .unknown(.deviceBusy)
         }

@@ -158,8 +158,12 @@ final class GroupWork {
     var unowned: String?
     /// When members were last taken again that had lost their driver.
     var retaken: [DeviceAddress: MonotonicTime] = [:]
-    /// Devices that somebody wants to leave, so that each is announced once.
-    var leaving: Set<DeviceAddress> = []
+    /// Devices that somebody wants to leave, each with why, so that each is announced once.
+    var leaving: [DeviceAddress: String] = [:]
+    /// The functions whose drivers members depend on.
+    var makers: [DeviceAddress: Maker] = [:]
+    /// With what members went, in words, of those that went with the driver of such a function.
+    var goneWith: [HoldingFinding: String] = [:]
     /// What was found when the group was last looked at, without what has been put right since.
     var findings: [HoldingFinding] = []
     /// What of it could not be put right.

@@ -144,6 +144,8 @@ public struct ClaimedMember: Equatable, Sendable {
         public var driverOverride: String?
         public var powerControl: PowerControl?
         public var d3coldAllowed: Bool?
+        /// How many virtual functions it had; nil where it can have none.
+        public var virtualFunctions: Int?
     }
 
     public var address: DeviceAddress
@@ -158,6 +160,8 @@ public struct ClaimedMember: Equatable, Sendable {
     public var reset: ResetResult?
     /// Its `enable` on the vfio driver while nobody had it open; nil where that is not known.
     public var enableCount: Int?
+    /// What became of the virtual functions that it had; nil while nothing did.
+    public var virtualFunctions: VirtualFunctionsFate?
     /// It is as it was before, or nothing can make it so any more.
     public var isRestored = false
 

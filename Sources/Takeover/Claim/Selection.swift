@@ -32,8 +32,13 @@ enum Selection {
                 choose(record)
             case .endpoint(let pattern, let count):
                 let free = snapshot.groups.filter { record in
-                    record.state == .available && !chosen.contains { $0.id == record.id }
-                        && record.members.contains { pattern.matches($0.device) }
+                    guard record.state == .available, !chosen.contains(where: { $0.id == record.id }) else {
+                        return false
+                    }
+                    let lost = snapshot.functionsLost(with: [record])
+                    return record.members.contains {
+                        pattern.matches($0.device) && !lost.contains($0.device.address)
+                    } && !isTiedToClaim(record, in: snapshot)
                 }
                 guard free.count >= count else {
                     throw .notEnoughGroups(selector: index, wanted: count, found: free.count)
@@ -42,6 +47,34 @@ enum Selection {
             }
         }
         return chosen
+    }
+
+    /// Whoever asks for a device is not to get its group without it.
+    static func check(
+        _ selectors: [GroupSelector], against lost: [DeviceAddress], in snapshot: Snapshot
+    ) throws(TakeoverError) {
+        for case .device(let address) in selectors where lost.contains(address) {
+            guard let maker = snapshot.inventory.maker(of: address), let record = snapshot.group(of: address) else {
+                continue
+            }
+            throw .wrongState(
+                subject: record.id.text, state: record.state.name,
+                reason:
+                    "\(address) goes when \(maker) leaves its driver, and the two cannot be isolated from each other: "
+                    + "claim \(maker), which takes the group without it")
+        }
+    }
+
+    /// Whether a claim has a group that a member depends on, or one that depends on a member.
+    private static func isTiedToClaim(_ record: GroupRecord, in snapshot: Snapshot) -> Bool {
+        record.group.members.contains { member in
+            let others =
+                snapshot.inventory.dependents(of: member) + [snapshot.inventory.maker(of: member)].compactMap { $0 }
+            return others.contains { other in
+                guard let group = snapshot.group(of: other), group.id != record.id else { return false }
+                return group.claim != nil
+            }
+        }
     }
 
     /// What keeps a group from being claimed now; nil when nothing does.

@@ -109,8 +109,11 @@ extension Journal.Member {
             }(),
             driverName: member.before.driver.name, driverOverride: member.before.driverOverride,
             powerControl: member.before.powerControl?.rawValue, d3coldAllowed: member.before.d3coldAllowed,
-            vfioDriver: member.vfioDriver, pin: member.pin, reset: member.reset?.journalName,
-            resetReason: member.reset?.reason, enableCount: member.enableCount, restored: member.isRestored)
+            virtualFunctions: member.before.virtualFunctions, vfioDriver: member.vfioDriver, pin: member.pin,
+            reset: member.reset?.journalName,
+            resetReason: member.reset?.reason, enableCount: member.enableCount,
+            virtualFunctionsFate: member.virtualFunctions?.journalName,
+            virtualFunctionsReason: member.virtualFunctions?.reason, restored: member.isRestored)
     }
 
     func member() throws(Journal.Unfit) -> ClaimedMember {
@@ -132,9 +135,13 @@ extension Journal.Member {
             isBridge: bridge,
             before: .init(
                 driver: before, driverOverride: driverOverride,
-                powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed),
+                powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed,
+                virtualFunctions: virtualFunctions),
             vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult($0, reason: resetReason) },
-            enableCount: enableCount, isRestored: restored)
+            enableCount: enableCount,
+            virtualFunctions: virtualFunctionsFate.flatMap {
+                VirtualFunctionsFate($0, reason: virtualFunctionsReason)
+            }, isRestored: restored)
     }
 }
 
@@ -205,6 +212,28 @@ extension ResetResult {
         case "reset": self = .reset
         case "notReset": self = .notReset(reason: reason)
         case "failed": self = .failed(reason: reason)
+        default: return nil
+        }
+    }
+}
+
+extension VirtualFunctionsFate {
+    fileprivate var journalName: String {
+        switch self {
+        case .gone: "gone"
+        case .madeAgain: "madeAgain"
+        case .notMade: "notMade"
+        }
+    }
+
+    fileprivate var reason: String? { if case .notMade(let reason) = self { reason } else { nil } }
+
+    /// nil for a name that this daemon does not know: it looks for itself then.
+    fileprivate init?(_ name: String, reason: String?) {
+        switch name {
+        case "gone": self = .gone
+        case "madeAgain": self = .madeAgain
+        case "notMade": self = .notMade(reason: reason ?? "why is not on record")
         default: return nil
         }
     }

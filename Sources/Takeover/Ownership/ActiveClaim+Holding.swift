@@ -32,7 +32,9 @@ extension ActiveClaim {
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         work.findings = findings
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
-        work.leaving.formIntersection(findings.compactMap(\.leaving))
+        let leaving = Set(findings.compactMap(\.leaving))
+        work.leaving = work.leaving.filter { leaving.contains($0.key) }
+        tellOfLosses(in: group, findings)
         tellProblems(of: work)
         let remediable = findings.filter { $0.isRemediable && (work.setbacks[$0]?.due ?? host.now) <= host.now }
         guard !remediable.isEmpty else { return lookAgainWhenDue(at: id) }
@@ -49,9 +51,6 @@ extension ActiveClaim {
     }
 
     private static let lastDriverLost = "from the loss of its last vfio driver until it was bound to one again"
-    private static let leaving =
-        "somebody unbinds or removes it, and waits for its consumer to close it; hotplug of the host may wait as well"
-    private static let leavingUnused = "somebody unbinds or removes it; the daemon lets go of it, since nobody uses it"
 
     /// Shows what is wrong with members, of several things with one the first.
     private func tellProblems(of work: GroupWork) {
@@ -61,14 +60,12 @@ extension ActiveClaim {
             let member = setback?.member ?? finding.member
             guard problems[member] == nil else { continue }
             problems[member] =
-                switch (finding.problem, setback?.reason) {
+                switch (work.goneWith[finding] ?? finding.problem, setback?.reason) {
                 case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
                 case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned : nil)
                 }
         }
-        for member in work.leaving where problems[member] != nil {
-            problems[member] = consumer == nil ? Self.leavingUnused : Self.leaving
-        }
+        for (member, cause) in work.leaving where problems[member] != nil { problems[member] = cause }
         // What is gone does not come back by itself, and its claim keeps its group from others.
         for case .gone(let member) in work.findings {
             problems[member]? += "; vfiogroupctl release \(id) ends its claim"
@@ -167,7 +164,7 @@ extension ActiveClaim {
             try await letLeave(member, group)
             return false
         }
-        work[group]?.leaving.remove(member)
+        work[group]?.leaving[member] = nil
         guard try await binding(of: member, context(group, .bind(member))) != nil else { return true }
         try checkRetakes(of: member, group)
         try await forgetLostGroup(of: member, group)
@@ -184,27 +181,27 @@ extension ActiveClaim {
     /// all hotplug of the host (pciehp holds the rescan lock meanwhile). Its pin stays. A consumer is only told of: the
     /// device is its to close.
     private func letLeave(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+        let reason = await reasonToLeave(of: member, in: group)
         guard let work = work[group] else { return }
-        let isNew = work.leaving.insert(member).inserted
-        if isNew { tellProblems(of: work) }
         let isDaemons = space.cdevs[member] != nil || space.barriers[member] != nil
-        guard consumer == nil, !isHandingOver, isDaemons else {
-            guard isNew else { return }
-            return takeover.publish(
-                .removalRequested(member, in: group), self,
-                cause: "it is being unbound or removed, which waits until its consumer closes it")
+        let letsGo = consumer == nil && !isHandingOver && isDaemons
+        let cause =
+            letsGo
+            ? "\(reason); nobody uses it, and the daemon lets go of it"
+            : "\(reason), which waits until its consumer closes it; other hotplug of the host may wait as well"
+        let isNew = work.leaving.updateValue(cause, forKey: member) == nil
+        if isNew { tellProblems(of: work) }
+        if letsGo {
+            let context = context(group, .disown)
+            if let barrier = space.barriers.removeValue(forKey: member) {
+                try await close(barrier, about: member, context)
+            }
+            if space.cdevs[member] != nil { try await closeEverywhere([.cdev(member)], context) }
+            if let number = kernelGroup(of: member), !owns(number) {
+                beginUnowned(group, cause: "from letting a member leave until the group was owned again")
+            }
         }
-        let context = context(group, .disown)
-        if let barrier = space.barriers.removeValue(forKey: member) {
-            try await close(barrier, about: member, context)
-        }
-        if space.cdevs[member] != nil { try await closeEverywhere([.cdev(member)], context) }
-        if let number = kernelGroup(of: member), !owns(number) {
-            beginUnowned(group, cause: "from letting a member leave until the group was owned again")
-        }
-        takeover.publish(
-            .removalRequested(member, in: group), self,
-            cause: "it is being unbound or removed; nobody uses it, and the daemon has let go of it")
+        if isNew { takeover.publish(.removalRequested(member, in: group), self, cause: cause) }
     }
 
     /// What was only unbound is taken again, but not as often as somebody unbinds it: he may mean it.

@@ -30,6 +30,14 @@ extension ActiveClaim {
     ) async throws(StepFailure) -> Result<Clearance, Obstacle> {
         defer { showWait(nil, of: context.group) }
         while true {
+            // What a vfio driver's unbind or a reset takes along; without one there is nothing to lose any more.
+            if let driver = member.vfioDriver, host.driverLink(of: member.address) == .driver(driver),
+                let wait = await userOfDependents(of: member.address)
+            {
+                showWait(wait, of: context.group)
+                try await pause(context)
+                continue
+            }
             do throws(Obstacle) {
                 let clearance = try await host.clear(terms(for: member, on: drivers))
                 work[context.group]?.drivers[member.address] = clearance.binding.driver
@@ -86,6 +94,14 @@ struct OthersWait: Equatable, Sendable {
     var member: DeviceAddress
     /// The process; nil where nothing in /proc shows who it is.
     var process: ProcessIdentity?
+    /// The claim that has it.
+    var claim: String?
+
+    /// A claim that a function is in which goes with the member.
+    init(for claim: Claim, of device: DeviceAddress) {
+        member = device
+        self.claim = claim.id + (claim.name.map { " \"\($0)\"" } ?? "") + " of \(claim.owner.text)"
+    }
 
     init(for holders: [DeviceHolder], of member: DeviceAddress) {
         self.member = member
@@ -94,6 +110,7 @@ struct OthersWait: Equatable, Sendable {
 
     /// Who has what open, in words.
     var sentence: String {
+        if let claim { return "\(member), which would go with it, is in \(claim)" }
         guard let process else {
             return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
                 + "io_uring, or another namespace's"

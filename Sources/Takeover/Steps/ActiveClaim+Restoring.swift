@@ -91,6 +91,7 @@ extension ActiveClaim {
             throw context.failure(
                 .reason(error.description), remedy: "find out what the device is busy with; it is tried again")
         }
+        try await restoreVirtualFunctions(of: member, context)
         // A device that is gone took its driver, override and power settings along; another in its place is not ours.
         update(member, in: context.group) { $0.isRestored = true }
         do throws(StepFailure) { try save(for: context) } catch {

@@ -55,7 +55,8 @@ extension ActiveClaim {
     private func present(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> DeviceBinding {
         guard let binding = try await binding(of: member, context) else {
             throw context.failure(
-                .reason("the device left the host"), member: member, remedy: "claim the group as it is now")
+                .reason("the device left the host"), member: member,
+                remedy: "see the kernel's log for why it left; without it the group may be claimed")
         }
         return binding
     }
@@ -81,6 +82,11 @@ extension ActiveClaim {
     private func unbind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
         let recorded = try recorded(member, context)
         guard let driver = try await present(member, context).driver, driver != recorded.vfioDriver else { return }
+        if let user = await userOfDependents(of: member) {
+            throw context.failure(
+                .reason(user.sentence), member: member, remedy: "have it let go of, and try again")
+        }
+        let dependents = takeover.snapshot().inventory.dependents(of: member)
         let clearance: Clearance
         do throws(Obstacle) {
             clearance = try await host.clear(terms(for: recorded, on: [recorded.before.driver.name]))
@@ -95,11 +101,14 @@ extension ActiveClaim {
                 .reason("\(driver) cannot be made to let go of it: it has no unbind attribute"), member: member,
                 remedy: "keep \(driver) from the device when the host boots")
         }
-        if let still = try await present(member, context).driver, still != recorded.vfioDriver {
+        let after = try await present(member, context)
+        noteVirtualFunctions(of: recorded, after, context)
+        if let still = after.driver, still != recorded.vfioDriver {
             throw context.failure(
                 .reason("it is bound to \(still) after it was unbound"), member: member,
                 remedy: "find out who binds it again")
         }
+        try checkGone(dependents, with: member, context)
     }
 
     func bind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {

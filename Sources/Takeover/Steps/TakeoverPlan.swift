@@ -64,12 +64,20 @@ enum TakeoverStep: Equatable, Sendable {
 }
 
 extension ClaimedGroup {
-    /// What makes the group the owner's. `kernelGroup` tells a member's kernel group, which is owned with the first of
-    /// its members that is bound; a member without one has nothing to own.
+    /// What makes the group the owner's. A kernel group is owned with the first of its members that is bound; a member
+    /// without one has nothing to own.
     ///
     /// All members are off their host drivers before one is bound, and the group is owned as soon as the first is: from
     /// then on no host driver can come between (Documentation/kernel.md, What gives ownership).
-    func stepsToTake(kernelGroup: (DeviceAddress) -> Int?) -> [TakeoverStep] {
+    ///
+    /// - Parameters:
+    ///   - kernelGroup: tells a member's kernel group.
+    ///   - first: members that are unbound first, beside those with virtual functions: what most likely does not let go
+    ///     of its device goes while nothing else has been taken from the host.
+    /// - Returns: the steps, in their order.
+    func stepsToTake(
+        kernelGroup: (DeviceAddress) -> Int?, first: [DeviceAddress] = []
+    ) -> [TakeoverStep] {
         let touched = members.filter(\.isTouched)
         let bound = touched.filter { $0.vfioDriver != nil }
         var drivers: [String] = []
@@ -79,8 +87,12 @@ extension ClaimedGroup {
             steps.append(.keepFromD3cold(member.address))
         }
         steps += touched.map { .pin($0.address) }
+        func isFirst(_ member: ClaimedMember) -> Bool {
+            !member.isBridge && (first.contains(member.address) || member.before.virtualFunctions ?? 0 > 0)
+        }
         // What sits behind a bridge goes before it.
-        steps += touched.reversed().map { .unbind($0.address) }
+        let unbound = touched.reversed()
+        steps += (unbound.filter(isFirst) + unbound.filter { !isFirst($0) }).map { .unbind($0.address) }
         var owned: Set<Int> = []
         for member in bound {
             steps.append(.bind(member.address))

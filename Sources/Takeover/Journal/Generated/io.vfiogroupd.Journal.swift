@@ -81,6 +81,8 @@ public enum Journal {
           driverOverride: ?string,
           powerControl: ?string,
           d3coldAllowed: ?bool,
+          # How many virtual functions it had.
+          virtualFunctions: ?int,
           # The driver it is taken to, and the override that pins it.
           vfioDriver: ?string,
           pin: ?string,
@@ -89,6 +91,9 @@ public enum Journal {
           resetReason: ?string,
           # Its `enable` while nobody had it open.
           enableCount: ?int,
+          # What became of its virtual functions: `gone`, `madeAgain`, `notMade`, and why.
+          virtualFunctionsFate: ?string,
+          virtualFunctionsReason: ?string,
           # It is as it was before.
           restored: bool
         )
@@ -283,6 +288,8 @@ public enum Journal {
         public var driverOverride: String?
         public var powerControl: String?
         public var d3coldAllowed: Bool?
+        /// How many virtual functions it had.
+        public var virtualFunctions: Int?
         /// The driver it is taken to, and the override that pins it.
         public var vfioDriver: String?
         public var pin: String?
@@ -291,10 +298,13 @@ public enum Journal {
         public var resetReason: String?
         /// Its `enable` while nobody had it open.
         public var enableCount: Int?
+        /// What became of its virtual functions: `gone`, `madeAgain`, `notMade`, and why.
+        public var virtualFunctionsFate: String?
+        public var virtualFunctionsReason: String?
         /// It is as it was before.
         public var restored: Bool
 
-        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, restored: Bool) {
+        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, virtualFunctions: Int? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, virtualFunctionsFate: String? = nil, virtualFunctionsReason: String? = nil, restored: Bool) {
             self.address = address
             self.identity = identity
             self.bridge = bridge
@@ -303,11 +313,14 @@ public enum Journal {
             self.driverOverride = driverOverride
             self.powerControl = powerControl
             self.d3coldAllowed = d3coldAllowed
+            self.virtualFunctions = virtualFunctions
             self.vfioDriver = vfioDriver
             self.pin = pin
             self.reset = reset
             self.resetReason = resetReason
             self.enableCount = enableCount
+            self.virtualFunctionsFate = virtualFunctionsFate
+            self.virtualFunctionsReason = virtualFunctionsReason
             self.restored = restored
         }
 
@@ -321,11 +334,14 @@ public enum Journal {
             self.driverOverride = try fields.optional("driverOverride")
             self.powerControl = try fields.optional("powerControl")
             self.d3coldAllowed = try fields.optional("d3coldAllowed")
+            self.virtualFunctions = try fields.optional("virtualFunctions")
             self.vfioDriver = try fields.optional("vfioDriver")
             self.pin = try fields.optional("pin")
             self.reset = try fields.optional("reset")
             self.resetReason = try fields.optional("resetReason")
             self.enableCount = try fields.optional("enableCount")
+            self.virtualFunctionsFate = try fields.optional("virtualFunctionsFate")
+            self.virtualFunctionsReason = try fields.optional("virtualFunctionsReason")
             self.restored = try fields.required("restored")
             try fields.finish()
         }
@@ -340,11 +356,14 @@ public enum Journal {
                 writer.field("driverOverride", self.driverOverride)
                 writer.field("powerControl", self.powerControl)
                 writer.field("d3coldAllowed", self.d3coldAllowed)
+                writer.field("virtualFunctions", self.virtualFunctions)
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("pin", self.pin)
                 writer.field("reset", self.reset)
                 writer.field("resetReason", self.resetReason)
                 writer.field("enableCount", self.enableCount)
+                writer.field("virtualFunctionsFate", self.virtualFunctionsFate)
+                writer.field("virtualFunctionsReason", self.virtualFunctionsReason)
                 writer.field("restored", self.restored)
             }
         }
