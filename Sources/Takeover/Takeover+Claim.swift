@@ -258,7 +258,7 @@ extension Takeover {
                 isStopped
                     || ids.allSatisfy { id in
                         claim[id] == nil || claim.work[id]?.retrying != nil
-                            || claim.work[id]?.step?.isBlocked == true
+                            || claim.work[id]?.isBlocked == true
                     }
             }
         } catch {}

@@ -51,7 +51,7 @@ extension Takeover {
         claim.work[group]?.task = EventLoop.main.spawn { [self] in
             let context = StepContext(group: group, step: .own(kernelGroup: 0), deadline: nil)
             do throws(StepFailure) {
-                try await claim.awaitWorker(of: group, context)
+                try await claim.awaitWorkers(about: nil, context)
                 try await claim.confirm(group, context)
                 if claim.handedOver != nil {
                     try await claim.raiseBarriersAgain(group)

@@ -32,9 +32,12 @@ struct JournalTests {
                     before: .init(driver: .none)),
             ])
         group.wasHeld = true
-        group.worker = OutstandingWorker(
-            process: ProcessIdentity(pid: 4711, startTime: UInt64(Int64.max)), action: "unbind",
-            member: device("0000:01:00.0"))
+        group.workers = [
+            OutstandingWorker(
+                process: ProcessIdentity(pid: 4711, startTime: UInt64(Int64.max)), action: "unbind",
+                member: device("0000:01:00.0")),
+            OutstandingWorker(process: ProcessIdentity(pid: 4712, startTime: 5), action: "disown"),
+        ]
         return Claim(
             id: "claim-1", name: "ü\n", owner: Owner(uid: .max, gid: 0, process: ProcessIdentity(pid: 1, startTime: 2)),
             since: 1_800_000_000, lifetime: .process, access: .unbound, leftOut: [device("0000:01:00.1")],

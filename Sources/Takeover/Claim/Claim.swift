@@ -68,8 +68,8 @@ public struct ClaimedGroup: Equatable, Sendable {
     public var members: [ClaimedMember]
     /// It was its owner's before it was sent back: its members may have been used, and are reset.
     public var wasHeld = false
-    /// The worker that makes a call about it, if one does.
-    public var worker: OutstandingWorker?
+    /// The workers that make calls about it, the oldest first: one, and one for each member that it is stuck in.
+    public var workers: [OutstandingWorker] = []
     /// Its nodes in /dev that a user may open for the time being.
     public var nodes: [OpenedNode] = []
 }

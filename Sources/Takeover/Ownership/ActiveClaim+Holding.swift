@@ -83,7 +83,7 @@ extension ActiveClaim {
 
     private func remedy(_ finding: HoldingFinding, _ group: GroupID) async {
         do throws(StepFailure) {
-            try checkNoCallIsOut(of: group)
+            try checkNoCallIsOut(about: finding.member, of: group)
             switch finding {
             case .driverless(let member):
                 guard try await retake(member, group) else {
@@ -113,8 +113,9 @@ extension ActiveClaim {
     }
 
     /// One that a try gave up on may sit in the kernel for ever, and another would only wait behind it.
-    private func checkNoCallIsOut(of group: GroupID) throws(StepFailure) {
-        guard let worker = self[group]?.worker, host.findWorker(worker.process) != nil else { return }
+    private func checkNoCallIsOut(about member: DeviceAddress, of group: GroupID) throws(StepFailure) {
+        let workers = self[group]?.workers.filter { $0.member == nil || $0.member == member } ?? []
+        guard let worker = workers.first(where: { host.findWorker($0.process) != nil }) else { return }
         throw StepFailure(
             group: group, member: worker.member, action: worker.action, cause: .blocked(pid: worker.process.pid),
             remedy: "see /proc/\(worker.process.pid)/stack for where it waits")

@@ -50,9 +50,7 @@ extension ActiveClaim {
         }
         for node in nodes {
             guard let file = space.remove(node) else { continue }
-            var member: DeviceAddress?
-            if case .cdev(let device) = node { member = device }
-            try await close(file, about: member, context)
+            try await close(file, about: node.device, context)
         }
     }
 

@@ -28,7 +28,7 @@ extension ActiveClaim {
     func clearance(
         for member: ClaimedMember, on drivers: Set<String?>, _ context: StepContext
     ) async throws(StepFailure) -> Result<Clearance, Obstacle> {
-        defer { showWait(nil, of: context.group) }
+        defer { showWait(nil, context) }
         while true {
             do throws(Obstacle) {
                 let clearance = try await host.clear(terms(for: member, on: drivers))
@@ -37,7 +37,7 @@ extension ActiveClaim {
             } catch {
                 if case .onDriver(let driver) = error { work[context.group]?.drivers[member.address] = driver }
                 guard case .open(let holders) = error else { return .failure(error) }
-                showWait(.init(for: holders, of: member.address), of: context.group)
+                showWait(.init(for: holders, of: member.address), context)
             }
             try await pause(context)
         }
@@ -45,9 +45,9 @@ extension ActiveClaim {
 
     /// Waits until nobody but the daemon has a member of the group open.
     func awaitOthers(_ context: StepContext) async throws(StepFailure) {
-        defer { showWait(nil, of: context.group) }
+        defer { showWait(nil, context) }
         while let wait = await othersWait(context.group) {
-            showWait(wait, of: context.group)
+            showWait(wait, context)
             try await pause(context)
         }
     }
@@ -74,9 +74,9 @@ extension ActiveClaim {
         }
     }
 
-    private func showWait(_ wait: OthersWait?, of group: GroupID) {
-        guard work[group]?.step?.waitsFor != wait else { return }
-        work[group]?.step?.waitsFor = wait
+    private func showWait(_ wait: OthersWait?, _ context: StepContext) {
+        guard let work = work[context.group], work[context.number]?.waitsFor != wait else { return }
+        work[context.number]?.waitsFor = wait
         takeover.changed()
     }
 }

@@ -119,7 +119,9 @@ public enum Journal {
           kernelGroups: []int,
           # It was its owner's before it was sent back.
           wasHeld: bool,
+          # The first of the calls that workers were given, and the others.
           worker: ?Worker,
+          workers: ?[]Worker,
           # Those of the group that are not as they were before.
           nodes: ?[]Node
         )
@@ -430,17 +432,20 @@ public enum Journal {
         public var kernelGroups: [Int]
         /// It was its owner's before it was sent back.
         public var wasHeld: Bool
+        /// The first of the calls that workers were given, and the others.
         public var worker: Journal.Worker?
+        public var workers: [Journal.Worker]?
         /// Those of the group that are not as they were before.
         public var nodes: [Journal.Node]?
 
-        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil, nodes: [Journal.Node]? = nil) {
+        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil, workers: [Journal.Worker]? = nil, nodes: [Journal.Node]? = nil) {
             self.id = id
             self.goal = goal
             self.members = members
             self.kernelGroups = kernelGroups
             self.wasHeld = wasHeld
             self.worker = worker
+            self.workers = workers
             self.nodes = nodes
         }
 
@@ -452,6 +457,7 @@ public enum Journal {
             self.kernelGroups = try fields.required("kernelGroups")
             self.wasHeld = try fields.required("wasHeld")
             self.worker = try fields.optional("worker")
+            self.workers = try fields.optional("workers")
             self.nodes = try fields.optional("nodes")
             try fields.finish()
         }
@@ -464,6 +470,7 @@ public enum Journal {
                 writer.field("kernelGroups", self.kernelGroups)
                 writer.field("wasHeld", self.wasHeld)
                 writer.field("worker", self.worker)
+                writer.field("workers", self.workers)
                 writer.field("nodes", self.nodes)
             }
         }
