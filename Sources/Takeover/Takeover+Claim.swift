@@ -142,7 +142,9 @@ extension Takeover {
                     subject: record.id.text, state: record.state.name, reason: "the claim has it already")
             }
             // The registry hears of it a moment later.
-            for claim in claims.values where claim.record.groups.contains(where: { $0.id == record.id }) {
+            if let claim = claims.values.first(where: { $0[record.id] != nil })
+                ?? record.members.lazy.compactMap({ self.claim(of: $0.device.address) }).first
+            {
                 return .groupBusy(record.id, state: record.state.name, claim: claim.record)
             }
             if evenOrphaned, record.state == .orphaned { continue }

@@ -159,7 +159,12 @@ extension Takeover {
     private func lookForConsumers() async {
         let out = claims.values.filter { $0.handedOver != nil && $0.record.goal == .hold }
         let devices = out.flatMap { claim in claim.record.groups.flatMap(\.members).map(\.address) }
-        let held = Set(await holders(of: devices).map(\.device))
+        let held: Set<DeviceAddress>
+        // Who cannot be looked for may be there.
+        do throws(HostError) { held = Set(try await holders(of: devices).map(\.device)) } catch {
+            for claim in out { claim.unseenSince = nil }
+            return
+        }
         let now = host.now
         for claim in out where claim.handedOver != nil {
             let members = claim.record.groups.flatMap(\.members).map(\.address)

@@ -102,10 +102,9 @@ final class ActiveClaim {
         case .take: return .claiming
         case .hold:
             let problems = work[group.id]?.problems ?? [:]
-            guard !problems.isEmpty else { return .claimed }
-            return .degraded(
-                reason: problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-                    .joined(separator: "; "))
+            let reasons =
+                record.notUnderstood + problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            return reasons.isEmpty ? .claimed : .degraded(reason: reasons.joined(separator: "; "))
         case .restore:
             if let reason = work[group.id]?.retrying { return .restoring(reason: reason) }
             return .releasing

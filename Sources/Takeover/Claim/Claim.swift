@@ -51,6 +51,8 @@ public struct Claim: Equatable, Sendable {
     /// The I/O address space in the claim's iommufd.
     public var ioas: UInt32?
     public var unownedMoments: [UnownedMoment] = []
+    /// What of its record this daemon does not understand, in words: then it is held until somebody releases it.
+    public var notUnderstood: [String] = []
 
     /// What it is meant to become: all of it is on its way back when nothing of it is held or taken.
     public var goal: Goal {
@@ -72,6 +74,21 @@ public struct ClaimedGroup: Equatable, Sendable {
     public var workers: [OutstandingWorker] = []
     /// Its nodes in /dev that a user may open for the time being.
     public var nodes: [OpenedNode] = []
+
+    /// The members that the claim changes and that are not back with the host.
+    var pending: [DeviceAddress] { members.filter { $0.isTouched && !$0.isRestored }.map(\.address) }
+}
+
+/// Why a group may not be claimed until somebody says otherwise.
+public struct Quarantine: Equatable, Sendable {
+    public var reason: String
+    /// What was in the group.
+    public var members: [DeviceAddress]
+
+    public init(reason: String, members: [DeviceAddress]) {
+        self.reason = reason
+        self.members = members
+    }
 }
 
 /// A node in /dev that a user may open for the time being.

@@ -7,7 +7,7 @@ import PCI
 import Varlink
 
 extension Journal {
-    /// The version of the files that this daemon writes, and the only one that it reads.
+    /// The version of the files that this daemon writes.
     static let version = 1
 
     /// Why a file of this version is none that a claim can be made of.

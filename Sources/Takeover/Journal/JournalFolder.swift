@@ -4,6 +4,7 @@ public import EventLoop
 import Files
 import Glibc
 import Grouping
+import Inventory
 import JSON
 import Varlink
 
@@ -15,7 +16,7 @@ public protocol ClaimJournal: AnyObject, Sendable {
     /// Takes a claim off the record.
     func remove(_ id: String) throws(FileFailure)
     /// Puts a quarantine on record; nil ends it.
-    func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure)
+    func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure)
     /// What is on record of this boot. What cannot be used is set aside, and said in `problems`.
     func load() throws(FileFailure) -> JournalContents
 }
@@ -24,8 +25,8 @@ public protocol ClaimJournal: AnyObject, Sendable {
 public struct JournalContents: Equatable, Sendable {
     public var claims: [Claim] = []
     /// Why groups are in quarantine.
-    public var quarantines: [GroupID: String] = [:]
-    /// Files that were set aside, each with the reason.
+    public var quarantines: [GroupID: Quarantine] = [:]
+    /// Files that were set aside, and those that are not understood in full, each with the reason.
     public var problems: [String] = []
 }
 
@@ -35,6 +36,8 @@ public final class JournalFolder: ClaimJournal {
     /// The folder, which only root may look into.
     public let path: String
     private let bootID: String
+    /// The records that another version has written, and holds more in than this one reads.
+    private var foreign: [String: ForeignRecord] = [:]
 
     /// A claim of 1,000 members takes less than 1 MB.
     private static let largest = 64 << 20
@@ -56,19 +59,30 @@ public final class JournalFolder: ClaimJournal {
     }
 
     public func save(_ claim: Claim) throws(FileFailure) {
+        let record = Journal.Claim(claim, bootID: bootID)
         var writer = JSONWriter()
-        Journal.Claim(claim, bootID: bootID).write(to: &writer)
+        if let foreign = foreign[claim.id] {
+            writer.value(foreign.changed(to: JSONValue(of: record)))
+        } else {
+            record.write(to: &writer)
+        }
         try replace(claim.id + ".json", with: writer.bytes)
     }
 
-    public func remove(_ id: String) throws(FileFailure) { try delete(id + ".json") }
+    public func remove(_ id: String) throws(FileFailure) {
+        try delete(id + ".json")
+        foreign[id] = nil
+    }
 
-    public func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) {
+    public func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure) {
         let name = "quarantine-\(group.text).json"
-        guard let reason else { return try delete(name) }
+        guard let quarantine else { return try delete(name) }
         var writer = JSONWriter()
-        Journal.Quarantine(version: Journal.version, bootId: bootID, group: group.text, reason: reason)
-            .write(to: &writer)
+        Journal.Quarantine(
+            version: Journal.version, bootId: bootID, group: group.text, reason: quarantine.reason,
+            members: quarantine.members.map(Journal.DeviceAddress.init)
+        )
+        .write(to: &writer)
         try replace(name, with: writer.bytes)
     }
 
@@ -99,25 +113,30 @@ public final class JournalFolder: ClaimJournal {
         guard case .object(let fields) = value, case .int(let version)? = fields["version"],
             case .string(let boot)? = fields["bootId"]
         else { throw .init(reason: "it has no version and boot") }
-        guard version == Journal.version else {
-            throw .init(reason: "it is of version \(version), which this daemon does not know")
-        }
         guard boot == bootID else { throw .init(reason: "it is of another boot, which has undone what it is about") }
         if name.hasPrefix("quarantine-") {
             let quarantine: Journal.Quarantine = try decode(value)
+            var members: [DeviceAddress] = []
+            for member in quarantine.members ?? [] { members.append(try DeviceAddress(member)) }
             guard let group = GroupID(quarantine.group), name == "quarantine-\(group.text).json" else {
                 throw .init(reason: "group is missing or not what it should be")
             }
-            contents.quarantines[group] = quarantine.reason
+            contents.quarantines[group] = Quarantine(reason: quarantine.reason, members: members)
         } else {
-            let record: Journal.Claim = try decode(value)
+            let known = try Journal.KnownForm(of: value, version: Int(version))
+            let record: Journal.Claim = try decode(known.value)
             guard record.id + ".json" == name else { throw .init(reason: "id is missing or not what it should be") }
-            contents.claims.append(try record.claim())
+            var claim = try record.claim()
+            claim.notUnderstood = known.notUnderstood
+            foreign[claim.id] = ForeignRecord(known.original, readAs: JSONValue(of: record))
+            contents.claims.append(claim)
+            for reason in known.notUnderstood { contents.problems.append("\(name): \(reason)") }
         }
     }
 
     private func decode<Value: VarlinkValue>(_ value: JSONValue) throws(Journal.Unfit) -> Value {
-        do throws(InvalidParameter) { return try Value(reading: value, .call) } catch {
+        // Fields that are not known come from a newer daemon, which lets them be ignored.
+        do throws(InvalidParameter) { return try Value(reading: value, .reply) } catch {
             throw .init(reason: "\(error.path.isEmpty ? "it" : error.path) is missing or not what it should be")
         }
     }

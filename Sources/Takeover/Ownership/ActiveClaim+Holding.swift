@@ -28,7 +28,9 @@ extension ActiveClaim {
         {
             beginUnowned(id, cause: Self.lastDriverLost)
         }
-        var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
+        // Of groups that were joined each claim keeps its own.
+        let members = snapshot.group(id)?.members.filter { takeover.claim(of: $0.device.address, besides: self) == nil }
+        var findings = HoldingFinding.all(of: group, members ?? [], in: snapshot.inventory)
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         work.findings = findings
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
@@ -115,7 +117,7 @@ extension ActiveClaim {
     /// One that a try gave up on may sit in the kernel for ever, and another would only wait behind it.
     private func checkNoCallIsOut(about member: DeviceAddress, of group: GroupID) throws(StepFailure) {
         let workers = self[group]?.workers.filter { $0.member == nil || $0.member == member } ?? []
-        guard let worker = workers.first(where: { host.findWorker($0.process) != nil }) else { return }
+        guard let worker = workers.first(where: mayRun) else { return }
         throw StepFailure(
             group: group, member: worker.member, action: worker.action, cause: .blocked(pid: worker.process.pid),
             remedy: "see /proc/\(worker.process.pid)/stack for where it waits")
@@ -156,7 +158,7 @@ extension ActiveClaim {
             takeover.changed()
             return true
         }
-        guard await !isLeaving(member) else {
+        guard try await !isLeaving(member, context(group, .bind(member))) else {
             guard let work = work[group], work.leaving.insert(member).inserted else { return false }
             tellProblems(of: work)
             takeover.publish(
@@ -176,7 +178,7 @@ extension ActiveClaim {
 
     /// Whether somebody is unbinding or removing a member whose link is gone, and the kernel waits for the owner to let go:
     /// a descriptor of it is open, or the kernel holds its lock.
-    private func isLeaving(_ member: DeviceAddress) async -> Bool {
+    private func isLeaving(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> Bool {
         let binding: DeviceBinding?
         do throws(HostError) { binding = try await host.readBinding(of: member) } catch {
             if case .deviceBusy = error { return true }
@@ -186,7 +188,11 @@ extension ActiveClaim {
         // keeps none of its devices, so that it tells nothing of a device without vfio.
         if binding?.powerControl == .on { return false }
         if space.cdevs[member] != nil || space.barriers[member] != nil { return true }
-        return await takeover.holders(of: [member]).contains { $0.device == member }
+        do throws(HostError) { return try await !takeover.holders(of: [member]).isEmpty } catch {
+            throw context.failure(
+                .reason("who has it open cannot be found out: \(error)"),
+                remedy: "make memory or descriptors free on the host; it is tried again")
+        }
     }
 
     /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first

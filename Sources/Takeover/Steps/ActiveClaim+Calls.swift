@@ -114,13 +114,32 @@ extension ActiveClaim {
     /// up on, and a predecessor's. Those of other members are for their own steps to wait for.
     func awaitWorkers(about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure) {
         while let outstanding = self[context.group]?.workers.first(where: { $0.member == member }) {
-            if let worker = host.findWorker(outstanding.process) {
+            if let worker = try await find(outstanding, context) {
                 guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
                     throw context.failure(.stopped, member: outstanding.member, remedy: "")
                 }
             }
             hasEnded(outstanding.process, in: context.group)
         }
+    }
+
+    /// A worker that is on record; nil when it has ended. While that cannot be found out, its call may be in the kernel.
+    private func find(
+        _ outstanding: OutstandingWorker, _ context: StepContext
+    ) async throws(StepFailure) -> (any KernelWorker)? {
+        while true {
+            do throws(HostError) { return try host.findWorker(outstanding.process) } catch {
+                takeover.report("claim \(id): whether a worker has ended cannot be found out, and is asked again: \(error)")
+            }
+            do throws(LoopError) { try await host.sleep(for: takeover.timing.lastRetry) } catch {
+                throw context.failure(.stopped, member: outstanding.member, remedy: "")
+            }
+        }
+    }
+
+    /// Whether a worker may still be in the kernel.
+    func mayRun(_ worker: OutstandingWorker) -> Bool {
+        do throws(HostError) { return try host.findWorker(worker.process) != nil } catch { return true }
     }
 
     private func hasEnded(_ worker: ProcessIdentity, in group: GroupID) {

@@ -55,7 +55,10 @@ extension ActiveClaim {
     /// Who has which member open, one of them.
     private func othersWait(_ group: GroupID) async -> OthersWait? {
         let members = self[group]?.members ?? []
-        let holders = await takeover.holders(of: members.map(\.address))
+        let holders: [DeviceHolder]
+        do throws(HostError) { holders = try await takeover.holders(of: members.map(\.address)) } catch {
+            return members.first.map { .init(unknown: error, of: $0.address) }
+        }
         if let first = holders.first {
             return .init(for: holders.filter { $0.device == first.device }, of: first.device)
         }
@@ -86,6 +89,13 @@ struct OthersWait: Equatable, Sendable {
     var member: DeviceAddress
     /// The process; nil where nothing in /proc shows who it is.
     var process: ProcessIdentity?
+    /// Why it cannot be found out whether there is anybody.
+    var unknown: HostError?
+
+    init(unknown: HostError, of member: DeviceAddress) {
+        self.member = member
+        self.unknown = unknown
+    }
 
     init(for holders: [DeviceHolder], of member: DeviceAddress) {
         self.member = member
@@ -94,6 +104,7 @@ struct OthersWait: Equatable, Sendable {
 
     /// Who has what open, in words.
     var sentence: String {
+        if let unknown { return "who has \(member) open cannot be found out, and is asked again: \(unknown)" }
         guard let process else {
             return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
                 + "io_uring, or another namespace's"

@@ -93,7 +93,7 @@ extension ActiveClaim {
 
     /// Whether a call about a member has not returned that was made before this.
     private func isStuck(_ member: DeviceAddress, in group: GroupID) -> Bool {
-        self[group]?.workers.contains { $0.member == member && host.findWorker($0.process) != nil } ?? false
+        self[group]?.workers.contains { $0.member == member && mayRun($0) } ?? false
     }
 
     private static func stopped(_ group: GroupID) -> StepFailure {

@@ -6,6 +6,9 @@ import Varlink
 
 /// What is on record of a claim: all that is needed to finish or undo it after the daemon was killed. One file a claim, in
 /// the state directory, which does not outlive a boot.
+///
+/// Daemons of other versions read it too, after an upgrade or a downgrade. A field that comes later is optional, and may be
+/// ignored by who does not know it: the version stays. What an older daemon must not ignore raises the version.
 public enum Journal {
     /// The interface as a service adds it and clients see it.
     public static let interface = VarlinkInterface(
@@ -13,6 +16,9 @@ public enum Journal {
         description: #"""
         # What is on record of a claim: all that is needed to finish or undo it after the daemon was killed. One file a claim, in
         # the state directory, which does not outlive a boot.
+        #
+        # Daemons of other versions read it too, after an upgrade or a downgrade. A field that comes later is optional, and may be
+        # ignored by who does not know it: the version stays. What an older daemon must not ignore raises the version.
         interface io.vfiogroupd.Journal
 
         type DeviceAddress (
@@ -163,7 +169,9 @@ public enum Journal {
           version: int,
           bootId: string,
           group: string,
-          reason: string
+          reason: string,
+          # What was in the group, by which it is found again.
+          members: ?[]DeviceAddress
         )
 
         """#,
@@ -616,12 +624,15 @@ public enum Journal {
         public var bootId: String
         public var group: String
         public var reason: String
+        /// What was in the group, by which it is found again.
+        public var members: [Journal.DeviceAddress]?
 
-        public init(version: Int, bootId: String, group: String, reason: String) {
+        public init(version: Int, bootId: String, group: String, reason: String, members: [Journal.DeviceAddress]? = nil) {
             self.version = version
             self.bootId = bootId
             self.group = group
             self.reason = reason
+            self.members = members
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -630,6 +641,7 @@ public enum Journal {
             self.bootId = try fields.required("bootId")
             self.group = try fields.required("group")
             self.reason = try fields.required("reason")
+            self.members = try fields.optional("members")
             try fields.finish()
         }
 
@@ -639,6 +651,7 @@ public enum Journal {
                 writer.field("bootId", self.bootId)
                 writer.field("group", self.group)
                 writer.field("reason", self.reason)
+                writer.field("members", self.members)
             }
         }
     }
