@@ -141,7 +141,16 @@ extension Takeover {
     /// Closes a file that others have copies of. Should they be gone already it is the last close, in which vfio resets the
     /// device: so that a worker has it too.
     func closeAside(_ file: KernelFile) {
-        do throws(HostError) { try host.prepare(.close(file)).go() } catch { file.letGo() }
+        guard file.isOpen else { return }
+        do throws(HostError) { return try host.prepare(.close(file)).go() } catch {
+            report("a file cannot be closed aside, and is kept open until it can: \(error)")
+        }
+        EventLoop.main.spawn { [weak self, host, pause = timing.firstRetry] in
+            while file.isOpen, self?.isStopped == false {
+                do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+                do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
+            }
+        }
     }
 
     /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.

@@ -183,6 +183,8 @@ public final class Takeover {
         claim.ownerTask?.cancel()
         claims[claim.id] = nil
         for item in claim.stored { claim.drop(item) }
+        // What is open of one that was abandoned is closed for the last time.
+        for file in claim.space.removeAll() { closeAside(file) }
         do throws(FileFailure) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")

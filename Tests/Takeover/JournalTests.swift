@@ -102,6 +102,69 @@ struct JournalTests {
         #expect(throws: FileFailure.self) { _ = try JournalFolder(path: folder.path + "/claims", bootID: "a") }
     }
 
+    @Test("takes the room for the way back when a claim is made, and needs none later")
+    @LoopActor func reserved() throws {
+        let folder = TemporaryFolder(inMemory: true)
+        let journal = try JournalFolder(path: folder.path + "/claims", bootID: "a")
+        var claim = try claim()
+        try journal.save(claim)
+        func blocks() throws -> [Int] {
+            try names(inFolder: journal.path).map { name in
+                var status = stat()
+                #expect(stat(journal.path + "/" + name, &status) == 0)
+                return Int(status.st_blocks)
+            }
+        }
+        let before = try blocks()
+        #expect(before.count == 2)
+        journal.allocate = { _, _ in ENOSPC }
+        for round in 0..<20 {
+            claim.groups[0].goal = .restore
+            claim.groups[0].members[1].reset = .failed(reason: String(repeating: "x", count: 10 * round))
+            try journal.save(claim)
+            #expect(try blocks() == before)
+            #expect(try journal.load() == JournalContents(claims: [claim]))
+        }
+        // What does not fit fails, and leaves what was there.
+        var larger = claim
+        larger.name = String(repeating: "y", count: 100_000)
+        #expect(throws: FileFailure.self) { try journal.save(larger) }
+        #expect(try journal.load() == JournalContents(claims: [claim]))
+        try journal.remove(claim.id)
+        #expect(try names(inFolder: journal.path) == [])
+        // Another claim cannot be put on record, and nothing of it is left.
+        #expect(throws: FileFailure.self) { try journal.save(claim) }
+        #expect(try names(inFolder: journal.path) == [])
+        folder.write("claims/claim-9.json.spare", "{")
+        #expect(try journal.load() == JournalContents())
+        #expect(try names(inFolder: journal.path) == [])
+    }
+
+    @Test("that fills up stops no way back")
+    @LoopActor func fillsUp() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        let folder = TemporaryFolder()
+        guard mount("tmpfs", folder.path, "tmpfs", 0, "size=256k") == 0 else {
+            return print("skipped: no file system can be mounted here, so that none can be filled up")
+        }
+        defer { umount2(folder.path, Int32(MNT_DETACH)) }
+        let daemon = try await MortalDaemon(machine.host, journal: folder.path + "/claims", store: machine.store)
+        let id = try await machine.claim(daemon, TestMachine.dozen[2]).get().claim.claim.id
+        // Somebody else fills it to the last byte.
+        let file = open(folder.path + "/rest", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        let piece = [UInt8](repeating: 1, count: 512)
+        while write(file, piece, piece.count) > 0 {}
+        close(file)
+        guard case .failure = await machine.claim(daemon, TestMachine.single) else {
+            Issue.record("a claim was made that is on no record")
+            return
+        }
+        #expect(try await machine.release(daemon, id).get().isOver)
+        #expect(try await machine.bindings() == before)
+        #expect(daemon.reports == [])
+    }
+
     @Test("that cannot be written to refuses a claim, and nothing is done")
     @LoopActor func full() async throws {
         let machine = try TestMachine()

@@ -1,4 +1,6 @@
-// Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot.
+// Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot. The
+// room for all that may have to be written of a claim is taken when the claim is made: a folder that is full by then
+// refuses the claim, and one that fills up later stops nothing.
 
 public import EventLoop
 import Files
@@ -42,6 +44,9 @@ public final class JournalFolder: ClaimJournal {
     /// A claim of 1,000 members takes less than 1 MB.
     private static let largest = 64 << 20
 
+    /// Takes room for a file: posix_fallocate, but for tests.
+    var allocate: @LoopActor (Int32, Int) -> Int32 = { posix_fallocate($0, 0, $1) }
+
     /// What files that are set aside are called in addition.
     static let aside = ".aside"
 
@@ -66,12 +71,20 @@ public final class JournalFolder: ClaimJournal {
         } else {
             record.write(to: &writer)
         }
-        try replace(claim.id + ".json", with: writer.bytes)
+        try file(claim.id).replace(with: writer.bytes, room: Self.room(for: claim))
     }
 
     public func remove(_ id: String) throws(FileFailure) {
-        try delete(id + ".json")
+        try file(id).remove()
         foreign[id] = nil
+    }
+
+    private func file(_ id: String) -> ReservedFile { ReservedFile(path: path + "/" + id + ".json", allocate: allocate) }
+
+    /// What may come to be on record of a claim until it is over: of each member a call, what became of its reset, and why;
+    /// of the whole, what is said of it and when it was unowned.
+    private static func room(for claim: Claim) -> Int {
+        4096 + 512 * claim.groups.reduce(0) { $0 + $1.members.count }
     }
 
     public func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure) {
@@ -92,6 +105,7 @@ public final class JournalFolder: ClaimJournal {
             guard name.hasSuffix(".json") else {
                 // Half of a file that was being written when the daemon was killed: the one before it is whole.
                 if name.hasSuffix(".new") { try delete(name) }
+                if name.hasSuffix(ReservedFile.spare) { try deleteOrphan(name) }
                 continue
             }
             do throws(Journal.Unfit) {
@@ -128,7 +142,8 @@ public final class JournalFolder: ClaimJournal {
             guard record.id + ".json" == name else { throw .init(reason: "id is missing or not what it should be") }
             var claim = try record.claim()
             claim.notUnderstood = known.notUnderstood
-            foreign[claim.id] = ForeignRecord(known.original, readAs: JSONValue(of: record))
+            foreign[claim.id] = ForeignRecord(
+                known.original, readAs: JSONValue(of: Journal.Claim(claim, bootID: bootID)))
             contents.claims.append(claim)
             for reason in known.notUnderstood { contents.problems.append("\(name): \(reason)") }
         }
@@ -158,6 +173,12 @@ extension JournalFolder {
     private func replace(_ name: String, with bytes: [UInt8]) throws(FileFailure) {
         // Not lasting: the folder is in memory and goes with the boot.
         try replaceFile(path + "/" + name, with: bytes, mode: 0o600)
+    }
+
+    /// The spare of a file that is gone: the daemon was killed between the two.
+    private func deleteOrphan(_ name: String) throws(FileFailure) {
+        let whole = path + "/" + name.dropLast(ReservedFile.spare.utf8.count)
+        if access(whole, F_OK) != 0 { try delete(name) }
     }
 
     private func delete(_ name: String) throws(FileFailure) {
