@@ -14,7 +14,10 @@ extension ProcessIdentity {
 
     /// The process that has this number now; nil where there is certainly none.
     ///
-    /// - Parameter proc: where the process file system is.
+    /// - Parameters:
+    ///   - pid: the number.
+    ///   - proc: where the process file system is.
+    /// - Returns: the process.
     /// - Throws: why that cannot be found out: without a free descriptor every process looks as if it had ended.
     public static func now(of pid: Int32, below proc: String = "/proc") throws(SystemError) -> ProcessIdentity? {
         let stat: String

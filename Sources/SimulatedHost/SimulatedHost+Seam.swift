@@ -59,7 +59,9 @@ extension SimulatedHost {
         SimulatedWorker(try standIns.take(), call, on: self)
     }
 
-    public func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? { blocked.first { $0.id == id } }
+    public func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
+        blocked.first { $0.id == id }
+    }
 
     public func process(_ pid: Int32) -> ProcessIdentity? {
         if let process = processes[pid] { return process.identity }

@@ -84,7 +84,7 @@ struct BindingTests {
         await #expect(throws: HostError.deviceBusy(device)) { try await host.readBinding(of: device) }
     }
 
-    @Test("however often a device is looked at whose lock the kernel holds, one child waits for it; then it is read again")
+    @Test("however often a device is looked at whose lock the kernel holds, one child waits for it")
     @LoopActor func stuck() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00")
         let file = sysfs.root + "/" + sysfs.path(of: "0000:00:01.0") + "/driver_override"

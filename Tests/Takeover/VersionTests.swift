@@ -28,7 +28,8 @@ struct VersionTests {
 
     private func text(_ folder: TemporaryFolder) throws -> JSONValue {
         try JSONValue(
-            parsing: try String(contentsOfFile: folder.path + "/claims/claim-1.json", encoding: .utf8), limits: .lenient)
+            parsing: try String(contentsOfFile: folder.path + "/claims/claim-1.json", encoding: .utf8), limits: .lenient
+        )
     }
 
     static let version0 = #"""

@@ -79,7 +79,9 @@ public final class JournalFolder: ClaimJournal {
         foreign[id] = nil
     }
 
-    private func file(_ id: String) -> ReservedFile { ReservedFile(path: path + "/" + id + ".json", allocate: allocate) }
+    private func file(_ id: String) -> ReservedFile {
+        ReservedFile(path: path + "/" + id + ".json", allocate: allocate)
+    }
 
     /// What may come to be on record of a claim until it is over: of each member a call, what became of its reset, and why;
     /// of the whole, what is said of it and when it was unowned.

@@ -129,7 +129,8 @@ extension ActiveClaim {
     ) async throws(StepFailure) -> (any KernelWorker)? {
         while true {
             do throws(HostError) { return try host.findWorker(outstanding.process) } catch {
-                takeover.report("claim \(id): whether a worker has ended cannot be found out, and is asked again: \(error)")
+                takeover.report(
+                    "claim \(id): whether a worker has ended cannot be found out, and is asked again: \(error)")
             }
             do throws(LoopError) { try await host.sleep(for: takeover.timing.lastRetry) } catch {
                 throw context.failure(.stopped, member: outstanding.member, remedy: "")

@@ -84,11 +84,14 @@ extension ActiveClaim {
         guard let member = step.member else {
             return try await take(step, number: number, of: count, for: group, deadline: nil)
         }
-        if case .restore = step, work[group]?.errands.isEmpty == false {
+        var shown = GroupWork.Step(step: step, number: number, count: count, began: host.now, member: member)
+        if case .restore = step, let work = work[group], !work.errands.isEmpty {
             // Whoever has opened the one that was put aside could reach those that go home.
-            try await awaitOthers(StepContext(group: group, step: step))
+            let number = work.begin(shown)
+            defer { work.end(number) }
+            try await awaitOthers(StepContext(group: group, step: step, number: number))
+            shown.began = host.now
         }
-        let shown = GroupWork.Step(step: step, number: number, count: count, began: host.now, member: member)
         try await runErrand(shown, of: group) { [self] (context) async throws(StepFailure) in
             try await awaitWorkers(about: member, context)
             if case .reset = step { try await reset(member, context) } else { try await restore(member, context) }
