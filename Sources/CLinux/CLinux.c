@@ -26,6 +26,11 @@ int clinux_create(const char *path, unsigned mode) {
     return fd < 0 ? -errno : fd;
 }
 
+int clinux_open_to_rewrite(const char *path, unsigned mode) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
+    return fd < 0 ? -errno : fd;
+}
+
 int clinux_exchange(const char *one, const char *other) {
     return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) < 0 ? -errno : 0;
 }

@@ -13,6 +13,9 @@ public struct SystemError: Error, Equatable {
 
     /// The folder or its device went away while it was read.
     public var isVanished: Bool { errno == ENOENT || errno == ENODEV || errno == ENXIO || errno == ENOTDIR }
+
+    /// The reader lacked descriptors or memory: what was to be read may be anything.
+    public var isShortage: Bool { errno == EMFILE || errno == ENFILE || errno == ENOMEM }
 }
 
 /// An error number in words, as strerror has them.

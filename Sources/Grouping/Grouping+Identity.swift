@@ -3,11 +3,28 @@
 
 import Inventory
 
+/// A group as it was called before, and what it had in it.
+public struct KnownGroup: Equatable, Sendable {
+    public var id: GroupID
+    /// In the order of the group's members.
+    public var members: [DeviceAddress]
+
+    public init(_ id: GroupID, _ members: [DeviceAddress]) {
+        self.id = id
+        self.members = members
+    }
+}
+
 extension Grouping {
+    /// Gives the groups that hold devices of earlier groups their identities back.
+    public mutating func keepIdentities(of earlier: [Group]) {
+        keepIdentities(of: earlier.map { KnownGroup($0.id, $0.members) })
+    }
+
     /// Gives the groups that hold devices of earlier groups their identities back. Where an earlier group was split,
     /// the part that holds the first of its remaining members keeps the name; where several were joined, the result
     /// has the name of the one that comes first.
-    public mutating func keepIdentities(of earlier: [Group]) {
+    public mutating func keepIdentities(of earlier: [KnownGroup]) {
         var position: [DeviceAddress: Int] = [:]
         for (number, group) in groups.enumerated() {
             for member in group.members { position[member] = number }

@@ -82,9 +82,12 @@ extension Host {
     public func clear(_ terms: ClearanceTerms) async throws(Obstacle) -> Clearance {
         let device = terms.device
         // First, since it takes the longest: all else is read after it.
-        let holders = await holders(of: [device]).filter { !terms.isOurs($0) }
+        let holders: [DeviceHolder]
         let found: DeviceBinding?
-        do throws(HostError) { found = try await readBinding(of: device) } catch { throw .unknown(error) }
+        do throws(HostError) {
+            holders = try await self.holders(of: [device]).filter { !terms.isOurs($0) }
+            found = try await readBinding(of: device)
+        } catch { throw .unknown(error) }
         guard let binding = found else { throw .gone }
         if let now = binding.identification, !now.agrees(with: terms.identification) { throw .replaced(now: now) }
         guard terms.drivers.contains(binding.driver) else { throw .onDriver(binding.driver) }

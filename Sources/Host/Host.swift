@@ -2,6 +2,7 @@
 // through it; behind it is a real kernel or a simulated one.
 
 public import EventLoop
+import Files
 import Inventory
 
 /// A machine with devices.
@@ -34,7 +35,9 @@ public protocol Host: AnyObject, Sendable {
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
     /// Who else has a device of these open through vfio: its cdev, a descriptor from its group, or the group.
-    func holders(of devices: [DeviceAddress]) async -> [DeviceHolder]
+    ///
+    /// - Throws: why that cannot be found out: nobody is not said of what could not be looked at.
+    func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder]
 
     /// The vfio driver made for this very device, which modules.alias names with `vfio_pci:`; nil when there is none
     /// and vfio-pci is the one. The name is the driver's, as an override needs it.
@@ -44,7 +47,9 @@ public protocol Host: AnyObject, Sendable {
     func vfioInterfaces() async -> VFIOInterfaces
 
     /// A node as it is now; nil where it is not there yet, or leads to something else.
-    func nodeStatus(of node: VFIONode) -> NodeStatus?
+    ///
+    /// - Throws: why that cannot be found out.
+    func nodeStatus(of node: VFIONode) throws(HostError) -> NodeStatus?
 
     /// The kernel's ways to reset a device, in the order in which it tries them (`reset_method`, which does not wait for
     /// the device lock); empty where it has none, nil where that cannot be read.
@@ -65,7 +70,9 @@ public protocol Host: AnyObject, Sendable {
     func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker
 
     /// The worker that an earlier daemon left in the kernel; nil when it has ended.
-    func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)?
+    ///
+    /// - Throws: why that cannot be found out.
+    func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)?
 
     // MARK: What an earlier daemon left
 
@@ -76,7 +83,9 @@ public protocol Host: AnyObject, Sendable {
     func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool
 
     /// Whether a process has one of the nodes open that these files are open on.
-    func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool
+    ///
+    /// - Throws: why that cannot be found out.
+    func hasOpen(_ files: [KernelFile], in pid: Int32) async throws(HostError) -> Bool
 
     // MARK: Processes and time
 
@@ -86,8 +95,15 @@ public protocol Host: AnyObject, Sendable {
     /// The process that has this number now; nil without one.
     func process(_ pid: Int32) -> ProcessIdentity?
 
+    /// Whether a process has ended.
+    ///
+    /// - Throws: why that cannot be found out.
+    func hasEnded(_ process: ProcessIdentity) throws(HostError) -> Bool
+
     /// A file that can be read from once the process has ended (a pidfd); nil when it has.
-    func open(_ process: ProcessIdentity) -> KernelFile?
+    ///
+    /// - Throws: why that cannot be found out, or no file can be opened.
+    func open(_ process: ProcessIdentity) throws(HostError) -> KernelFile?
 
     /// The time by the host's clock.
     var now: MonotonicTime { get }
@@ -103,15 +119,25 @@ extension Host {
 
     public func enableCount(of device: DeviceAddress) -> Int? { nil }
 
-    public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
+    public func hasEnded(_ process: ProcessIdentity) throws(HostError) -> Bool {
+        do throws(SystemError) { return try ProcessIdentity.now(of: process.pid) != process } catch {
+            throw .system(call: "read /proc/\(process.pid)/stat", errno: error.errno)
+        }
+    }
+
+    public func open(_ process: ProcessIdentity) throws(HostError) -> KernelFile? {
+        do throws(SystemError) { return try process.open() } catch {
+            throw .system(call: "pidfd_open of process \(process.pid)", errno: error.errno)
+        }
+    }
 
     public func recognizes(_ file: KernelFile, as node: VFIONode) -> Bool { false }
 
     public func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool { process.isOpen(as: file) }
 
-    public func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool { false }
+    public func hasOpen(_ files: [KernelFile], in pid: Int32) async throws(HostError) -> Bool { false }
 
-    public func nodeStatus(of node: VFIONode) -> NodeStatus? { nil }
+    public func nodeStatus(of node: VFIONode) throws(HostError) -> NodeStatus? { nil }
 
     public func resetMethods(of device: DeviceAddress) -> [String]? { nil }
 

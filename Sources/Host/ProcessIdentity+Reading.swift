@@ -2,22 +2,37 @@
 
 import EventLoop
 import Files
+import Glibc
 import Inventory
 
 extension ProcessIdentity {
-    /// The process that has this number now; nil without one.
-    public init?(of pid: Int32) { self.init(of: pid, below: "/proc") }
+    /// The process that has this number now; nil without one, and where that cannot be found out.
+    public init?(of pid: Int32) {
+        guard let process = try? Self.now(of: pid) else { return nil }
+        self = process
+    }
 
-    /// The same in the process file system at `proc`.
-    public init?(of pid: Int32, below proc: String) {
-        guard let folder = try? Directory(path: "\(proc)/\(pid)"), let stat = try? folder.text("stat"),
-            // The name, in parentheses, may hold anything: the fields are counted from its end.
-            let end = stat.utf8.lastIndex(of: UInt8(ascii: ")"))
-        else { return nil }
+    /// The process that has this number now; nil where there is certainly none.
+    ///
+    /// - Parameters:
+    ///   - pid: the number.
+    ///   - proc: where the process file system is.
+    /// - Returns: the process.
+    /// - Throws: why that cannot be found out: without a free descriptor every process looks as if it had ended.
+    public static func now(of pid: Int32, below proc: String = "/proc") throws(SystemError) -> ProcessIdentity? {
+        let stat: String
+        do throws(SystemError) { stat = try Directory(path: "\(proc)/\(pid)").text("stat") } catch {
+            guard error.isVanished || error.errno == ESRCH else { throw error }
+            // A /proc that is not mounted, or hides it, has no folder of one that runs either.
+            if proc == "/proc", pid > 0, kill(pid, 0) == 0 || errno == EPERM { throw error }
+            return nil
+        }
+        // The name, in parentheses, may hold anything: the fields are counted from its end.
+        guard let end = stat.utf8.lastIndex(of: UInt8(ascii: ")")) else { throw SystemError(errno: EBADMSG) }
         let fields = stat[stat.index(after: end)...].split(separator: " ")
         // The first after the name is field 3, the state.
-        guard fields.count > 19, let start = UInt64(fields[19]) else { return nil }
-        self.init(pid: pid, startTime: start)
+        guard fields.count > 19, let start = UInt64(fields[19]) else { throw SystemError(errno: EBADMSG) }
+        return ProcessIdentity(pid: pid, startTime: start)
     }
 
     /// What it is called (/proc/PID/comm); nil when it has ended.

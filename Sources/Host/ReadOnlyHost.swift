@@ -17,7 +17,7 @@ extension ReadOnlyHost {
         devices.map { DeviceUse($0, .unknown(reason: HostError.notLive(name: name).description)) }
     }
 
-    public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { [] }
+    public func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] { [] }
 
     public func variantDriver(of device: DeviceAddress) async -> String? { nil }
 
@@ -25,7 +25,7 @@ extension ReadOnlyHost {
 
     public func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker { throw .notLive(name: name) }
 
-    public func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { nil }
+    public func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? { nil }
 
     public func process(_ pid: Int32) -> ProcessIdentity? { ProcessIdentity(of: pid) }
 }

@@ -70,6 +70,7 @@ public final class Keeper {
         takeover.onChange = { [unowned self] events in claimsChanged(events) }
         takeover.onReport = onReport
         takeover.refresh = { [unowned self] in await refresh() }
+        takeover.onKnownGroups = { current.registry.keepIdentities(of: $0) }
         try takeover.recover(left)
     }
 

@@ -9,7 +9,11 @@ import PCI
 extension LinuxHost {
     public func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding? {
         try requireWritable()
-        guard let folder = try? Directory(path: folder(of: device)) else { return nil }
+        let folder: Directory
+        do throws(SystemError) { folder = try Directory(path: self.folder(of: device)) } catch {
+            if error.isVanished { return nil }
+            throw .system(call: "open the folder of \(device)", errno: error.errno)
+        }
         let names =
             ["driver_override", "power/control", "d3cold_allowed"]
             + (folder.has("sriov_numvfs") ? ["sriov_numvfs"] : [])
@@ -26,14 +30,20 @@ extension LinuxHost {
         }
         // Last: had the device been in an unbind, the attributes above came after it.
         let driver: String?
-        do throws(SystemError) { driver = try folder.driver() } catch {
-            throw .system(call: "read driver of \(device)", errno: error.errno)
+        let canReset: Bool
+        let identification: PCIFunction.Identification?
+        let enableCount: Int?
+        do throws(SystemError) {
+            driver = try folder.driver()
+            canReset = folder.has("reset")
+            identification = device.pci == nil ? nil : try folder.identification()
+            enableCount = device.pci == nil ? nil : try folder.textIfReadable("enable").flatMap { decimal($0) }
+            // A folder of sysfs that was removed while it was open is empty.
+            _ = try Directory(path: self.folder(of: device))
+        } catch {
+            if error.isVanished { return nil }
+            throw .system(call: "read what \(device) is", errno: error.errno)
         }
-        let canReset = folder.has("reset")
-        let identification = device.pci == nil ? nil : folder.identification()
-        let enableCount = device.pci == nil ? nil : folder.enableCount()
-        // A folder of sysfs that was removed while it was open is empty.
-        guard (try? Directory(path: self.folder(of: device))) != nil else { return nil }
         return DeviceBinding(
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
@@ -66,16 +76,25 @@ extension LinuxHost {
 
 extension Directory {
     /// What the PCI function is whose folder this is, without what cannot be read.
-    fileprivate func identification() -> PCIFunction.Identification {
-        func number(_ name: String) -> UInt64? {
-            guard let text = try? text(name), text.hasPrefix("0x") else { return nil }
+    fileprivate func identification() throws(SystemError) -> PCIFunction.Identification {
+        func number(_ name: String) throws(SystemError) -> UInt64? {
+            guard let text = try textIfReadable(name), text.hasPrefix("0x") else { return nil }
             return unsignedInteger(text.utf8.dropFirst(2), radix: 16)
         }
-        func word(_ name: String) -> UInt16? { number(name).flatMap { UInt16(exactly: $0) } }
+        func word(_ name: String) throws(SystemError) -> UInt16? { try number(name).flatMap { UInt16(exactly: $0) } }
         return .init(
-            vendorID: word("vendor"), deviceID: word("device"), subsystemVendorID: word("subsystem_vendor"),
-            subsystemDeviceID: word("subsystem_device"),
-            classCode: number("class").flatMap { UInt32(exactly: $0) }.map { ClassCode(rawValue: $0) })
+            vendorID: try word("vendor"), deviceID: try word("device"),
+            subsystemVendorID: try word("subsystem_vendor"), subsystemDeviceID: try word("subsystem_device"),
+            classCode: try number("class").flatMap { UInt32(exactly: $0) }.map { ClassCode(rawValue: $0) })
+    }
+
+    /// The text of an attribute; nil for what is not there or refuses to be read, but not for want of descriptors: what
+    /// is not known of a device is taken to be right.
+    fileprivate func textIfReadable(_ name: String) throws(SystemError) -> String? {
+        do throws(SystemError) { return try text(name) } catch {
+            if error.isShortage { throw error }
+            return nil
+        }
     }
 
     /// How often the PCI function is enabled whose folder this is.

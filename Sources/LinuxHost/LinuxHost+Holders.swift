@@ -8,22 +8,25 @@ import Inventory
 import PCI
 
 extension LinuxHost {
-    public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
+    public func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
         guard isWritable else { return [] }
         var owners: [NodeNumber: [DeviceAddress]] = [:]
         var paths: [[String]: DeviceAddress] = [:]
-        for device in devices {
-            rememberCdev(of: device)
-            if let number = groupNode(of: device) { owners[number, default: []].append(device) }
-            if let path = sysfsPath(of: device) { paths[path.components] = device }
-        }
-        let current = currentCdevs()
+        let current: [NodeNumber: String]
+        do throws(SystemError) {
+            for device in devices {
+                try noteCdev(of: device)
+                if let number = try groupNode(of: device) { owners[number, default: []].append(device) }
+                if let path = try sysfsPath(of: device) { paths[path.components] = device }
+            }
+            current = currentCdevs()
+        } catch { throw .system(call: "look for the nodes of devices", errno: error.errno) }
         for (number, device) in cdevs where devices.contains(device) {
             // The number may have become another device's: nobody has the first one open then.
             if let owner = current[number], owner != device.name { continue }
             owners[number, default: []].append(device)
         }
-        let open = await OpenNodes(of: Set(owners.keys), below: root)
+        let open = try await OpenNodes(of: Set(owners.keys), below: root)
         return open.holders.flatMap { holder in
             let held = Set(holder.nodes.flatMap { owners[$0] ?? [] } + holder.vfioDevices.compactMap { paths[$0] })
             return held.sorted().map { DeviceHolder($0, process: holder.process) }
@@ -31,12 +34,19 @@ extension LinuxHost {
     }
 
     /// Notes the number of the device's cdev, if it has one.
-    func rememberCdev(of device: DeviceAddress) {
-        guard let entries = try? Directory(path: folder(of: device) + "/vfio-dev") else { return }
-        for name in (try? entries.names()) ?? [] {
-            guard let text = try? entries.text("\(name)/dev"), let number = NodeNumber(text) else { continue }
-            cdevs[number] = device
+    func rememberCdev(of device: DeviceAddress) { try? noteCdev(of: device) }
+
+    /// The same where what is not noted would be missed.
+    private func noteCdev(of device: DeviceAddress) throws(SystemError) {
+        let numbers = try unlessShort { () throws(SystemError) in
+            let entries = try Directory(path: folder(of: device) + "/vfio-dev")
+            var numbers: [NodeNumber] = []
+            for name in try entries.names() {
+                if let number = NodeNumber(try entries.text("\(name)/dev")) { numbers.append(number) }
+            }
+            return numbers
         }
+        for number in numbers ?? [] { cdevs[number] = device }
     }
 
     /// The cdevs that sysfs shows, and the names of the devices whose they are.
@@ -54,19 +64,30 @@ extension LinuxHost {
         return found
     }
 
-    private func groupNode(of device: DeviceAddress) -> NodeNumber? {
-        guard let folder = try? Directory(path: folder(of: device)),
-            let group = try? folder.linkName("iommu_group"), let classes = try? Directory(path: joined("sys/class")),
-            let text = try? classes.text("vfio/\(group)/dev")
-        else { return nil }
-        return NodeNumber(text)
+    private func groupNode(of device: DeviceAddress) throws(SystemError) -> NodeNumber? {
+        try unlessShort { () throws(SystemError) in
+            let group = try Directory(path: folder(of: device)).linkName("iommu_group")
+            return NodeNumber(try Directory(path: joined("sys/class")).text("vfio/\(group)/dev"))
+        } ?? nil
     }
 
-    /// Where a device's folder lies.
-    func sysfsPath(of device: DeviceAddress) -> SysfsPath? {
-        guard let bus = try? Directory(path: joined("sys/bus/\(device.bus)/devices")),
-            let target = try? bus.link(device.name)
-        else { return nil }
-        return SysfsPath(target: target, from: ["bus", device.bus, "devices"])
+    /// Where a device's folder lies; nil for a device that is not there.
+    ///
+    /// - Throws: that descriptors or memory lack.
+    func sysfsPath(of device: DeviceAddress) throws(SystemError) -> SysfsPath? {
+        try unlessShort { () throws(SystemError) in
+            let target = try Directory(path: joined("sys/bus/\(device.bus)/devices")).link(device.name)
+            return SysfsPath(target: target, from: ["bus", device.bus, "devices"])
+        } ?? nil
+    }
+}
+
+/// What is read; nil for what is not there or cannot be read, whoever asks.
+///
+/// - Throws: that descriptors or memory lack: what is not seen then may be there.
+func unlessShort<Value>(_ body: () throws(SystemError) -> Value) throws(SystemError) -> Value? {
+    do throws(SystemError) { return try body() } catch {
+        if error.isShortage { throw error }
+        return nil
     }
 }

@@ -34,9 +34,9 @@ extension LinuxHost {
         }
     }
 
-    public func hasOpen(_ files: [KernelFile], in pid: Int32) async -> Bool {
+    public func hasOpen(_ files: [KernelFile], in pid: Int32) async throws(HostError) -> Bool {
         let numbers = Set(files.compactMap { NodeNumber(ofFile: $0) })
-        return numbers.isEmpty ? false : await OpenNodes.has(numbers, in: pid, below: root)
+        return numbers.isEmpty ? false : try await OpenNodes.has(numbers, in: pid, below: root)
     }
 }
 

@@ -21,7 +21,7 @@ public final class LinuxHost: Host {
     nonisolated let isWritable: Bool
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
-    let lockedAttributes: LockedAttributeReader
+    nonisolated let lockedAttributes: LockedAttributeReader
     /// How long a node may take to appear, or to be the right one, once sysfs shows its device.
     var nodePatience: Duration = .seconds(5)
     /// The devices' cdevs by their numbers, as they were last seen.

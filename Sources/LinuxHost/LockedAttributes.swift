@@ -1,6 +1,7 @@
 // Reading attributes that wait for the device lock. While the kernel unbinds a device (which may take for ever) such a
 // read sits in D state (seen on 6.1; facts in Documentation/driver-api/driver-model/device.rst: driver_override is
-// shown under device_lock). So a child reads them, and what does not come in time is unknown.
+// shown under device_lock). So a child reads them, and what does not come in time is unknown. However often an attribute
+// is asked for while its lock is held, one child waits for it: a host that is stuck is not to fill with stuck processes.
 
 import CLinux
 import EventLoop
@@ -20,31 +21,70 @@ enum LockedReading: Equatable, Sendable {
 }
 
 /// Reads files below a folder in child processes. A child that gets stuck is killed, and left behind when that does not
-/// help; the next child goes on with the file after the one it was stuck in.
-struct LockedAttributeReader: Sendable {
+/// help; the next child goes on with the file after the one it was stuck in. As long as one is left behind, no other is
+/// sent after it.
+@LoopActor
+final class LockedAttributeReader {
     /// How long one attribute may take; up to twice that when it follows others.
     let deadline: Duration
+    /// The children that were killed and have not ended: stuck in the kernel, each in the file that it was to read.
+    private(set) var stuck: [FileIdentity: Int32] = [:]
+    /// Kills a child that is late; what the kernel does not let go of lives on all the same.
+    var kill: @LoopActor (Int32) -> Void = { _ = clinux_kill_worker($0) }
+    /// Whether a child is at work. Two at once could get stuck in one file.
+    private var isReading = false
+    private let isFree = Condition()
+
+    nonisolated init(deadline: Duration) { self.deadline = deadline }
 
     /// Reads the files, each a path relative to `directory`; the answers are in the same order.
-    @LoopActor func read(_ paths: [String], below directory: Int32) async -> [LockedReading] {
+    func read(_ paths: [String], below directory: Int32) async -> [LockedReading] {
+        do throws(LoopError) { try await isFree.wait { !isReading } } catch { return paths.map { _ in .late } }
+        isReading = true
+        defer {
+            isReading = false
+            isFree.signal()
+        }
         var readings: [LockedReading] = []
         while readings.count < paths.count {
-            let rest = paths[readings.count...]
+            var rest = paths[readings.count...]
+            forgetEnded()
+            if !stuck.isEmpty {
+                let free = rest.prefix { !isStuck($0, below: directory) }
+                guard !free.isEmpty else {
+                    readings.append(.late)
+                    continue
+                }
+                rest = free
+            }
+            let end = rest.endIndex
             let worker: Worker
             do throws(SystemError) { worker = try Worker(rest, below: directory) } catch {
-                readings += rest.map { _ in .failed(errno: error.errno) }
+                readings += paths[readings.count...].map { _ in .failed(errno: error.errno) }
                 return readings
             }
-            let isStuck = await wait(for: worker)
+            let isLate = await wait(for: worker)
             worker.takeAnswers(into: &readings)
-            worker.end()
-            if readings.count < paths.count { readings.append(isStuck ? .late : .failed(errno: EIO)) }
+            let hasEnded = await worker.end(kill)
+            guard readings.count < end else { continue }
+            let file = FileIdentity(of: paths[readings.count], below: directory)
+            if !hasEnded { if let file { stuck[file] = worker.pid } else { LeftBehind.children.append(worker.pid) } }
+            readings.append(isLate ? .late : .failed(errno: EIO))
         }
         return readings
     }
 
+    private func isStuck(_ path: String, below directory: Int32) -> Bool {
+        FileIdentity(of: path, below: directory).map { stuck[$0] != nil } ?? false
+    }
+
+    private func forgetEnded() {
+        stuck = stuck.filter { clinux_reap_worker($0.value) == 0 }
+        LeftBehind.children.removeAll { clinux_reap_worker($0) != 0 }
+    }
+
     /// Suspends until the worker has ended (false), or has answered nothing for the whole of a deadline (true).
-    @LoopActor private func wait(for worker: Worker) async -> Bool {
+    private func wait(for worker: Worker) async -> Bool {
         let pipe = worker.pipe
         var count = 0
         while true {
@@ -69,11 +109,7 @@ private final class Worker {
     let pipe: Int32
     private let answers: OpaquePointer
 
-    /// Children that were killed and had not ended yet: stuck in the kernel. They are reaped when they let go.
-    private static var leftBehind: [Int32] = []
-
     init(_ paths: ArraySlice<String>, below directory: Int32) throws(SystemError) {
-        Self.leftBehind.removeAll { clinux_reap_worker($0) != 0 }
         var block: [UInt8] = []
         block.reserveCapacity(paths.reduce(0) { $0 + $1.utf8.count + 1 })
         for path in paths {
@@ -110,13 +146,38 @@ private final class Worker {
         }
     }
 
-    /// Stops the child, whatever it is doing.
-    func end() {
+    /// Stops the child, whatever it is doing; false when that does not help, because the kernel does not let it go.
+    func end(_ kill: @LoopActor (Int32) -> Void) async -> Bool {
         EventLoop.main.forget(pipe)
         close(pipe)
-        _ = clinux_kill_worker(pid)
-        if clinux_reap_worker(pid) == 0 { Self.leftBehind.append(pid) }
+        kill(pid)
         clinux_free_answers(answers)
+        // A process that can be killed takes a moment to die.
+        for _ in 0..<20 {
+            if clinux_reap_worker(pid) != 0 { return true }
+            try? await EventLoop.main.sleep(for: .milliseconds(1))
+        }
+        return clinux_reap_worker(pid) != 0
+    }
+}
+
+/// Children that were killed, had not ended, and read what is not there any more. They are reaped when they let go.
+@LoopActor
+private enum LeftBehind {
+    static var children: [Int32] = []
+}
+
+/// A file, whatever path leads to it. Asking for it takes no lock of a device.
+struct FileIdentity: Hashable, Sendable {
+    private var device: UInt64
+    private var number: UInt64
+
+    /// nil where there is none.
+    init?(of path: String, below directory: Int32) {
+        var status = stat()
+        guard fstatat(directory, path, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return nil }
+        device = UInt64(status.st_dev)
+        number = UInt64(status.st_ino)
     }
 }
 

@@ -56,39 +56,58 @@ struct OpenNodes: Equatable, Sendable {
 
     var holders: [Holder] = []
 
-    /// Looks at all processes but this one and its workers for nodes of `numbers`; what cannot be read is left out.
+    /// Looks at all processes but this one and its workers for nodes of `numbers`. A process that ends meanwhile is left
+    /// out, and so is one that may not be looked into.
+    ///
+    /// - Throws: `.system` when /proc cannot be listed, or descriptors or memory lack: who was not seen then may be there.
     @LoopActor
-    init(of numbers: Set<NodeNumber>, below root: String) async {
+    init(of numbers: Set<NodeNumber>, below root: String) async throws(HostError) {
         let proc = root.hasSuffix("/") ? root + "proc" : root + "/proc"
         let own = getpid()
         var looks = 0
-        for name in (try? Directory(path: proc).names()) ?? [] {
+        let names: [String]
+        do throws(SystemError) { names = try Directory(path: proc).names() } catch {
+            throw .system(call: "list \(proc)", errno: error.errno)
+        }
+        for name in names {
             guard let pid = decimal(name).flatMap({ Int32(exactly: $0) }), pid != own,
                 !LinuxWorker.running.contains(pid)
             else { continue }
-            if let holder = await Self.holder(pid, numbers, proc, &looks) { holders.append(holder) }
+            if let holder = try await Self.look(at: pid, numbers, proc, &looks) { holders.append(holder) }
         }
     }
 
     /// Whether a process has one of the nodes open.
+    ///
+    /// - Throws: `.system` when descriptors or memory lack to find out.
     @LoopActor
-    static func has(_ numbers: Set<NodeNumber>, in pid: Int32, below root: String) async -> Bool {
+    static func has(_ numbers: Set<NodeNumber>, in pid: Int32, below root: String) async throws(HostError) -> Bool {
         var looks = 0
-        let holder = await holder(pid, numbers, root.hasSuffix("/") ? root + "proc" : root + "/proc", &looks)
-        return holder?.nodes.isEmpty == false
+        let proc = root.hasSuffix("/") ? root + "proc" : root + "/proc"
+        return try await look(at: pid, numbers, proc, &looks)?.nodes.isEmpty == false
+    }
+
+    @LoopActor
+    private static func look(
+        at pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int
+    ) async throws(HostError) -> Holder? {
+        do throws(SystemError) { return try await holder(pid, numbers, proc, &looks) } catch {
+            if !error.isShortage { return nil }
+            throw .system(call: "look at the files of process \(pid)", errno: error.errno)
+        }
     }
 
     @LoopActor
     private static func holder(
         _ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int
-    ) async -> Holder? {
+    ) async throws(SystemError) -> Holder? {
         // A host has many processes, and one of them may have many files; clients wait meanwhile.
         looks += 10
-        guard let folder = try? Directory(path: "\(proc)/\(pid)"), let files = try? Directory("fd", below: folder)
-        else { return nil }
+        let folder = try Directory(path: "\(proc)/\(pid)")
+        let files = try Directory("fd", below: folder)
         var nodes: Set<NodeNumber> = []
         var devices: Set<[String]> = []
-        for file in (try? files.names()) ?? [] {
+        for file in try files.names() {
             looks += 1
             if looks >= 500 {
                 looks = 0
@@ -96,7 +115,7 @@ struct OpenNodes: Equatable, Sendable {
             }
             guard let target = try? files.link(file) else { continue }
             if target == "anon_inode:[vfio-device]" {
-                if let path = vfioDevice(file, folder) { devices.insert(path) }
+                if let path = try vfioDevice(file, folder) { devices.insert(path) }
                 continue
             }
             // Asking a file of a network that is gone would not return: only what may be a node of ours is asked.
@@ -107,15 +126,21 @@ struct OpenNodes: Equatable, Sendable {
             else { continue }
             nodes.insert(number)
         }
-        guard !nodes.isEmpty || !devices.isEmpty, let process = ProcessIdentity(of: pid, below: proc) else {
+        guard !nodes.isEmpty || !devices.isEmpty, let process = try ProcessIdentity.now(of: pid, below: proc) else {
             return nil
         }
         return Holder(
             process: process, command: (try? folder.text("comm")) ?? "", nodes: nodes, vfioDevices: devices)
     }
 
-    private static func vfioDevice(_ file: String, _ process: borrowing Directory) -> [String]? {
-        guard let bytes = try? process.readAll("fdinfo/\(file)", limit: 1 << 16) else { return nil }
+    private static func vfioDevice(
+        _ file: String, _ process: borrowing Directory
+    ) throws(SystemError) -> [String]? {
+        let bytes: [UInt8]
+        do throws(SystemError) { bytes = try process.readAll("fdinfo/\(file)", limit: 1 << 16) } catch {
+            if error.isShortage { throw error }
+            return nil
+        }
         for line in bytes.split(separator: 0x0a) {
             let words = line.split(whereSeparator: { $0 == 0x20 || $0 == 0x09 })
             guard words.count == 2, words[0].elementsEqual("vfio-device-syspath:".utf8) else { continue }

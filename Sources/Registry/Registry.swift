@@ -19,6 +19,14 @@ public struct Registry: Sendable {
         snapshot = Snapshot(generation: 1, inventory: inventory, grouping: grouping)
     }
 
+    /// Gives the groups the identities that others know them by: claims that are on record. To be called before anybody
+    /// sees them; from then on they keep those.
+    public mutating func keepIdentities(of known: [KnownGroup]) {
+        grouping.keepIdentities(of: known)
+        snapshot = Snapshot(
+            generation: snapshot.generation, inventory: snapshot.inventory, grouping: grouping, holdings: holdings)
+    }
+
     /// Takes a new inventory in and says what changed. Without a change the snapshot and its generation stay.
     public mutating func update(_ inventory: Inventory) -> [RegistryEvent] {
         guard inventory != snapshot.inventory else { return [] }

@@ -20,7 +20,7 @@ extension SimulatedHost {
         return state.driverLink.map { .driver($0) } ?? .driverless
     }
 
-    public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
+    public func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
         guard !hidesHolders else { return [] }
         return devices.flatMap { device in
             kernel.files(of: device).filter { !files.isDaemons($0) }.map { _ in DeviceHolder(device, process: nil) }
@@ -44,7 +44,7 @@ extension SimulatedHost {
         kernel.configuration.hasIOMMUFD ? [.cdev, .legacy] : [.legacy]
     }
 
-    public func nodeStatus(of node: VFIONode) -> NodeStatus? {
+    public func nodeStatus(of node: VFIONode) throws(HostError) -> NodeStatus? {
         let kernel = kernel
         switch node {
         case .container: return NodeStatus(path: "/dev/vfio/vfio", permissions: .init(uid: 0, gid: 0, mode: 0o666))
@@ -61,15 +61,22 @@ extension SimulatedHost {
         SimulatedWorker(try standIns.take(), call, on: self)
     }
 
-    public func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { blocked.first { $0.id == id } }
+    public func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
+        blocked.first { $0.id == id }
+    }
 
     public func process(_ pid: Int32) -> ProcessIdentity? {
         if let process = processes[pid] { return process.identity }
         return ProcessIdentity(of: pid)
     }
 
-    public func open(_ process: ProcessIdentity) -> KernelFile? {
-        process.pid >= Self.firstSimulatedPID ? processes[process.pid]?.open() : process.open()
+    public func hasEnded(_ process: ProcessIdentity) throws(HostError) -> Bool { self.process(process.pid) != process }
+
+    public func open(_ process: ProcessIdentity) throws(HostError) -> KernelFile? {
+        do throws(SystemError) {
+            return process.pid >= Self.firstSimulatedPID
+                ? try processes[process.pid]?.open() : try process.open()
+        } catch { throw .system(call: "open process \(process.pid)", errno: error.errno) }
     }
 
     public func recognizes(_ file: KernelFile, as process: ProcessIdentity) -> Bool {

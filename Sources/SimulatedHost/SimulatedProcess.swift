@@ -2,6 +2,7 @@
 
 import CLinux
 import EventLoop
+import Files
 import Glibc
 import Host
 import Inventory
@@ -20,9 +21,10 @@ final class SimulatedProcess {
 
     isolated deinit { for end in ends where end >= 0 { close(end) } }
 
-    func open() -> KernelFile? {
+    func open() throws(SystemError) -> KernelFile {
         let copy = clinux_duplicate(ends[0])
-        return copy < 0 ? nil : KernelFile(owning: copy)
+        guard copy >= 0 else { throw SystemError(errno: -copy) }
+        return KernelFile(owning: copy)
     }
 
     func isOpen(as file: KernelFile) -> Bool {

@@ -159,7 +159,12 @@ extension Takeover {
 
     /// Whoever has a function open is asked by nobody: the unbind that takes it away would wait for them.
     private func checkHolders(of lost: [DeviceAddress], lostWith records: [GroupRecord]) async throws(TakeoverError) {
-        guard !lost.isEmpty, let holder = await holders(of: lost).first, let record = records.first else { return }
+        guard let first = lost.first, let record = records.first else { return }
+        let found: [DeviceHolder]
+        do throws(HostError) { found = try await holders(of: lost) } catch {
+            throw .inUse([DeviceUse(first, .unknown(reason: error.description))])
+        }
+        guard let holder = found.first else { return }
         throw .wrongState(
             subject: record.id.text, state: record.state.name,
             reason:
@@ -284,7 +289,7 @@ extension Takeover {
                 isStopped
                     || ids.allSatisfy { id in
                         claim[id] == nil || claim.work[id]?.retrying != nil
-                            || claim.work[id]?.step?.isBlocked == true
+                            || claim.work[id]?.isBlocked == true
                     }
             }
         } catch {}
@@ -333,7 +338,12 @@ extension Takeover {
     private func checkUnused(
         _ member: ClaimedMember, _ binding: DeviceBinding, _ context: StepContext
     ) async throws(StepFailure) {
-        let holders = await holders(of: [member.address])
+        let holders: [DeviceHolder]
+        do throws(HostError) { holders = try await self.holders(of: [member.address]) } catch {
+            throw context.failure(
+                .reason("who has it open through vfio cannot be found out: \(error)"), member: member.address,
+                remedy: "try again when the host has descriptors and memory free")
+        }
         guard holders.isEmpty else {
             throw context.failure(
                 .reason(OthersWait(for: holders, of: member.address).sentence + " through vfio, without a claim"),

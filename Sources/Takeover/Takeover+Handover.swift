@@ -146,7 +146,16 @@ extension Takeover {
     /// Closes a file that others have copies of. Should they be gone already it is the last close, in which vfio resets the
     /// device: so that a worker has it too.
     func closeAside(_ file: KernelFile) {
-        do throws(HostError) { try host.prepare(.close(file)).go() } catch { file.letGo() }
+        guard file.isOpen else { return }
+        do throws(HostError) { return try host.prepare(.close(file)).go() } catch {
+            report("a file cannot be closed aside, and is kept open until it can: \(error)")
+        }
+        EventLoop.main.spawn { [weak self, host, pause = timing.firstRetry] in
+            while file.isOpen, self?.isStopped == false {
+                do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+                do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
+            }
+        }
     }
 
     /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.
@@ -164,7 +173,9 @@ extension Takeover {
     private func lookForConsumers() async {
         let out = claims.values.filter { $0.consumer != nil && $0.record.goal == .hold }
         let devices = out.flatMap { claim in claim.record.groups.flatMap(\.members).map(\.address) }
-        let held = Set(await holders(of: devices).map(\.device))
+        let held: Set<DeviceAddress>
+        // Who cannot be looked for may be there: that is no look.
+        do throws(HostError) { held = Set(try await holders(of: devices).map(\.device)) } catch { return }
         let now = host.now
         for claim in out {
             guard var consumer = claim.consumer else { continue }

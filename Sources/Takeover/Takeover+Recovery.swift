@@ -15,7 +15,11 @@ extension Takeover {
     public func recover(_ left: [StoredDescriptor] = []) throws(FileFailure) {
         let contents = try journal.load()
         problems = contents.problems
-        quarantines = contents.quarantines
+        quarantines = contents.quarantines.mapValues(\.reason)
+        // The oldest claim first: of groups that were joined the result is called what that one calls it.
+        onKnownGroups?(
+            contents.claims.flatMap(\.groups).map { KnownGroup($0.id, $0.members.map(\.address)) }
+                + contents.quarantines.sorted { $0.key < $1.key }.map { KnownGroup($0.key, $0.value.members) })
         for record in contents.claims {
             let claim = ActiveClaim(record, of: self)
             claim.isRecorded = true
@@ -29,8 +33,8 @@ extension Takeover {
     private func takeUp(_ claim: ActiveClaim) {
         // A claim without groups was over when the daemon was killed.
         guard !claim.record.groups.isEmpty else { return forget(claim, cause: "all of its groups were back") }
-        let process = claim.record.owner.process
-        claim.ownerEnded = host.process(process.pid) != process
+        // What cannot be found out now is found out by who waits for its end: until then it counts as alive.
+        claim.ownerEnded = (try? host.hasEnded(claim.record.owner.process)) ?? false
         // Connections end with the daemon; a claim that was not yet promised has nobody who waits for it.
         let isOver = claim.record.lifetime == .connection || claim.record.lifetime == .process && claim.ownerEnded
         // Before anything is sent back: its consumer may live on, whatever became of its owner. When it does not, that will
@@ -55,7 +59,7 @@ extension Takeover {
         claim.work[group]?.task = EventLoop.main.spawn { [self] in
             let context = StepContext(group: group, step: .own(kernelGroup: 0), deadline: nil)
             do throws(StepFailure) {
-                try await claim.awaitWorker(of: group, context)
+                try await claim.awaitWorkers(about: nil, context)
                 try await claim.confirm(group, context)
                 if claim.handedOver != nil {
                     try await claim.raiseBarriersAgain(group)

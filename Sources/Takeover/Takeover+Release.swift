@@ -87,18 +87,36 @@ extension Takeover {
     }
 
     func watchOwner(of claim: ActiveClaim) {
-        let known = claim.owner
-        let process = known ?? host.open(claim.record.owner.process)
-        claim.owner = process
-        claim.ownerTask = EventLoop.main.spawn { [weak self, id = claim.id] in
-            if let process {
-                if known == nil { await self?.claims[id]?.keep(process, as: .owner) }
-                do throws(LoopError) { try await process.readable() } catch { return }
-            }
+        claim.ownerTask = EventLoop.main.spawn { [weak self, known = claim.owner, id = claim.id] in
+            do throws(LoopError) {
+                var process = known
+                if process == nil { process = try await self?.openOwner(of: id) }
+                try await process?.readable()
+            } catch { return }
             guard let self, let claim = claims[id] else { return }
             claim.ownerEnded = true
             if claim.record.lifetime == .process { ownerIsGone(id, cause: "its owner's process has ended") }
         }
+    }
+
+    /// The process of a claim's owner; nil when it has ended. While that cannot be found out, it is asked again.
+    private func openOwner(of id: String) async throws(LoopError) -> KernelFile? {
+        var pause = timing.firstRetry
+        while let claim = claims[id] {
+            do throws(HostError) {
+                let process = try host.open(claim.record.owner.process)
+                claim.owner = process
+                if let process { await claim.keep(process, as: .owner) }
+                return process
+            } catch {
+                if pause == timing.firstRetry {
+                    report("claim \(id): whether its owner lives cannot be found out, and is asked again: \(error)")
+                }
+            }
+            try await host.sleep(for: pause)
+            pause = min(pause * 2, timing.lastRetry)
+        }
+        throw .cancelled
     }
 
     /// Forgets a claim that cannot be restored. What of its members is not as it was.
@@ -138,7 +156,9 @@ extension Takeover {
         _ text: String, name: String?, lifetime: Lifetime, for owner: Owner
     ) async throws(TakeoverError) -> ClaimView {
         guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
-        guard record.state == .orphaned, !claims.values.contains(where: { $0[record.id] != nil }) else {
+        guard record.state == .orphaned, !claims.values.contains(where: { $0[record.id] != nil }),
+            !record.members.contains(where: { claim(of: $0.device.address) != nil })
+        else {
             throw .wrongState(
                 subject: text, state: record.state.name,
                 reason: "only a group on vfio drivers that nobody claimed is adopted")

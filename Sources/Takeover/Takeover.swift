@@ -27,6 +27,8 @@ public final class Takeover {
     public var refresh: (@LoopActor () async -> Void)?
     /// Called when groups came into other hands, or something is to be told.
     public var onChange: (@LoopActor ([ClaimEvent]) -> Void)?
+    /// Called at the start with the groups that are on record, so that the registry calls them what claims call them.
+    public var onKnownGroups: (@LoopActor ([KnownGroup]) -> Void)?
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
 
@@ -85,6 +87,14 @@ public final class Takeover {
         }
         for claim in claims.values {
             for group in claim.record.groups {
+                // What has split off, or was joined with another claim's, is called otherwise.
+                for id in Set(group.pending.compactMap { snapshot().group(of: $0)?.id }) where holdings[id] == nil {
+                    holdings[id] = Holding(claim: claim.id, state: claim.state(of: group))
+                }
+            }
+        }
+        for claim in claims.values {
+            for group in claim.record.groups {
                 holdings[group.id] = Holding(claim: claim.id, state: claim.state(of: group))
             }
         }
@@ -131,6 +141,11 @@ public final class Takeover {
         changed([ClaimEvent(claim: claim.id, change: change, cause: cause)])
     }
 
+    /// The claim on whose record a device is that is not back with the host, besides one.
+    func claim(of device: DeviceAddress, besides own: ActiveClaim? = nil) -> ActiveClaim? {
+        claims.values.first { $0 !== own && $0.record.groups.contains { $0.pending.contains(device) } }
+    }
+
     func report(_ message: String) { onReport?(message) }
 
     /// Seconds since 1970.
@@ -139,7 +154,10 @@ public final class Takeover {
     /// A group may not be claimed any more.
     func quarantine(_ group: GroupID, reason: String, by claim: ActiveClaim) {
         quarantines[group] = reason
-        do throws(FileFailure) { try journal.setQuarantine(reason, of: group) } catch {
+        let members = claim[group]?.members.map(\.address) ?? []
+        do throws(FileFailure) {
+            try journal.setQuarantine(Quarantine(reason: reason, members: members), of: group)
+        } catch {
             report("the quarantine of group \(group): \(error)")
         }
         publish(.quarantined(group), claim, cause: "\(reason); the group is in quarantine")
@@ -165,6 +183,8 @@ public final class Takeover {
         claim.ownerTask?.cancel()
         claims[claim.id] = nil
         for item in claim.stored { claim.drop(item) }
+        // What is open of one that was abandoned is closed for the last time.
+        for file in claim.space.removeAll() { closeAside(file) }
         do throws(FileFailure) { if claim.isRecorded { try journal.remove(claim.id) } } catch {
             // On record it is still one whose members are all restored: the next start finds nothing to do.
             report("claim \(claim.id) is over and still on record: \(error)")

@@ -80,6 +80,30 @@ struct IdentityTests {
         #expect(after.groups.first { $0.kernelGroups == [1] }?.id.text == "pci0000-00_01.0")
     }
 
+    @Test(
+        "groups that others know are called so: of several that were joined as the first, and no new one as any of them"
+    )
+    func known() throws {
+        func id(_ text: String) throws -> GroupID { try #require(GroupID(text)) }
+        let devices = ["0000:00:01.0", "0000:00:02.0", "0000:00:03.0"].compactMap { PCIAddress($0) }
+            .map { DeviceAddress.pci($0) }
+        var joined = Grouping(
+            machine(
+                pciDevice("0000:00:01.0", group: 1), pciDevice("0000:00:02.0", group: 1),
+                pciDevice("0000:00:03.0", group: 2)), policy: .auto)
+        // The second one has the name that the third group would have by itself; what is gone gives its name to nobody.
+        joined.keepIdentities(of: [
+            KnownGroup(try id("gone"), [.other(bus: "platform", name: "gone")]),
+            KnownGroup(try id("second"), [devices[1]]), KnownGroup(try id("first"), [devices[0]]),
+            KnownGroup(try id("empty"), []),
+        ])
+        #expect(joined.groups.map(\.id.text) == ["second", "pci0000-00_03.0"])
+        var clash = Grouping(
+            machine(pciDevice("0000:00:02.0", group: 1), pciDevice("0000:00:03.0", group: 2)), policy: .auto)
+        clash.keepIdentities(of: [KnownGroup(try id("pci0000-00_03.0"), [devices[1]])])
+        #expect(clash.groups.map(\.id.text) == ["pci0000-00_03.0", "pci0000-00_03.0-2"])
+    }
+
     @Test("of a group that was split, the part with the first member keeps the identity")
     func split() {
         let before = Grouping(

@@ -97,19 +97,19 @@ struct WorkerTests {
         #expect(await waits { (try? FileManager.default.contentsOfDirectory(atPath: files).count) == 1 })
         let result = EventLoop.main.spawn { try? await worker.outcome() }
         let cancelled = EventLoop.main.spawn { () -> Bool in
-            guard let found = host.findWorker(worker.id) else { return false }
+            guard let found = try? host.findWorker(worker.id) else { return false }
             do throws(LoopError) { _ = try await found.outcome() } catch { return error == .cancelled }
             return false
         }
         try await EventLoop.main.sleep(for: .milliseconds(1))
         cancelled.cancel()
         #expect(await cancelled.value)
-        let found = try #require(host.findWorker(worker.id))
+        let found = try #require(try host.findWorker(worker.id))
         #expect(found.id == worker.id)
         #expect(kill(worker.id.pid, SIGKILL) == 0)
         #expect(await result.value?.isUnknown == true)
         #expect(try await found.outcome().isUnknown)
-        #expect(host.findWorker(worker.id) == nil)
+        #expect(try host.findWorker(worker.id) == nil)
     }
 
     @Test("a call that returns late is done, and the loop has gone on meanwhile")

@@ -308,6 +308,22 @@ struct HoldingTests {
         #expect(try JournalFolder(path: machine.journal, bootID: "boot").load().claims == [])
     }
 
+    @Test("that is abandoned lets go of all that the daemon has open of it, though a close does not return")
+    @LoopActor func abandonOpen() async throws {
+        let machine = try TestMachine()
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        machine.host.perform { $0.inject(SimulatedFault(.reset, of: TestMachine.single, .fails(.eio), .always)) }
+        // The store does not answer, so that nothing can be closed in order.
+        daemon.store.isSilent = true
+        #expect(try await machine.release(daemon, claim).get().isOver == false)
+        machine.host.perform { $0.inject(SimulatedFault(.close, of: TestMachine.single, .neverReturns)) }
+        #expect(try daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
+        #expect(machine.host.kernel.blockedOperations.count == 1, "a worker sits in the close, and not the daemon")
+        machine.host.perform { _ = $0.releaseAll() }
+        daemon.store.isSilent = false
+        await machine.settle(daemon, within: .seconds(60))
+    }
+
     @Test("and used by nobody can leave at once: no hotplug of the host waits for the daemon")
     @LoopActor func leavesUnused() async throws {
         let machine = try TestMachine(kernel: "6.12.95")

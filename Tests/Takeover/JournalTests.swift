@@ -34,9 +34,12 @@ struct JournalTests {
                     before: .init(driver: .none)),
             ])
         group.wasHeld = true
-        group.worker = OutstandingWorker(
-            process: ProcessIdentity(pid: 4711, startTime: UInt64(Int64.max)), action: "unbind",
-            member: device("0000:01:00.0"))
+        group.workers = [
+            OutstandingWorker(
+                process: ProcessIdentity(pid: 4711, startTime: UInt64(Int64.max)), action: "unbind",
+                member: device("0000:01:00.0")),
+            OutstandingWorker(process: ProcessIdentity(pid: 4712, startTime: 5), action: "disown"),
+        ]
         return Claim(
             id: "claim-1", name: "ü\n", owner: Owner(uid: .max, gid: 0, process: ProcessIdentity(pid: 1, startTime: 2)),
             since: 1_800_000_000, lifetime: .process, access: .unbound, leftOut: [device("0000:01:00.1")],
@@ -51,14 +54,15 @@ struct JournalTests {
         let claim = try claim()
         try journal.save(claim)
         let group = try #require(GroupID("g"))
-        try journal.setQuarantine("it failed", of: group)
-        #expect(try journal.load() == JournalContents(claims: [claim], quarantines: [group: "it failed"], problems: []))
+        let quarantine = Quarantine(reason: "it failed", members: TestMachine.triple)
+        try journal.setQuarantine(quarantine, of: group)
+        #expect(try journal.load() == JournalContents(claims: [claim], quarantines: [group: quarantine], problems: []))
         try journal.remove(claim.id)
         try journal.setQuarantine(nil, of: group)
         #expect(try journal.load() == JournalContents())
     }
 
-    @Test("sets aside what is corrupt, of another boot or of a later version, says so, and goes on with the rest")
+    @Test("sets aside what is corrupt or of another boot, says so, and goes on with the rest")
     @LoopActor func setAside() async throws {
         let folder = TemporaryFolder()
         let path = folder.path + "/claims"
@@ -70,7 +74,7 @@ struct JournalTests {
         let text = try String(contentsOfFile: path + "/claim-1.json", encoding: .utf8)
         func write(_ name: String, _ text: String) { folder.write("claims/" + name, text) }
         write("claim-2.json", String(text.prefix(100)))
-        write("claim-3.json", text.replacingOccurrences(of: "\"version\":1", with: "\"version\":2"))
+        write("claim-3.json", text.replacingOccurrences(of: "\"version\":1", with: "\"version\":-2"))
         write("claim-4.json", text)
         write(
             "claim-5.json",
@@ -82,7 +86,7 @@ struct JournalTests {
         #expect(contents.claims == [good])
         #expect(contents.problems.count == 6, "\(contents.problems)")
         #expect(contents.problems.contains { $0.hasPrefix("claim-0.json is not executed: it is of another boot") })
-        #expect(contents.problems.contains { $0.hasPrefix("claim-3.json is not executed: it is of version 2") })
+        #expect(contents.problems.contains { $0.hasPrefix("claim-3.json is not executed: it is of version -2") })
         for number in [0, 2, 3, 4, 5, 6] {
             #expect(access(path + "/claim-\(number).json.aside", F_OK) == 0)
             #expect(access(path + "/claim-\(number).json", F_OK) != 0)
@@ -98,6 +102,69 @@ struct JournalTests {
         folder.makeFolder("claims")
         chmod(folder.path + "/claims", 0o777)
         #expect(throws: FileFailure.self) { _ = try JournalFolder(path: folder.path + "/claims", bootID: "a") }
+    }
+
+    @Test("takes the room for the way back when a claim is made, and needs none later")
+    @LoopActor func reserved() throws {
+        let folder = TemporaryFolder(inMemory: true)
+        let journal = try JournalFolder(path: folder.path + "/claims", bootID: "a")
+        var claim = try claim()
+        try journal.save(claim)
+        func blocks() throws -> [Int] {
+            try names(inFolder: journal.path).map { name in
+                var status = stat()
+                #expect(stat(journal.path + "/" + name, &status) == 0)
+                return Int(status.st_blocks)
+            }
+        }
+        let before = try blocks()
+        #expect(before.count == 2)
+        journal.allocate = { _, _ in ENOSPC }
+        for round in 0..<20 {
+            claim.groups[0].goal = .restore
+            claim.groups[0].members[1].reset = .failed(reason: String(repeating: "x", count: 10 * round))
+            try journal.save(claim)
+            #expect(try blocks() == before)
+            #expect(try journal.load() == JournalContents(claims: [claim]))
+        }
+        // What does not fit fails, and leaves what was there.
+        var larger = claim
+        larger.name = String(repeating: "y", count: 100_000)
+        #expect(throws: FileFailure.self) { try journal.save(larger) }
+        #expect(try journal.load() == JournalContents(claims: [claim]))
+        try journal.remove(claim.id)
+        #expect(try names(inFolder: journal.path) == [])
+        // Another claim cannot be put on record, and nothing of it is left.
+        #expect(throws: FileFailure.self) { try journal.save(claim) }
+        #expect(try names(inFolder: journal.path) == [])
+        folder.write("claims/claim-9.json.spare", "{")
+        #expect(try journal.load() == JournalContents())
+        #expect(try names(inFolder: journal.path) == [])
+    }
+
+    @Test("that fills up stops no way back")
+    @LoopActor func fillsUp() async throws {
+        let machine = try TestMachine()
+        let before = try await machine.bindings()
+        let folder = TemporaryFolder()
+        guard mount("tmpfs", folder.path, "tmpfs", 0, "size=256k") == 0 else {
+            return print("skipped: no file system can be mounted here, so that none can be filled up")
+        }
+        defer { umount2(folder.path, Int32(MNT_DETACH)) }
+        let daemon = try await MortalDaemon(machine.host, journal: folder.path + "/claims", store: machine.store)
+        let id = try await machine.claim(daemon, TestMachine.dozen[2]).get().claim.claim.id
+        // Somebody else fills it to the last byte.
+        let file = open(folder.path + "/rest", O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        let piece = [UInt8](repeating: 1, count: 512)
+        while write(file, piece, piece.count) > 0 {}
+        close(file)
+        guard case .failure = await machine.claim(daemon, TestMachine.single) else {
+            Issue.record("a claim was made that is on no record")
+            return
+        }
+        #expect(try await machine.release(daemon, id).get().isOver)
+        #expect(try await machine.bindings() == before)
+        #expect(daemon.reports == [])
     }
 
     @Test("that cannot be written to refuses a claim, and nothing is done")

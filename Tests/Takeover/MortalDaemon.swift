@@ -55,6 +55,17 @@ final class MortalHost: Host {
     private(set) var activity = 0
     private var files: [Weak] = []
 
+    /// What cannot be found out for want of descriptors.
+    enum Unknown: CaseIterable {
+        case processes, holders, nodes, workers, bindings
+    }
+
+    var unknown: Set<Unknown> = []
+
+    private func find(_ fact: Unknown) throws(HostError) {
+        if unknown.contains(fact) { throw .system(call: "open", errno: EMFILE) }
+    }
+
     private struct Weak {
         weak var file: KernelFile?
     }
@@ -75,16 +86,27 @@ final class MortalHost: Host {
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
     func driverLink(of device: DeviceAddress) -> DriverLink? { life.isOver ? nil : machine.driverLink(of: device) }
-    func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
+    func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
+        try find(.holders)
+        return try await machine.holders(of: devices)
+    }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func enableCount(of device: DeviceAddress) -> Int? { life.isOver ? nil : machine.enableCount(of: device) }
     func resetMethods(of device: DeviceAddress) -> [String]? { machine.resetMethods(of: device) }
     func isAnswering(_ device: DeviceAddress) async -> Bool? { await machine.isAnswering(device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
-    func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
+    func nodeStatus(of node: VFIONode) throws(HostError) -> NodeStatus? {
+        try find(.nodes)
+        return try machine.nodeStatus(of: node)
+    }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }
-    func open(_ process: ProcessIdentity) -> KernelFile? {
-        let file = machine.open(process)
+    func hasEnded(_ process: ProcessIdentity) throws(HostError) -> Bool {
+        try find(.processes)
+        return try machine.hasEnded(process)
+    }
+    func open(_ process: ProcessIdentity) throws(HostError) -> KernelFile? {
+        try find(.processes)
+        let file = try machine.open(process)
         if let file { opened(file) }
         return file
     }
@@ -100,6 +122,7 @@ final class MortalHost: Host {
     func readBinding(of device: DeviceAddress) async throws(HostError) -> DeviceBinding? {
         activity += 1
         if life.isOver { throw .system(call: "read", errno: EIO) }
+        try find(.bindings)
         return try await machine.readBinding(of: device)
     }
 
@@ -115,7 +138,10 @@ final class MortalHost: Host {
         return MortalWorker(try machine.prepare(call), self)
     }
 
-    func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { machine.findWorker(id) }
+    func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
+        try find(.workers)
+        return try machine.findWorker(id)
+    }
 
     fileprivate func opened(_ file: KernelFile) { files.append(Weak(file: file)) }
 }
@@ -170,8 +196,8 @@ final class MortalJournal: ClaimJournal {
 
     func save(_ claim: Claim) throws(FileFailure) { try write { () throws(FileFailure) in try folder.save(claim) } }
     func remove(_ id: String) throws(FileFailure) { try write { () throws(FileFailure) in try folder.remove(id) } }
-    func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) {
-        try write { () throws(FileFailure) in try folder.setQuarantine(reason, of: group) }
+    func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure) {
+        try write { () throws(FileFailure) in try folder.setQuarantine(quarantine, of: group) }
     }
     func load() throws(FileFailure) -> JournalContents { try folder.load() }
 }
@@ -267,9 +293,13 @@ final class MortalDaemon {
     private var following: Task<Void, Never>?
     private var isPublishing = false
 
-    init(_ machine: SimulatedHost, journal: String, store: MachineStore, _ life: Life = Life()) async throws {
+    init(
+        _ machine: SimulatedHost, journal: String, store: MachineStore, _ life: Life = Life(),
+        unknown: Set<MortalHost.Unknown> = []
+    ) async throws {
         self.life = life
         host = MortalHost(machine, life)
+        host.unknown = unknown
         registry = Registry(try await host.readInventory(), policy: .auto)
         let inventory = registry.snapshot
         self.store = MortalStore(store, life)
@@ -283,6 +313,7 @@ final class MortalDaemon {
         takeover.onChange = { [weak self] told in self?.take(told) }
         takeover.onReport = { [weak self] message in self?.reports.append(message) }
         takeover.refresh = { [weak self] in await self?.refresh() }
+        takeover.onKnownGroups = { [weak self] in self?.registry.keepIdentities(of: $0) }
         life.onDeath = { [weak self] in self?.die() }
         try takeover.recover(store.passed())
         following = EventLoop.main.spawn { [weak self, host] in

@@ -88,8 +88,8 @@ final class TestMachine {
         }
     }
 
-    func start(_ life: Life = Life()) async throws -> MortalDaemon {
-        try await MortalDaemon(host, journal: journal, store: store, life)
+    func start(_ life: Life = Life(), unknown: Set<MortalHost.Unknown> = []) async throws -> MortalDaemon {
+        try await MortalDaemon(host, journal: journal, store: store, life, unknown: unknown)
     }
 
     /// All that a takeover changes, of every device.

@@ -15,7 +15,9 @@ extension LinuxHost {
         return try LinuxWorker(LinuxCall(call, on: self))
     }
 
-    public func findWorker(_ id: ProcessIdentity) -> (any KernelWorker)? { isWritable ? LeftBehindWorker(id) : nil }
+    public func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
+        isWritable ? try LeftBehindWorker(id) : nil
+    }
 
     public func process(_ pid: Int32) -> ProcessIdentity? { ProcessIdentity(of: pid) }
 }

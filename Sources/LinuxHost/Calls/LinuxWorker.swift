@@ -3,6 +3,7 @@
 
 import CLinux
 import EventLoop
+import Files
 import Glibc
 import Host
 import Inventory
@@ -111,10 +112,18 @@ final class LeftBehindWorker: KernelWorker {
     private let process: ProcessHandle
 
     /// Finds it; nil when it has ended.
-    init?(_ id: ProcessIdentity) {
-        guard let process = try? ProcessHandle(pid: id.pid) else { return nil }
-        // Opened by number: had it ended before, the number may be another's.
-        guard ProcessIdentity(of: id.pid) == id else { return nil }
+    ///
+    /// - Throws: `.system` when that cannot be found out: its call may still be in the kernel.
+    init?(_ id: ProcessIdentity) throws(HostError) {
+        let process: ProcessHandle
+        do throws(LoopError) { process = try ProcessHandle(pid: id.pid) } catch {
+            guard case .system(let call, let errno) = error, errno != ESRCH, errno != EINVAL else { return nil }
+            throw .system(call: "\(call) of process \(id.pid)", errno: errno)
+        }
+        do throws(SystemError) {
+            // Opened by number: had it ended before, the number may be another's.
+            guard try ProcessIdentity.now(of: id.pid) == id else { return nil }
+        } catch { throw .system(call: "read /proc/\(id.pid)/stat", errno: error.errno) }
         self.id = id
         self.process = process
     }

@@ -8,11 +8,11 @@ import PCI
 extension HostUse {
     /// Reads /sys/class/block.
     mutating func readBlocks(_ sys: borrowing Directory) {
-        forEachLink(in: "class/block", sys) { name, path in
+        forEachLink(in: "class/block", sys) { use, name, path in
             let holders = (try? names(in: path + ["holders"], sys)) ?? []
-            blocks.append(
+            use.blocks.append(
                 BlockDevice(
-                    name: name, paths: [path] + controllers(of: path, sys), number: text("dev", in: path, sys),
+                    name: name, paths: [path] + use.controllers(of: path, sys), number: text("dev", in: path, sys),
                     holders: holders, mapperName: text("dm/name", in: path, sys),
                     backing: text("loop/backing_file", in: path, sys)))
         }
@@ -35,9 +35,9 @@ extension HostUse {
 
     /// Reads /sys/class/net, of the network namespace that this sysfs was mounted in.
     mutating func readInterfaces(_ sys: borrowing Directory) {
-        forEachLink(in: "class/net", sys) { name, path in
+        forEachLink(in: "class/net", sys) { use, name, path in
             let lower = ((try? names(in: path, sys)) ?? []).filter { $0.hasPrefix("lower_") }
-            interfaces.append(
+            use.interfaces.append(
                 NetworkInterface(name: name, path: path, lower: lower.map { String($0.dropFirst("lower_".count)) }))
         }
     }
@@ -62,27 +62,31 @@ extension HostUse {
     /// Reads the framebuffers, where the console is on one.
     mutating func readConsoles(_ sys: borrowing Directory) {
         var isOnFramebuffer = false
-        forEachLink(in: "class/vtconsole", sys) { _, path in
+        forEachLink(in: "class/vtconsole", sys) { _, _, path in
             // "(M) frame buffer device"
             guard text("bind", in: path, sys) == "1", let name = text("name", in: path, sys) else { return }
             if name.hasSuffix("frame buffer device") { isOnFramebuffer = true }
         }
         guard isOnFramebuffer else { return }
-        forEachLink(in: "class/graphics", sys) { name, path in
-            if name.hasPrefix("fb"), name != "fbcon" { consoles.append(path) }
+        forEachLink(in: "class/graphics", sys) { use, name, path in
+            if name.hasPrefix("fb"), name != "fbcon" { use.consoles.append(path) }
         }
     }
 
-    private func forEachLink(
-        in folder: String, _ sys: borrowing Directory, _ body: (String, [String]) -> Void
+    private mutating func forEachLink(
+        in folder: String, _ sys: borrowing Directory, _ body: (inout HostUse, String, [String]) -> Void
     ) {
-        guard let entries = try? Directory(folder, below: sys), let names = try? entries.names() else { return }
         let base = folder.split(separator: "/").map { String($0) }
-        for name in names {
-            guard let target = try? entries.link(name), let path = SysfsPath(target: target, from: base) else {
-                continue
+        do throws(SystemError) {
+            let entries = try Directory(folder, below: sys)
+            for name in try entries.names() {
+                guard let target = try? entries.link(name), let path = SysfsPath(target: target, from: base) else {
+                    continue
+                }
+                body(&self, name, path.components)
             }
-            body(name, path.components)
+        } catch {
+            if error.isShortage { unlisted = "/sys/\(folder) cannot be listed: \(errorText(error.errno))" }
         }
     }
 }

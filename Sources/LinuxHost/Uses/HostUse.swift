@@ -15,6 +15,8 @@ struct HostUse: Equatable, Sendable {
     var defaultInterfaces: [String] = []
     /// The folders of framebuffers, where the console is on one.
     var consoles: [[String]] = []
+    /// Why it is not known in full what there is that may be used.
+    var unlisted: String?
     /// Why the use of disks is not known in full.
     var unknownDisks: [String] = []
     /// Why the use of network interfaces is not known in full.

@@ -17,19 +17,27 @@ extension LinuxHost {
         use.readRoutes(below: root)
         use.readConsoles(sys)
         await use.readMounts(below: root)
+        if let reason = use.unlisted { return unknown(reason) }
 
         var subjects: [HostUse.Subject] = []
         var nodesOf: [DeviceAddress: Set<NodeNumber>] = [:]
         for device in devices {
+            let found: SysfsPath?
+            do throws(SystemError) { found = try sysfsPath(of: device) } catch {
+                return unknown("where \(device) is in /sys cannot be read: \(errorText(error.errno))")
+            }
             // What is not there is not used.
-            guard let path = sysfsPath(of: device)?.components else { continue }
+            guard let path = found?.components else { continue }
             let isBootDisplay = (try? sys.text((path + ["boot_vga"]).joined(separator: "/"))) == "1"
             subjects.append(HostUse.Subject(device: device, path: path, isBootDisplay: isBootDisplay))
             nodesOf[device] = nodes(ofDeviceAt: path, sys)
         }
         let all = nodesOf.values.reduce(into: Set<NodeNumber>()) { $0.formUnion($1) }
         if !all.isEmpty {
-            let open = await OpenNodes(of: all, below: root)
+            let open: OpenNodes
+            do throws(HostError) { open = try await OpenNodes(of: all, below: root) } catch {
+                return unknown("who has its nodes open cannot be found out: \(error)")
+            }
             for index in subjects.indices {
                 let own = nodesOf[subjects[index].device] ?? []
                 subjects[index].openers = open.holders.filter { !$0.nodes.isDisjoint(with: own) }

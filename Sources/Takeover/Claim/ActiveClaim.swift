@@ -102,10 +102,9 @@ final class ActiveClaim {
         case .take: return .claiming
         case .hold:
             let problems = work[group.id]?.problems ?? [:]
-            guard !problems.isEmpty else { return .claimed }
-            return .degraded(
-                reason: problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-                    .joined(separator: "; "))
+            let reasons =
+                record.notUnderstood + problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+            return reasons.isEmpty ? .claimed : .degraded(reason: reasons.joined(separator: "; "))
         case .restore:
             if let reason = work[group.id]?.retrying { return .restoring(reason: reason) }
             return .releasing
@@ -119,6 +118,7 @@ final class ActiveClaim {
         for work in work.values {
             work.task?.cancel()
             work.laterLook?.cancel()
+            for errand in work.errands { errand.task?.cancel() }
         }
     }
 }
@@ -133,6 +133,8 @@ final class GroupWork {
         var number: Int
         var count: Int
         var began: MonotonicTime
+        /// The member that it is about.
+        var member: DeviceAddress?
         /// The worker, while it makes a call.
         var pid: Int32?
         /// The call has taken longer than calls take.
@@ -141,7 +143,11 @@ final class GroupWork {
         var waitsFor: OthersWait?
     }
 
-    var step: Step?
+    /// The steps that are being taken, by numbers that rise: one, and those of errands that were put aside.
+    private(set) var steps: [Int: Step] = [:]
+    private var lastStep = 0
+    /// What is done about single members apart from the others.
+    var errands: [MemberErrand] = []
     /// The drivers that members had when they were last looked at: sooner than the registry hears of them.
     var drivers: [DeviceAddress: String] = [:]
     /// What is wrong with members while the group is held, in words.
@@ -174,4 +180,28 @@ final class GroupWork {
     var looksAgain = false
 
     nonisolated init() {}
+
+    /// The step to show: the one that goes on, or the one that has been blocked the longest.
+    var step: Step? {
+        let all = steps.sorted { $0.key < $1.key }.map(\.value)
+        return all.first { !$0.isBlocked } ?? all.first
+    }
+
+    /// Whether all that is being done sits in the kernel.
+    var isBlocked: Bool { !steps.isEmpty && steps.values.allSatisfy(\.isBlocked) }
+
+    /// A step is taken from now on; the number that it has.
+    func begin(_ step: Step) -> Int {
+        lastStep += 1
+        steps[lastStep] = step
+        return lastStep
+    }
+
+    func end(_ number: Int?) { if let number { steps[number] = nil } }
+
+    /// A step that is being taken; nil when it has ended.
+    subscript(_ number: Int?) -> Step? {
+        get { number.flatMap { steps[$0] } }
+        set { if let number, steps[number] != nil { steps[number] = newValue } }
+    }
 }

@@ -53,6 +53,8 @@ public struct Claim: Equatable, Sendable {
     public var unownedMoments: [UnownedMoment] = []
     /// How long it is waited for who is to open its nodes; nil for as long as the operator says.
     public var consumerTimeout: ConsumerTimeout?
+    /// What of its record this daemon does not understand, in words: then it is held until somebody releases it.
+    public var notUnderstood: [String] = []
 
     /// What it is meant to become: all of it is on its way back when nothing of it is held or taken.
     public var goal: Goal {
@@ -70,10 +72,25 @@ public struct ClaimedGroup: Equatable, Sendable {
     public var members: [ClaimedMember]
     /// It was its owner's before it was sent back: its members may have been used, and are reset.
     public var wasHeld = false
-    /// The worker that makes a call about it, if one does.
-    public var worker: OutstandingWorker?
+    /// The workers that make calls about it, the oldest first: one, and one for each member that it is stuck in.
+    public var workers: [OutstandingWorker] = []
     /// Its nodes in /dev that a user may open for the time being.
     public var nodes: [OpenedNode] = []
+
+    /// The members that the claim changes and that are not back with the host.
+    var pending: [DeviceAddress] { members.filter { $0.isTouched && !$0.isRestored }.map(\.address) }
+}
+
+/// Why a group may not be claimed until somebody says otherwise.
+public struct Quarantine: Equatable, Sendable {
+    public var reason: String
+    /// What was in the group.
+    public var members: [DeviceAddress]
+
+    public init(reason: String, members: [DeviceAddress]) {
+        self.reason = reason
+        self.members = members
+    }
 }
 
 /// A node in /dev that a user may open for the time being.

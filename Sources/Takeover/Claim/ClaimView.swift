@@ -117,7 +117,7 @@ extension ClaimProgress {
         self.init(
             group: group,
             operation: GroupOperation(
-                action: step.step.action, step: step.number, steps: step.count, member: step.step.member, pid: step.pid,
+                action: step.step.action, step: step.number, steps: step.count, member: step.member, pid: step.pid,
                 seconds: Double(now.nanoseconds - min(step.began.nanoseconds, now.nanoseconds)) / 1e9,
                 isBlocked: step.isBlocked, waitsFor: step.waitsFor?.sentence))
     }

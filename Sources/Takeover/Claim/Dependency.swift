@@ -80,7 +80,10 @@ extension ActiveClaim {
             guard let device = dependents.first(where: claim.has) else { continue }
             return OthersWait(for: claim.record, of: device)
         }
-        let holders = await takeover.holders(of: dependents)
+        let holders: [DeviceHolder]
+        do throws(HostError) { holders = try await takeover.holders(of: dependents) } catch {
+            return dependents.first.map { OthersWait(unknown: error, of: $0) }
+        }
         return holders.first.map { OthersWait(for: [$0], of: $0.device) }
     }
 }

@@ -7,7 +7,7 @@ import PCI
 import Varlink
 
 extension Journal {
-    /// The version of the files that this daemon writes, and the only one that it reads.
+    /// The version of the files that this daemon writes.
     static let version = 1
 
     /// Why a file of this version is none that a claim can be made of.
@@ -65,11 +65,8 @@ extension Journal.Group {
         self.init(
             id: group.id.text, goal: .init(group.goal), members: group.members.map(Journal.Member.init),
             kernelGroups: group.kernelGroups, wasHeld: group.wasHeld,
-            worker: group.worker.map {
-                .init(
-                    pid: Int($0.process.pid), startTime: Int(clamping: $0.process.startTime), action: $0.action,
-                    member: $0.member.map(Journal.DeviceAddress.init))
-            },
+            worker: group.workers.first.map(Journal.Worker.init),
+            workers: group.workers.count < 2 ? nil : group.workers.dropFirst().map(Journal.Worker.init),
             nodes: group.nodes.isEmpty ? nil : group.nodes.map(Journal.Node.init))
     }
 
@@ -79,12 +76,23 @@ extension Journal.Group {
         for member in members { group.members.append(try member.member()) }
         for node in nodes ?? [] { group.nodes.append(try node.node()) }
         group.wasHeld = wasHeld
-        if let worker {
-            group.worker = OutstandingWorker(
-                process: try ProcessIdentity(worker.pid, worker.startTime), action: worker.action)
-            if let member = worker.member { group.worker?.member = try DeviceAddress(member) }
-        }
+        if let worker { group.workers.append(try worker.worker()) }
+        for worker in workers ?? [] { group.workers.append(try worker.worker()) }
         return group
+    }
+}
+
+extension Journal.Worker {
+    init(_ worker: OutstandingWorker) {
+        self.init(
+            pid: Int(worker.process.pid), startTime: Int(clamping: worker.process.startTime), action: worker.action,
+            member: worker.member.map(Journal.DeviceAddress.init))
+    }
+
+    func worker() throws(Journal.Unfit) -> OutstandingWorker {
+        var worker = OutstandingWorker(process: try ProcessIdentity(pid, startTime), action: action)
+        if let member { worker.member = try DeviceAddress(member) }
+        return worker
     }
 }
 

@@ -1,9 +1,12 @@
-// Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot.
+// Where claims are on record: one file a claim, each replaced as a whole, in a folder that does not outlive a boot. The
+// room for all that may have to be written of a claim is taken when the claim is made: a folder that is full by then
+// refuses the claim, and one that fills up later stops nothing.
 
 public import EventLoop
 import Files
 import Glibc
 import Grouping
+import Inventory
 import JSON
 import Varlink
 
@@ -15,7 +18,7 @@ public protocol ClaimJournal: AnyObject, Sendable {
     /// Takes a claim off the record.
     func remove(_ id: String) throws(FileFailure)
     /// Puts a quarantine on record; nil ends it.
-    func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure)
+    func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure)
     /// What is on record of this boot. What cannot be used is set aside, and said in `problems`.
     func load() throws(FileFailure) -> JournalContents
 }
@@ -24,8 +27,8 @@ public protocol ClaimJournal: AnyObject, Sendable {
 public struct JournalContents: Equatable, Sendable {
     public var claims: [Claim] = []
     /// Why groups are in quarantine.
-    public var quarantines: [GroupID: String] = [:]
-    /// Files that were set aside, each with the reason.
+    public var quarantines: [GroupID: Quarantine] = [:]
+    /// Files that were set aside, and those that are not understood in full, each with the reason.
     public var problems: [String] = []
 }
 
@@ -35,9 +38,14 @@ public final class JournalFolder: ClaimJournal {
     /// The folder, which only root may look into.
     public let path: String
     private let bootID: String
+    /// The records that another version has written, and holds more in than this one reads.
+    private var foreign: [String: ForeignRecord] = [:]
 
     /// A claim of 1,000 members takes less than 1 MB.
     private static let largest = 64 << 20
+
+    /// Takes room for a file: posix_fallocate, but for tests.
+    var allocate: @LoopActor (Int32, Int) -> Int32 = { posix_fallocate($0, 0, $1) }
 
     /// What files that are set aside are called in addition.
     static let aside = ".aside"
@@ -56,19 +64,40 @@ public final class JournalFolder: ClaimJournal {
     }
 
     public func save(_ claim: Claim) throws(FileFailure) {
+        let record = Journal.Claim(claim, bootID: bootID)
         var writer = JSONWriter()
-        Journal.Claim(claim, bootID: bootID).write(to: &writer)
-        try replace(claim.id + ".json", with: writer.bytes)
+        if let foreign = foreign[claim.id] {
+            writer.value(foreign.changed(to: JSONValue(of: record)))
+        } else {
+            record.write(to: &writer)
+        }
+        try file(claim.id).replace(with: writer.bytes, room: Self.room(for: claim))
     }
 
-    public func remove(_ id: String) throws(FileFailure) { try delete(id + ".json") }
+    public func remove(_ id: String) throws(FileFailure) {
+        try file(id).remove()
+        foreign[id] = nil
+    }
 
-    public func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) {
+    private func file(_ id: String) -> ReservedFile {
+        ReservedFile(path: path + "/" + id + ".json", allocate: allocate)
+    }
+
+    /// What may come to be on record of a claim until it is over: of each member a call, what became of its reset, and why;
+    /// of the whole, what is said of it and when it was unowned.
+    private static func room(for claim: Claim) -> Int {
+        4096 + 512 * claim.groups.reduce(0) { $0 + $1.members.count }
+    }
+
+    public func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure) {
         let name = "quarantine-\(group.text).json"
-        guard let reason else { return try delete(name) }
+        guard let quarantine else { return try delete(name) }
         var writer = JSONWriter()
-        Journal.Quarantine(version: Journal.version, bootId: bootID, group: group.text, reason: reason)
-            .write(to: &writer)
+        Journal.Quarantine(
+            version: Journal.version, bootId: bootID, group: group.text, reason: quarantine.reason,
+            members: quarantine.members.map(Journal.DeviceAddress.init)
+        )
+        .write(to: &writer)
         try replace(name, with: writer.bytes)
     }
 
@@ -78,6 +107,7 @@ public final class JournalFolder: ClaimJournal {
             guard name.hasSuffix(".json") else {
                 // Half of a file that was being written when the daemon was killed: the one before it is whole.
                 if name.hasSuffix(".new") { try delete(name) }
+                if name.hasSuffix(ReservedFile.spare) { try deleteOrphan(name) }
                 continue
             }
             do throws(Journal.Unfit) {
@@ -99,25 +129,31 @@ public final class JournalFolder: ClaimJournal {
         guard case .object(let fields) = value, case .int(let version)? = fields["version"],
             case .string(let boot)? = fields["bootId"]
         else { throw .init(reason: "it has no version and boot") }
-        guard version == Journal.version else {
-            throw .init(reason: "it is of version \(version), which this daemon does not know")
-        }
         guard boot == bootID else { throw .init(reason: "it is of another boot, which has undone what it is about") }
         if name.hasPrefix("quarantine-") {
             let quarantine: Journal.Quarantine = try decode(value)
+            var members: [DeviceAddress] = []
+            for member in quarantine.members ?? [] { members.append(try DeviceAddress(member)) }
             guard let group = GroupID(quarantine.group), name == "quarantine-\(group.text).json" else {
                 throw .init(reason: "group is missing or not what it should be")
             }
-            contents.quarantines[group] = quarantine.reason
+            contents.quarantines[group] = Quarantine(reason: quarantine.reason, members: members)
         } else {
-            let record: Journal.Claim = try decode(value)
+            let known = try Journal.KnownForm(of: value, version: Int(version))
+            let record: Journal.Claim = try decode(known.value)
             guard record.id + ".json" == name else { throw .init(reason: "id is missing or not what it should be") }
-            contents.claims.append(try record.claim())
+            var claim = try record.claim()
+            claim.notUnderstood = known.notUnderstood
+            foreign[claim.id] = ForeignRecord(
+                known.original, readAs: JSONValue(of: Journal.Claim(claim, bootID: bootID)))
+            contents.claims.append(claim)
+            for reason in known.notUnderstood { contents.problems.append("\(name): \(reason)") }
         }
     }
 
     private func decode<Value: VarlinkValue>(_ value: JSONValue) throws(Journal.Unfit) -> Value {
-        do throws(InvalidParameter) { return try Value(reading: value, .call) } catch {
+        // Fields that are not known come from a newer daemon, which lets them be ignored.
+        do throws(InvalidParameter) { return try Value(reading: value, .reply) } catch {
             throw .init(reason: "\(error.path.isEmpty ? "it" : error.path) is missing or not what it should be")
         }
     }
@@ -139,6 +175,12 @@ extension JournalFolder {
     private func replace(_ name: String, with bytes: [UInt8]) throws(FileFailure) {
         // Not lasting: the folder is in memory and goes with the boot.
         try replaceFile(path + "/" + name, with: bytes, mode: 0o600)
+    }
+
+    /// The spare of a file that is gone: the daemon was killed between the two.
+    private func deleteOrphan(_ name: String) throws(FileFailure) {
+        let whole = path + "/" + name.dropLast(ReservedFile.spare.utf8.count)
+        if access(whole, F_OK) != 0 { try delete(name) }
     }
 
     private func delete(_ name: String) throws(FileFailure) {

@@ -8,13 +8,15 @@ import Grouping
 @LoopActor
 public final class JournalInMemory: ClaimJournal {
     private var claims: [String: Claim] = [:]
-    private var quarantines: [GroupID: String] = [:]
+    private var quarantines: [GroupID: Quarantine] = [:]
 
     public nonisolated init() {}
 
     public func save(_ claim: Claim) throws(FileFailure) { claims[claim.id] = claim }
     public func remove(_ id: String) throws(FileFailure) { claims[id] = nil }
-    public func setQuarantine(_ reason: String?, of group: GroupID) throws(FileFailure) { quarantines[group] = reason }
+    public func setQuarantine(_ quarantine: Quarantine?, of group: GroupID) throws(FileFailure) {
+        quarantines[group] = quarantine
+    }
     public func load() throws(FileFailure) -> JournalContents {
         JournalContents(claims: Array(claims.values), quarantines: quarantines)
     }

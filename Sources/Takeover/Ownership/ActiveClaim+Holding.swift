@@ -28,7 +28,9 @@ extension ActiveClaim {
         {
             beginUnowned(id, cause: Self.lastDriverLost)
         }
-        var findings = HoldingFinding.all(of: group, snapshot.group(id)?.members ?? [], in: snapshot.inventory)
+        // Of groups that were joined each claim keeps its own.
+        let members = snapshot.group(id)?.members.filter { takeover.claim(of: $0.device.address, besides: self) == nil }
+        var findings = HoldingFinding.all(of: group, members ?? [], in: snapshot.inventory)
         if let member = unownedMember(of: id) { findings.append(.unowned(member)) } else { work.unowned = nil }
         work.findings = findings
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
@@ -88,7 +90,7 @@ extension ActiveClaim {
 
     private func remedy(_ finding: HoldingFinding, _ group: GroupID) async {
         do throws(StepFailure) {
-            try checkNoCallIsOut(of: group)
+            try checkNoCallIsOut(about: finding.member, of: group)
             switch finding {
             case .driverless(let member):
                 guard try await retake(member, group) else {
@@ -118,8 +120,9 @@ extension ActiveClaim {
     }
 
     /// One that a try gave up on may sit in the kernel for ever, and another would only wait behind it.
-    private func checkNoCallIsOut(of group: GroupID) throws(StepFailure) {
-        guard let worker = self[group]?.worker, host.findWorker(worker.process) != nil else { return }
+    private func checkNoCallIsOut(about member: DeviceAddress, of group: GroupID) throws(StepFailure) {
+        let workers = self[group]?.workers.filter { $0.member == nil || $0.member == member } ?? []
+        guard let worker = workers.first(where: mayRun) else { return }
         throw StepFailure(
             group: group, member: worker.member, action: worker.action, cause: .blocked(pid: worker.process.pid),
             remedy: "see /proc/\(worker.process.pid)/stack for where it waits")
@@ -160,7 +163,7 @@ extension ActiveClaim {
             takeover.changed()
             return true
         }
-        guard await !isLeaving(member) else {
+        guard try await !isLeaving(member, context(group, .bind(member))) else {
             try await letLeave(member, group)
             return false
         }
@@ -214,7 +217,7 @@ extension ActiveClaim {
 
     /// Whether somebody is unbinding or removing a member whose link is gone, and the kernel waits for the owner to let go:
     /// a descriptor of it is open, or the kernel holds its lock.
-    private func isLeaving(_ member: DeviceAddress) async -> Bool {
+    private func isLeaving(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) -> Bool {
         let binding: DeviceBinding?
         do throws(HostError) { binding = try await host.readBinding(of: member) } catch {
             if case .deviceBusy = error { return true }
@@ -224,7 +227,11 @@ extension ActiveClaim {
         // keeps none of its devices, so that it tells nothing of a device without vfio.
         if binding?.powerControl == .on { return false }
         if space.cdevs[member] != nil || space.barriers[member] != nil { return true }
-        return await takeover.holders(of: [member]).contains { $0.device == member }
+        do throws(HostError) { return try await !takeover.holders(of: [member]).isEmpty } catch {
+            throw context.failure(
+                .reason("who has it open cannot be found out: \(error)"),
+                remedy: "make memory or descriptors free on the host; it is tried again")
+        }
     }
 
     /// With the last device of a kernel group vfio's group goes, and the next one has another: what is open of the first

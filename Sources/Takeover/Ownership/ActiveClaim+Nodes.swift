@@ -37,7 +37,7 @@ extension ActiveClaim {
             group.nodes.append(opened)
         }
         try await call(.setPermissions(node, opened.meanwhile), about: node.device, context)
-        guard host.nodeStatus(of: node)?.permissions == opened.meanwhile else {
+        guard try self.status(of: node, context)?.permissions == opened.meanwhile else {
             throw context.failure(
                 .reason("\(status.path) is not the user's after it was given to uid \(user)"), member: node.device,
                 remedy: "look for a udev rule that sets its owner")
@@ -45,11 +45,20 @@ extension ActiveClaim {
         return status.path
     }
 
+    /// A node as it is now; nil where it is not there.
+    private func status(of node: VFIONode, _ context: StepContext) throws(StepFailure) -> NodeStatus? {
+        do throws(HostError) { return try host.nodeStatus(of: node) } catch {
+            throw context.failure(
+                .reason("its node in /dev cannot be looked at: \(error)"), member: node.device,
+                remedy: "make memory or descriptors free on the host")
+        }
+    }
+
     /// What a node is, which may come later than what announces it.
     private func awaitStatus(of node: VFIONode, _ context: StepContext) async throws(StepFailure) -> NodeStatus {
         let deadline = host.now + takeover.timing.nodePatience
         while true {
-            if let status = host.nodeStatus(of: node) { return status }
+            if let status = try status(of: node, context) { return status }
             guard host.now < deadline else {
                 throw context.failure(
                     .reason("its node in /dev is not there"), member: node.device,
@@ -67,7 +76,7 @@ extension ActiveClaim {
         guard !nodes.isEmpty else { return }
         for opened in nodes {
             // A node that went with its device comes back as root's; what others made of it is theirs.
-            if isOurs(opened.node, in: context.group), let now = host.nodeStatus(of: opened.node),
+            if isOurs(opened.node, in: context.group), let now = try status(of: opened.node, context),
                 opened.isMade(now.permissions)
             {
                 do throws(StepFailure) {

@@ -269,7 +269,22 @@ extension ActiveClaim {
     }
 
     /// Closes a file, which closes it whatever the kernel says of it.
+    ///
+    /// On the way back a close that sits in the kernel is put aside: vfio resets the device in it, and no other's way home
+    /// is to wait for that.
     func close(_ file: KernelFile, about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure) {
+        guard let member, var shown = work[context.group]?[context.number], self[context.group]?.goal == .restore else {
+            return try await closeNow(file, about: member, context)
+        }
+        shown.member = member
+        try await runErrand(shown, of: context.group) { [self] (context) async throws(StepFailure) in
+            try await closeNow(file, about: member, context)
+        }
+    }
+
+    private func closeNow(
+        _ file: KernelFile, about member: DeviceAddress?, _ context: StepContext
+    ) async throws(StepFailure) {
         do throws(StepFailure) { try await call(.close(file), about: member, context) } catch {
             if case .errno = error.cause { return }
             throw error

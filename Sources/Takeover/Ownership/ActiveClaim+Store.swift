@@ -50,9 +50,7 @@ extension ActiveClaim {
         }
         for node in nodes {
             guard let file = space.remove(node) else { continue }
-            var member: DeviceAddress?
-            if case .cdev(let device) = node { member = device }
-            try await close(file, about: member, context)
+            try await close(file, about: node.device, context)
         }
     }
 
@@ -60,12 +58,17 @@ extension ActiveClaim {
     /// a copy, which is the last one then.
     private func awaitClose(of files: [KernelFile], by keeper: Int32) async throws(DescriptorStoreError) {
         let deadline = host.now + takeover.timing.nodePatience
-        while await host.hasOpen(files, in: keeper) {
+        while await mayHaveOpen(files, keeper) {
             guard host.now < deadline else { throw .init(reason: "process \(keeper) has not closed it") }
             do throws(LoopError) { try await host.sleep(for: .milliseconds(5)) } catch {
                 throw .init(reason: "the daemon ends")
             }
         }
+    }
+
+    /// What cannot be found out may be so.
+    private func mayHaveOpen(_ files: [KernelFile], _ keeper: Int32) async -> Bool {
+        do throws(HostError) { return try await host.hasOpen(files, in: keeper) } catch { return true }
     }
 
     static let betweenDaemons = "from the end of the last daemon until this one had it again"
@@ -158,8 +161,10 @@ extension Takeover {
     }
 
     /// Who else has devices of a claim open: the store's copies are the daemon's own.
-    func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
-        await host.holders(of: devices).filter { !isOurs($0) }
+    ///
+    /// - Throws: why that cannot be found out.
+    func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
+        try await host.holders(of: devices).filter { !isOurs($0) }
     }
 }
 

@@ -51,6 +51,17 @@ struct AddressSpace: Sendable {
         return self[node]
     }
 
+    /// Takes out all that is open.
+    mutating func removeAll() -> [KernelFile] {
+        var files = Array(cdevs.values) + Array(barriers.values) + Array(groups.values)
+        switch root {
+        case .none: break
+        case .iommufd(let file, _), .container(let file, _): files.append(file)
+        }
+        self = AddressSpace()
+        return files
+    }
+
     /// Takes in that groups were closed: with its last one a container loses its IOMMU, and is set up anew for the next.
     mutating func groupsWereClosed() {
         guard groups.isEmpty, case .container(let container, true) = root else { return }

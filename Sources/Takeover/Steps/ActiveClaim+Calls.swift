@@ -13,6 +13,8 @@ struct StepContext: Sendable {
     var step: TakeoverStep
     /// nil on the way back: nothing is too long there.
     var deadline: MonotonicTime?
+    /// Which of the steps that are shown it is; nil for one that is not shown.
+    var number: Int?
 
     func failure(_ cause: StepFailure.Cause, member: DeviceAddress? = nil, remedy: String) -> StepFailure {
         StepFailure(
@@ -34,11 +36,12 @@ extension ActiveClaim {
                 remedy: "look whether the host runs out of processes or memory")
         }
         update(context.group) { group in
-            group.worker = OutstandingWorker(process: worker.id, action: context.step.action, member: member)
+            group.workers.append(
+                OutstandingWorker(process: worker.id, action: context.step.action, member: member))
         }
         do throws(StepFailure) { try save(for: context, member: member) } catch {
             // The worker ends without its call.
-            update(context.group) { $0.worker = nil }
+            hasEnded(worker.id, in: context.group)
             throw error
         }
         worker.go()
@@ -58,14 +61,14 @@ extension ActiveClaim {
                 .blocked(pid: worker.id.pid), member: member,
                 remedy: "end whoever has the device open; see /proc/\(worker.id.pid)/stack for where it waits")
         case .done(let yield)?:
-            update(context.group) { $0.worker = nil }
+            hasEnded(worker.id, in: context.group)
             return yield
         case .unknown?:
             // The read-back tells.
-            update(context.group) { $0.worker = nil }
+            hasEnded(worker.id, in: context.group)
             return .nothing
         case .failed(let errno)?:
-            update(context.group) { $0.worker = nil }
+            hasEnded(worker.id, in: context.group)
             throw context.failure(.errno(errno), member: member, remedy: Self.remedy(for: errno, context.step))
         }
     }
@@ -79,11 +82,11 @@ extension ActiveClaim {
             do throws(LoopError) { return try await worker.outcome() } catch { return nil }
         }
         let work = work[context.group]
-        work?.step?.pid = worker.id.pid
+        work?[context.number]?.pid = worker.id.pid
         let watch = EventLoop.main.spawn { [weak self] in
             do throws(LoopError) {
                 try await host.sleep(for: blockedAfter)
-                work?.step?.isBlocked = true
+                work?[context.number]?.isBlocked = true
                 self?.takeover.changed()
                 guard let deadline = context.deadline else { return }
                 try await host.sleep(until: deadline)
@@ -94,9 +97,9 @@ extension ActiveClaim {
         defer {
             watch.cancel()
             takeover.waits.remove(waiting)
-            work?.step?.pid = nil
-            if work?.step?.isBlocked == true {
-                work?.step?.isBlocked = false
+            work?[context.number]?.pid = nil
+            if work?[context.number]?.isBlocked == true {
+                work?[context.number]?.isBlocked = false
                 takeover.changed()
             }
         }
@@ -107,15 +110,41 @@ extension ActiveClaim {
         }
     }
 
-    /// Waits for the worker that is on record of a group: one that a claim gave up on, or a predecessor's.
-    func awaitWorker(of group: GroupID, _ context: StepContext) async throws(StepFailure) {
-        guard let outstanding = self[group]?.worker else { return }
-        if let worker = host.findWorker(outstanding.process) {
-            guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
+    /// Waits for the workers that are on record of a member, or with nil of its group as a whole: those that a claim gave
+    /// up on, and a predecessor's. Those of other members are for their own steps to wait for.
+    func awaitWorkers(about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure) {
+        while let outstanding = self[context.group]?.workers.first(where: { $0.member == member }) {
+            if let worker = try await find(outstanding, context) {
+                guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
+                    throw context.failure(.stopped, member: outstanding.member, remedy: "")
+                }
+            }
+            hasEnded(outstanding.process, in: context.group)
+        }
+    }
+
+    /// A worker that is on record; nil when it has ended. While that cannot be found out, its call may be in the kernel.
+    private func find(
+        _ outstanding: OutstandingWorker, _ context: StepContext
+    ) async throws(StepFailure) -> (any KernelWorker)? {
+        while true {
+            do throws(HostError) { return try host.findWorker(outstanding.process) } catch {
+                takeover.report(
+                    "claim \(id): whether a worker has ended cannot be found out, and is asked again: \(error)")
+            }
+            do throws(LoopError) { try await host.sleep(for: takeover.timing.lastRetry) } catch {
                 throw context.failure(.stopped, member: outstanding.member, remedy: "")
             }
         }
-        update(group) { $0.worker = nil }
+    }
+
+    /// Whether a worker may still be in the kernel.
+    func mayRun(_ worker: OutstandingWorker) -> Bool {
+        do throws(HostError) { return try host.findWorker(worker.process) != nil } catch { return true }
+    }
+
+    private func hasEnded(_ worker: ProcessIdentity, in group: GroupID) {
+        update(group) { group in group.workers.removeAll { $0.process == worker } }
     }
 
     /// Reads what a takeover changes in a member; nil when the device is gone.

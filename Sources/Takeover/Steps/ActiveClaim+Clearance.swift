@@ -28,13 +28,13 @@ extension ActiveClaim {
     func clearance(
         for member: ClaimedMember, on drivers: Set<String?>, _ context: StepContext
     ) async throws(StepFailure) -> Result<Clearance, Obstacle> {
-        defer { showWait(nil, of: context.group) }
+        defer { showWait(nil, context) }
         while true {
             // What a vfio driver's unbind or a reset takes along; without one there is nothing to lose any more.
             if let driver = member.vfioDriver, host.driverLink(of: member.address) == .driver(driver),
                 let wait = await userOfDependents(of: member.address)
             {
-                showWait(wait, of: context.group)
+                showWait(wait, context)
                 try await pause(context)
                 continue
             }
@@ -45,7 +45,7 @@ extension ActiveClaim {
             } catch {
                 if case .onDriver(let driver) = error { work[context.group]?.drivers[member.address] = driver }
                 guard case .open(let holders) = error else { return .failure(error) }
-                showWait(.init(for: holders, of: member.address), of: context.group)
+                showWait(.init(for: holders, of: member.address), context)
             }
             try await pause(context)
         }
@@ -53,9 +53,9 @@ extension ActiveClaim {
 
     /// Waits until nobody but the daemon has a member of the group open.
     func awaitOthers(_ context: StepContext) async throws(StepFailure) {
-        defer { showWait(nil, of: context.group) }
+        defer { showWait(nil, context) }
         while let wait = await othersWait(context.group) {
-            showWait(wait, of: context.group)
+            showWait(wait, context)
             try await pause(context)
         }
     }
@@ -63,7 +63,10 @@ extension ActiveClaim {
     /// Who has which member open, one of them.
     private func othersWait(_ group: GroupID) async -> OthersWait? {
         let members = self[group]?.members ?? []
-        let holders = await takeover.holders(of: members.map(\.address))
+        let holders: [DeviceHolder]
+        do throws(HostError) { holders = try await takeover.holders(of: members.map(\.address)) } catch {
+            return members.first.map { .init(unknown: error, of: $0.address) }
+        }
         if let first = holders.first {
             return .init(for: holders.filter { $0.device == first.device }, of: first.device)
         }
@@ -82,9 +85,9 @@ extension ActiveClaim {
         }
     }
 
-    private func showWait(_ wait: OthersWait?, of group: GroupID) {
-        guard work[group]?.step?.waitsFor != wait else { return }
-        work[group]?.step?.waitsFor = wait
+    private func showWait(_ wait: OthersWait?, _ context: StepContext) {
+        guard let work = work[context.group], work[context.number]?.waitsFor != wait else { return }
+        work[context.number]?.waitsFor = wait
         takeover.changed()
     }
 }
@@ -96,11 +99,18 @@ struct OthersWait: Equatable, Sendable {
     var process: ProcessIdentity?
     /// The claim that has it.
     var claim: String?
+    /// Why it cannot be found out whether there is anybody.
+    var unknown: HostError?
 
     /// A claim that a function is in which goes with the member.
     init(for claim: Claim, of device: DeviceAddress) {
         member = device
         self.claim = claim.id + (claim.name.map { " \"\($0)\"" } ?? "") + " of \(claim.owner.text)"
+    }
+
+    init(unknown: HostError, of member: DeviceAddress) {
+        self.member = member
+        self.unknown = unknown
     }
 
     init(for holders: [DeviceHolder], of member: DeviceAddress) {
@@ -111,6 +121,7 @@ struct OthersWait: Equatable, Sendable {
     /// Who has what open, in words.
     var sentence: String {
         if let claim { return "\(member), which would go with it, is in \(claim)" }
+        if let unknown { return "who has \(member) open cannot be found out, and is asked again: \(unknown)" }
         guard let process else {
             return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
                 + "io_uring, or another namespace's"

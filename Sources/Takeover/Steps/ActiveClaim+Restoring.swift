@@ -50,33 +50,56 @@ extension ActiveClaim {
         }
     }
 
-    /// One try. A member that fails keeps no other from going home; the first failure is the one that is told.
+    /// One try. A member that fails, or is stuck, keeps no other from going home; the first failure is the one that is told.
     private func restoreOnce(_ group: GroupID) async throws(StepFailure) {
-        guard let recorded = self[group] else { return }
-        let steps = recorded.stepsToRestore()
-        var first: StepFailure?
-        var unrestored: [Unrestored] = []
-        defer { work[group]?.unrestored = unrestored }
-        for (index, step) in steps.enumerated() {
-            do throws(StepFailure) {
-                try await take(step, number: index + 1, of: steps.count, for: group, deadline: nil)
-            } catch {
-                if case .stopped = error.cause { throw error }
-                if let member = step.member, case .restore = step {
-                    unrestored.append(Unrestored(device: member, reason: error.reason))
-                } else {
-                    // Without these the rest is not safe: a reset needs the group owned, a member's way home needs it not.
-                    throw error
+        repeat {
+            forgetErrands(of: group)
+            var failures: [DeviceAddress: StepFailure] = [:]
+            var first: StepFailure?
+            let steps = self[group]?.stepsToRestore() ?? []
+            for (index, step) in steps.enumerated() {
+                // Who was not reset does not go home; who is stuck in one thing is not done another to.
+                if let member = step.member, failures[member] != nil || isAside(member, in: group) { continue }
+                do throws(StepFailure) {
+                    try await takeBack(step, number: index + 1, of: steps.count, for: group)
+                } catch {
+                    // Without what the members share the rest is not safe: their way home needs the group not owned.
+                    guard let member = step.member else { throw error }
+                    if case .stopped = error.cause { throw error }
+                    failures[member] = error
+                    if first == nil { first = error }
                 }
-                if first == nil { first = error }
             }
+            work[group]?.unrestored =
+                failures.sorted { $0.key < $1.key }.map { Unrestored(device: $0.key, reason: $0.value.reason) }
+                + unrestoredErrands(of: group)
+            if let first { throw first }
+        } while try await awaitErrand(of: group)
+    }
+
+    /// Takes a step of the way back. What is about one member alone is put aside when it sits in the kernel.
+    private func takeBack(
+        _ step: TakeoverStep, number: Int, of count: Int, for group: GroupID
+    ) async throws(StepFailure) {
+        guard let member = step.member else {
+            return try await take(step, number: number, of: count, for: group, deadline: nil)
         }
-        if let first { throw first }
+        var shown = GroupWork.Step(step: step, number: number, count: count, began: host.now, member: member)
+        if case .restore = step, let work = work[group], !work.errands.isEmpty {
+            // Whoever has opened the one that was put aside could reach those that go home.
+            let number = work.begin(shown)
+            defer { work.end(number) }
+            try await awaitOthers(StepContext(group: group, step: step, number: number))
+            shown.began = host.now
+        }
+        try await runErrand(shown, of: group) { [self] (context) async throws(StepFailure) in
+            try await awaitWorkers(about: member, context)
+            if case .reset = step { try await reset(member, context) } else { try await restore(member, context) }
+        }
     }
 
     /// Puts a member back to what it was, from whatever it is now.
     func restore(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
-        try await awaitWorker(of: context.group, context)
         let recorded = try recorded(member, context)
         switch try await clearance(for: recorded, on: [recorded.vfioDriver, nil], context) {
         case .success(let clearance):

@@ -22,10 +22,12 @@ extension ActiveClaim {
     func take(
         _ step: TakeoverStep, number: Int, of count: Int, for group: GroupID, deadline: MonotonicTime?
     ) async throws(StepFailure) {
-        work[group]?.step = GroupWork.Step(step: step, number: number, count: count, began: host.now)
-        defer { work[group]?.step = nil }
+        let work = work[group]
+        let shown = work?.begin(
+            GroupWork.Step(step: step, number: number, count: count, began: host.now, member: step.member))
+        defer { work?.end(shown) }
         takeover.condition.signal()
-        let context = StepContext(group: group, step: step, deadline: deadline)
+        let context = StepContext(group: group, step: step, deadline: deadline, number: shown)
         switch step {
         case .load(let driver): try await call(.loadModule(driver: driver), about: nil, context)
         case .keepFromD3cold(let member):
@@ -150,7 +152,7 @@ extension ActiveClaim {
 
     /// Waits until nobody but the daemon has a device of the group open.
     private func awaitOwner(_ context: StepContext) async throws(StepFailure) {
-        try await awaitWorker(of: context.group, context)
+        try await awaitWorkers(about: nil, context)
         while true {
             try await awaitOthers(context)
             let isUsed = try await isUsedUnseen(context)

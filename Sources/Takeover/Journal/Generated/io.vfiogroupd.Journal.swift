@@ -6,6 +6,9 @@ import Varlink
 
 /// What is on record of a claim: all that is needed to finish or undo it after the daemon was killed. One file a claim, in
 /// the state directory, which does not outlive a boot.
+///
+/// Daemons of other versions read it too, after an upgrade or a downgrade. A field that comes later is optional, and may be
+/// ignored by who does not know it: the version stays. What an older daemon must not ignore raises the version.
 public enum Journal {
     /// The interface as a service adds it and clients see it.
     public static let interface = VarlinkInterface(
@@ -13,6 +16,9 @@ public enum Journal {
         description: #"""
         # What is on record of a claim: all that is needed to finish or undo it after the daemon was killed. One file a claim, in
         # the state directory, which does not outlive a boot.
+        #
+        # Daemons of other versions read it too, after an upgrade or a downgrade. A field that comes later is optional, and may be
+        # ignored by who does not know it: the version stays. What an older daemon must not ignore raises the version.
         interface io.vfiogroupd.Journal
 
         type DeviceAddress (
@@ -124,7 +130,9 @@ public enum Journal {
           kernelGroups: []int,
           # It was its owner's before it was sent back.
           wasHeld: bool,
+          # The first of the calls that workers were given, and the others.
           worker: ?Worker,
+          workers: ?[]Worker,
           # Those of the group that are not as they were before.
           nodes: ?[]Node
         )
@@ -168,7 +176,9 @@ public enum Journal {
           version: int,
           bootId: string,
           group: string,
-          reason: string
+          reason: string,
+          # What was in the group, by which it is found again.
+          members: ?[]DeviceAddress
         )
 
         """#,
@@ -451,17 +461,20 @@ public enum Journal {
         public var kernelGroups: [Int]
         /// It was its owner's before it was sent back.
         public var wasHeld: Bool
+        /// The first of the calls that workers were given, and the others.
         public var worker: Journal.Worker?
+        public var workers: [Journal.Worker]?
         /// Those of the group that are not as they were before.
         public var nodes: [Journal.Node]?
 
-        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil, nodes: [Journal.Node]? = nil) {
+        public init(id: String, goal: Journal.Goal, members: [Journal.Member], kernelGroups: [Int], wasHeld: Bool, worker: Journal.Worker? = nil, workers: [Journal.Worker]? = nil, nodes: [Journal.Node]? = nil) {
             self.id = id
             self.goal = goal
             self.members = members
             self.kernelGroups = kernelGroups
             self.wasHeld = wasHeld
             self.worker = worker
+            self.workers = workers
             self.nodes = nodes
         }
 
@@ -473,6 +486,7 @@ public enum Journal {
             self.kernelGroups = try fields.required("kernelGroups")
             self.wasHeld = try fields.required("wasHeld")
             self.worker = try fields.optional("worker")
+            self.workers = try fields.optional("workers")
             self.nodes = try fields.optional("nodes")
             try fields.finish()
         }
@@ -485,6 +499,7 @@ public enum Journal {
                 writer.field("kernelGroups", self.kernelGroups)
                 writer.field("wasHeld", self.wasHeld)
                 writer.field("worker", self.worker)
+                writer.field("workers", self.workers)
                 writer.field("nodes", self.nodes)
             }
         }
@@ -635,12 +650,15 @@ public enum Journal {
         public var bootId: String
         public var group: String
         public var reason: String
+        /// What was in the group, by which it is found again.
+        public var members: [Journal.DeviceAddress]?
 
-        public init(version: Int, bootId: String, group: String, reason: String) {
+        public init(version: Int, bootId: String, group: String, reason: String, members: [Journal.DeviceAddress]? = nil) {
             self.version = version
             self.bootId = bootId
             self.group = group
             self.reason = reason
+            self.members = members
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -649,6 +667,7 @@ public enum Journal {
             self.bootId = try fields.required("bootId")
             self.group = try fields.required("group")
             self.reason = try fields.required("reason")
+            self.members = try fields.optional("members")
             try fields.finish()
         }
 
@@ -658,6 +677,7 @@ public enum Journal {
                 writer.field("bootId", self.bootId)
                 writer.field("group", self.group)
                 writer.field("reason", self.reason)
+                writer.field("members", self.members)
             }
         }
     }
