@@ -27,6 +27,9 @@ public protocol Host: AnyObject, Sendable {
     /// Which driver has a device now; nil where that cannot be read. This never blocks.
     func driverLink(of device: DeviceAddress) -> DriverLink?
 
+    /// Whether the kernel has a driver for the bus of a device; nil where that cannot be seen. This never blocks.
+    func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool?
+
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
@@ -97,6 +100,8 @@ extension Host {
     public var now: MonotonicTime { .now }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
+
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { nil }
 
     public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
 

@@ -27,6 +27,7 @@ extension LinuxHost {
         do throws(SystemError) { driver = try folder.driver() } catch {
             throw .system(call: "read driver of \(device)", errno: error.errno)
         }
+        let module = driver == nil ? nil : try? folder.linkName("driver/module")
         let canReset = folder.has("reset")
         let identification = device.pci == nil ? nil : folder.identification()
         let enableCount = device.pci == nil ? nil : (try? folder.text("enable")).flatMap { decimal($0) }
@@ -36,7 +37,7 @@ extension LinuxHost {
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
             d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset,
-            identification: identification, enableCount: enableCount)
+            identification: identification, enableCount: enableCount, module: module)
     }
 
     public func isAnswering(_ device: DeviceAddress) async -> Bool? {
@@ -46,6 +47,13 @@ extension LinuxHost {
             bytes.count >= 2
         else { return nil }
         return bytes[0] != 0xff || bytes[1] != 0xff
+    }
+
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? {
+        guard !name.contains("/"), !device.bus.contains("/"),
+            let drivers = try? Directory(path: joined("sys/bus/\(device.bus)/drivers"))
+        else { return nil }
+        return drivers.has(name)
     }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? {

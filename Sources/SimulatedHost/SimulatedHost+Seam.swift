@@ -20,6 +20,8 @@ extension SimulatedHost {
         return state.driverLink.map { .driver($0) } ?? .driverless
     }
 
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { kernel.isLoaded(name) }
+
     public func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] {
         guard !hidesHolders else { return [] }
         return devices.flatMap { device in
@@ -128,6 +130,11 @@ extension SimulatedHost {
                 watch(clearance.device, .unbind)
                 return write(.unbind(clearance.device, from: driver))
             case .probe(let device): return write(.driversProbe(device))
+            case .announce(let device):
+                perform { kernel in
+                    kernel.announceAnew(device)
+                    kernel.settle()
+                }
             case .reset(let clearance):
                 watch(clearance.device, .reset)
                 return write(.reset(clearance.device))

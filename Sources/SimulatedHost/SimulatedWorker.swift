@@ -108,7 +108,9 @@ extension KernelCall {
         case .open, .setContainer, .setIOMMU, .getDevice, .bindIOMMUFD, .allocateIOAS, .attach, .detach,
             .isBound, .hasContainer, .containerRanges, .ioasRanges, .setPermissions, .close:
             true
-        case .loadModule, .setDriverOverride, .unbind, .probe, .reset, .setPowerControl, .setD3coldAllowed: false
+        case .loadModule, .setDriverOverride, .unbind, .probe, .announce, .reset, .setPowerControl,
+            .setD3coldAllowed:
+            false
         }
     }
 }

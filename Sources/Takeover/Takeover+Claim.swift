@@ -27,7 +27,7 @@ extension Takeover {
         try await check(request.access, leaveOut: request.leaveOut, user: request.user)
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
-            evenOrphaned: request.isReservation)
+            evenOrphaned: request.isReservation, progress)
         let members = Set(records.flatMap(\.group.members))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
@@ -98,9 +98,10 @@ extension Takeover {
     /// The groups, once they can be had and nothing of the host is in them.
     private func choose(
         _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration,
-        evenOrphaned: Bool = false
+        evenOrphaned: Bool = false, _ progress: (@LoopActor (ClaimProgress) -> Void)? = nil
     ) async throws(TakeoverError) -> [GroupRecord] {
-        let deadline = host.now + wait
+        let began = host.now
+        let deadline = began + wait
         var isFresh = false
         while true {
             let records = try Selection.groups(selectors, in: snapshot())
@@ -112,7 +113,12 @@ extension Takeover {
                     continue
                 }
                 guard case .groupBusy = obstacle, host.now < deadline else { throw obstacle }
-                try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
+                var pause = deadline
+                if let progress, let waiting = ClaimProgress(waitingFor: obstacle, since: began, now: host.now) {
+                    progress(waiting)
+                    pause = min(deadline, host.now + timing.heartbeat)
+                }
+                try await waitForFreedom(selectors, besides: own, until: pause, evenOrphaned)
                 continue
             }
             if let limit = Selection.limit(records, in: snapshot().inventory), own.count + records.count > limit {
@@ -217,27 +223,6 @@ extension Takeover {
         throw .failed(failure, unrestored: unrestored)
     }
 
-    func watchProgress(
-        of claim: ActiveClaim, _ ids: [GroupID], _ progress: (@LoopActor (ClaimProgress) -> Void)?
-    ) -> Task<Void, Never>? {
-        guard let progress else { return nil }
-        return EventLoop.main.spawn { [condition] in
-            var last: [GroupID: Int] = [:]
-            while !Task.isCancelled {
-                for id in ids {
-                    guard let operation = ClaimProgress(claim, id), last[id] != operation.step else { continue }
-                    last[id] = operation.step
-                    progress(operation)
-                }
-                do throws(LoopError) {
-                    try await condition.wait {
-                        ids.contains { id in ClaimProgress(claim, id).map { last[id] != $0.step } ?? false }
-                    }
-                } catch { return }
-            }
-        }
-    }
-
     /// Sends groups back that were to be taken, and says what of them is not as it was after the first try.
     @discardableResult
     func undo(_ ids: [GroupID], of claim: ActiveClaim) async -> [Unrestored] {
@@ -257,7 +242,7 @@ extension Takeover {
             try await condition.wait { [self] in
                 isStopped
                     || ids.allSatisfy { id in
-                        claim[id] == nil || claim.work[id]?.retrying != nil
+                        claim[id] == nil || claim.work[id]?.setback != nil
                             || claim.work[id]?.step?.isBlocked == true
                     }
             }
@@ -265,11 +250,14 @@ extension Takeover {
         return ids.flatMap { id -> [Unrestored] in
             guard let group = claim[id] else { return [] }
             let known = claim.work[id]?.unrestored ?? []
-            let reason = claim.work[id]?.retrying ?? "it is not back yet"
+            let setback = claim.work[id]?.setback
+            let waitsFor = claim.work[id]?.step?.waitsFor
+            let reason = setback?.failure.reason ?? waitsFor?.sentence ?? "it is on its way back"
+            let remedy = setback?.failure.remedy ?? waitsFor?.remedy
             let rest = group.members.filter { member in
                 member.isTouched && !member.isRestored && !known.contains { $0.device == member.address }
             }
-            return known + rest.map { Unrestored(device: $0.address, reason: reason) }
+            return known + rest.map { Unrestored(device: $0.address, reason: reason, remedy: remedy) }
         }
     }
 
@@ -311,7 +299,7 @@ extension Takeover {
             address: device.address, identity: device.pci?.identification ?? .init(), isBridge: device.isBridge,
             before: .init(
                 driver: binding.driver.map { .named($0) } ?? .none, driverOverride: binding.driverOverride,
-                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed),
+                powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed, module: binding.module),
             vfioDriver: driver, pin: pin)
     }
 

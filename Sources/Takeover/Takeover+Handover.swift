@@ -195,7 +195,7 @@ extension Takeover {
                     claim.unseenSince = nil
                     return
                 }
-                claim.work[group.id]?.unowned = error.reason
+                claim.work[group.id]?.unowned = error
             }
         }
         claim.handedOver = nil

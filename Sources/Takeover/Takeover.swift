@@ -29,6 +29,8 @@ public final class Takeover {
     public var onChange: (@LoopActor ([ClaimEvent]) -> Void)?
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
+    /// Tells the system unit that a process runs in, for who is to be named by it.
+    public var unit: (@LoopActor (ProcessIdentity) -> String?)?
 
     /// Which devices are meant by their places: others are claimed only by force, and are the ones that are meant from
     /// then on.

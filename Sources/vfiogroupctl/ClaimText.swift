@@ -8,13 +8,30 @@ extension Claims.Owner {
 }
 
 extension Claims.Operation {
-    /// `unbind 0000:01:00.0 (3 of 12)`, and for how long where that is long.
+    /// `unbind 0000:01:00.0 (3 of 12)`, for how long where that is long, and what it waits for.
     var text: String {
-        let what = [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
-        if let waitsFor { return "\(what): \(waitsFor.printable)" }
+        let isLong = seconds >= 1 && (blocked || waitsFor != nil)
+        let what = title + (isLong ? " for \(Int(seconds.rounded())) s" : "")
+        if let wait { return "\(what): \(wait)" }
         guard blocked else { return what }
-        return what + ", has not returned for \(Int(seconds.rounded())) s"
+        return title + ", has not returned for \(Int(seconds.rounded())) s"
             + (pid.map { " (process \($0))" } ?? "") + " and may never"
+    }
+
+    /// What is done, and which step it is.
+    private var title: String {
+        [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
+    }
+
+    /// What it waits for, and what would end that; nil where it waits for nothing that has a name.
+    private var wait: String? {
+        waitsFor.map { $0.printable + (remedy.map { "; \($0.printable)" } ?? "") }
+    }
+
+    /// What it waits for, the same for as long as that is the same; nil where it waits for nothing.
+    var lastingWait: String? {
+        guard blocked || waitsFor != nil else { return nil }
+        return [title, wait].compactMap { $0 }.joined(separator: ": ")
     }
 }
 
@@ -32,7 +49,20 @@ extension Claims.ClaimedMember {
             case .notReset?: "not reset" + (resetReason.map { ": \($0.printable)" } ?? "")
             case .failed?: "its reset failed" + (resetReason.map { ": \($0.printable)" } ?? "")
             }
-        return [resetText, problem].compactMap { $0 }.joined(separator: "; ")
+        return [resetText, problem?.printable].compactMap { $0 }.joined(separator: "; ")
+    }
+
+    /// What would help, with its address.
+    var help: String? { remedy.map { "\(address.text): \($0.printable)" } }
+}
+
+extension Claims.ClaimedGroup {
+    /// What would help, where something is wrong; each thing once.
+    var help: [String] {
+        let ofMembers = members.compactMap { member in
+            member.remedy == remedy && remedy != nil ? nil : member.help
+        }
+        return ([remedy?.printable].compactMap { $0 }) + ofMembers
     }
 }
 
@@ -56,7 +86,10 @@ extension Claims.ClaimStatus {
         }
         lines += ["", memberTable]
         for group in groups {
-            if let reason = group.reason { lines.append("\(group.id) is \(group.state.rawValue): \(reason)") }
+            if let reason = group.reason {
+                lines.append("\(group.id) is \(group.state.rawValue): \(reason.printable)")
+            }
+            lines += group.help.map { "  " + $0 }
             if let operation = group.operation { lines.append("\(group.id): \(operation.text)") }
         }
         if !unownedMoments.isEmpty { lines += ["", "A host driver could have come in:"] }

@@ -99,7 +99,9 @@ extension Claims.Failure {
             let failed = "group \(group): \(what) failed\(errnoName.map { " (\($0))" } ?? ""): \(reason)\n\(remedy)\n"
             guard !unrestored.isEmpty else { return failed + "All its devices are as they were before." }
             return failed + "Not as they were before, and the daemon goes on restoring them:\n"
-                + unrestored.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n")
+                + unrestored.map {
+                    "  \($0.address.text): \($0.reason)" + ($0.remedy.map { $0 == remedy ? "" : "\n    \($0)" } ?? "")
+                }.joined(separator: "\n")
                 + "\nvfiogroupctl show \(group) tells how far it is"
         case .accessNotAvailable(let available, let reason):
             return "this host cannot hand over like that: \(reason). What it can do: --access "

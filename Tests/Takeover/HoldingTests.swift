@@ -298,12 +298,12 @@ struct HoldingTests {
     @LoopActor func abandon() async throws {
         let machine = try TestMachine()
         let (daemon, claim) = try await held(TestMachine.single, on: machine)
-        #expect(throws: TakeoverError.self) { try daemon.takeover.abandon(claim) }
+        #expect(throws: TakeoverError.self) { try await daemon.takeover.abandon(claim) }
         machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio), .always)) }
         #expect(try await machine.release(daemon, claim).get().isOver == false)
         await machine.settle(daemon, within: .seconds(600))
         #expect(try daemon.takeover.view(of: claim).state.name == "restoring")
-        #expect(try daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
+        #expect(try await daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
         #expect(daemon.takeover.claimCount == 0)
         #expect(try JournalFolder(path: machine.journal, bootID: "boot").load().claims == [])
     }

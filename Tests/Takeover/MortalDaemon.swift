@@ -75,6 +75,9 @@ final class MortalHost: Host {
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
     func driverLink(of device: DeviceAddress) -> DriverLink? { life.isOver ? nil : machine.driverLink(of: device) }
+    func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? {
+        life.isOver ? nil : machine.hasDriver(name, onBusOf: device)
+    }
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }

@@ -25,6 +25,30 @@ extension SimulatedKernel {
         }
     }
 
+    /// Unloads the module of a driver, which lets go of its devices.
+    public mutating func unloadModule(_ name: String) {
+        guard let index = driverIndex(name) else { return }
+        for address in devices.keys.sorted() where devices[address]?.driver == drivers[index].name {
+            _ = write(.unbind(address, from: drivers[index].name))
+        }
+        drivers[index].isLoaded = false
+    }
+
+    /// Has a driver show no module in sysfs.
+    public mutating func hideModule(of name: String) {
+        if let index = driverIndex(name) { drivers[index].isModule = false }
+    }
+
+    /// Announces a device anew, as a write of `add` to its `uevent` does. udev loads the modules whose tables have it,
+    /// whatever its override says.
+    public mutating func announceAnew(_ address: DeviceAddress) {
+        guard let device = devices[address]?.device else { return }
+        announce("add", address.bus, address.name)
+        for driver in drivers where !driver.isLoaded && driver.kind != .vfio && driver.matches(device) {
+            try? loadModule(driver.name)
+        }
+    }
+
     /// Takes the attributes `bind` and `unbind` from a driver.
     public mutating func suppressBinding(of name: String) {
         if let index = driverIndex(name) { drivers[index].canBeUnbound = false }
@@ -32,6 +56,12 @@ extension SimulatedKernel {
 
     /// Whether a driver's module is loaded.
     public func isLoaded(_ name: String) -> Bool { driver(named: name)?.isLoaded ?? false }
+
+    /// The module of a driver; nil for one that is part of the kernel.
+    func moduleName(of name: String) -> String? {
+        guard let driver = driver(named: name), driver.isModule else { return nil }
+        return KernelDriver.moduleName(driver.name)
+    }
 
     /// The vfio variant driver that modules.alias names for the device.
     public func variantDriver(for address: DeviceAddress) -> String? {

@@ -21,7 +21,7 @@ extension SimulatedKernel {
             driver: state.driverLink, driverOverride: override, canOverride: state.device.pci != nil,
             powerControl: state.powerControl, d3coldAllowed: state.device.pci == nil ? nil : state.allowsD3cold,
             canReset: state.reset != .absent, identification: state.device.pci?.identification,
-            enableCount: enableCount(of: address))
+            enableCount: enableCount(of: address), module: state.driverLink.flatMap { moduleName(of: $0) })
     }
 
     /// `enable`: a host driver enables its device when it takes it, and vfio when the device is opened: by BIND or from

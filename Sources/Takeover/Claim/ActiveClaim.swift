@@ -104,10 +104,11 @@ final class ActiveClaim {
             let problems = work[group.id]?.problems ?? [:]
             guard !problems.isEmpty else { return .claimed }
             return .degraded(
-                reason: problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
-                    .joined(separator: "; "))
+                reason: problems.sorted { $0.key < $1.key }.map { member, problem in
+                    "\(member): \(problem)" + (work[group.id]?.remedies[member].map { "; \($0)" } ?? "")
+                }.joined(separator: "; "))
         case .restore:
-            if let reason = work[group.id]?.retrying { return .restoring(reason: reason) }
+            if let setback = work[group.id]?.setback { return .restoring(reason: setback.sentence) }
             return .releasing
         }
     }
@@ -137,8 +138,8 @@ final class GroupWork {
         var pid: Int32?
         /// The call has taken longer than calls take.
         var isBlocked = false
-        /// Who it waits for before it touches a member.
-        var waitsFor: OthersWait?
+        /// Who it waits for before it touches a member, or which call does not return.
+        var waitsFor: Wait?
     }
 
     var step: Step?
@@ -146,8 +147,12 @@ final class GroupWork {
     var drivers: [DeviceAddress: String] = [:]
     /// What is wrong with members while the group is held, in words.
     var problems: [DeviceAddress: String] = [:]
-    /// Why the way back is tried again.
-    var retrying: String?
+    /// What is known to help against it, of those members where something is.
+    var remedies: [DeviceAddress: String] = [:]
+    /// What the way back failed at when it was last tried.
+    var setback: RestoreSetback?
+    /// Somebody asked for the way back to be tried again at once.
+    var isAskedToRetry = false
     /// The members that are not back yet, with the reason, after a try.
     var unrestored: [Unrestored] = []
     /// The task that works on the group.
@@ -155,7 +160,7 @@ final class GroupWork {
     /// When a host driver could first have come in; nil while the group is owned.
     var unownedSince: MonotonicTime?
     /// Why the group is not owned though it should be.
-    var unowned: String?
+    var unowned: StepFailure?
     /// Devices that somebody wants to leave, so that each is announced once.
     var leaving: Set<DeviceAddress> = []
     /// What was found when the group was last looked at, without what has been put right since.

@@ -142,6 +142,8 @@ public struct ClaimedMember: Equatable, Sendable {
         public var driverOverride: String?
         public var powerControl: PowerControl?
         public var d3coldAllowed: Bool?
+        /// The module of the driver; nil for one that is part of the kernel, or where that is not known.
+        public var module: String?
     }
 
     public var address: DeviceAddress

@@ -102,6 +102,7 @@ extension Journal.Member {
             }(),
             driverName: member.before.driver.name, driverOverride: member.before.driverOverride,
             powerControl: member.before.powerControl?.rawValue, d3coldAllowed: member.before.d3coldAllowed,
+            module: member.before.module,
             vfioDriver: member.vfioDriver, pin: member.pin, reset: member.reset?.journalName,
             resetReason: member.reset?.reason, enableCount: member.enableCount, restored: member.isRestored)
     }
@@ -125,7 +126,8 @@ extension Journal.Member {
             isBridge: bridge,
             before: .init(
                 driver: before, driverOverride: driverOverride,
-                powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed),
+                powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed,
+                module: module),
             vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult($0, reason: resetReason) },
             enableCount: enableCount, isRestored: restored)
     }

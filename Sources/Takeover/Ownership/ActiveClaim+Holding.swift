@@ -54,19 +54,25 @@ extension ActiveClaim {
     /// Shows what is wrong with members, of several things with one the first.
     private func tellProblems(of work: GroupWork) {
         var problems: [DeviceAddress: String] = [:]
+        var remedies: [DeviceAddress: String] = [:]
         for finding in work.findings {
             let setback = work.setbacks[finding]
             let member = setback?.member ?? finding.member
             guard problems[member] == nil else { continue }
+            remedies[member] = setback?.remedy ?? (finding.isOfOwnership ? work.unowned?.remedy : nil)
             problems[member] =
                 switch (finding.problem, setback?.reason) {
                 case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
-                case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned : nil)
+                case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned?.reason : nil)
                 }
         }
-        for member in work.leaving where problems[member] != nil { problems[member] = Self.leaving }
-        guard work.problems != problems else { return }
+        for member in work.leaving where problems[member] != nil {
+            problems[member] = Self.leaving
+            remedies[member] = nil
+        }
+        guard work.problems != problems || work.remedies != remedies else { return }
         work.problems = problems
+        work.remedies = remedies
         takeover.changed()
     }
 

@@ -49,14 +49,21 @@ extension ActiveClaim {
     private func result(
         of worker: any KernelWorker, making call: KernelCall, about member: DeviceAddress?, _ context: StepContext
     ) async throws(StepFailure) -> CallYield {
-        let outcome = await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter(call), context)
+        let wait = CallWait(
+            member: member, driver: call.driverToLeave, pid: worker.id.pid,
+            limit: context.deadline == nil ? nil : takeover.timing.patience)
+        let began = host.now
+        let outcome = await outcome(
+            of: worker, blockedAfter: takeover.timing.blockedAfter(call), showing: wait, context)
         switch outcome {
         case nil where Task.isCancelled || takeover.isStopped:
             throw context.failure(.stopped, member: member, remedy: "")
         case nil:
-            throw context.failure(
-                .blocked(pid: worker.id.pid), member: member,
-                remedy: "end whoever has the device open; see /proc/\(worker.id.pid)/stack for where it waits")
+            let elapsed = Duration.nanoseconds(Int64(clamping: host.now.nanoseconds - began.nanoseconds))
+            let (explanation, remedy) = wait.failing(after: elapsed)
+            var failure = context.failure(.blocked(pid: worker.id.pid), member: member, remedy: remedy)
+            failure.explanation = explanation
+            throw failure
         case .done(let yield)?:
             update(context.group) { $0.worker = nil }
             return yield
@@ -66,13 +73,20 @@ extension ActiveClaim {
             return .nothing
         case .failed(let errno)?:
             update(context.group) { $0.worker = nil }
-            throw context.failure(.errno(errno), member: member, remedy: Self.remedy(for: errno, context.step))
+            throw await failure(errno, of: call, about: member, context)
         }
     }
 
-    /// How the worker's call ended; nil when the deadline has passed or the task was cancelled first.
+    /// How the worker's call ended.
+    ///
+    /// - Parameters:
+    ///   - worker: makes the call.
+    ///   - blockedAfter: how long calls like it take.
+    ///   - wait: what is shown of it when it takes longer.
+    ///   - context: the step that it is part of.
+    /// - Returns: nil when the deadline has passed or the task was cancelled first.
     private func outcome(
-        of worker: any KernelWorker, blockedAfter: Duration, _ context: StepContext
+        of worker: any KernelWorker, blockedAfter: Duration, showing wait: CallWait, _ context: StepContext
     ) async -> CallOutcome? {
         let host = host
         let waiting = EventLoop.main.spawn { () -> CallOutcome? in
@@ -84,6 +98,7 @@ extension ActiveClaim {
             do throws(LoopError) {
                 try await host.sleep(for: blockedAfter)
                 work?.step?.isBlocked = true
+                work?.step?.waitsFor = .call(wait)
                 self?.takeover.changed()
                 guard let deadline = context.deadline else { return }
                 try await host.sleep(until: deadline)
@@ -97,6 +112,7 @@ extension ActiveClaim {
             work?.step?.pid = nil
             if work?.step?.isBlocked == true {
                 work?.step?.isBlocked = false
+                work?.step?.waitsFor = nil
                 takeover.changed()
             }
         }
@@ -111,7 +127,17 @@ extension ActiveClaim {
     func awaitWorker(of group: GroupID, _ context: StepContext) async throws(StepFailure) {
         guard let outstanding = self[group]?.worker else { return }
         if let worker = host.findWorker(outstanding.process) {
-            guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
+            let member = self[group]?.members.first { $0.address == outstanding.member }
+            // Nothing but the unbind from a host driver is on record so.
+            let isUnbind = outstanding.action == TakeoverStep.unbindAction
+            let wait = CallWait(
+                member: outstanding.member, driver: isUnbind ? member?.before.driver.name : nil,
+                pid: outstanding.process.pid)
+            showWait(.call(wait), of: group)
+            defer { showWait(nil, of: group) }
+            guard
+                await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, showing: wait, context) != nil
+            else {
                 throw context.failure(.stopped, member: outstanding.member, remedy: "")
             }
         }
@@ -131,17 +157,46 @@ extension ActiveClaim {
         }
     }
 
-    private static func remedy(for errno: Int32, _ step: TakeoverStep) -> String {
+    /// The kernel's refusal of a call. Who has what is in use is named, where that can be seen.
+    private func failure(
+        _ errno: Int32, of call: KernelCall, about member: DeviceAddress?, _ context: StepContext
+    ) async -> StepFailure {
+        var failure = context.failure(
+            .errno(errno), member: member, remedy: remedy(for: errno, call, context))
+        guard errno == EBUSY else { return failure }
+        let members = self[context.group]?.members.map(\.address) ?? []
+        let holders = await takeover.holders(of: members).filter { $0.process != nil }
+        guard let first = holders.first else { return failure }
+        let wait = wait(for: holders.filter { $0.device == first.device }, of: first.device)
+        failure.explanation = "\(KernelError(errno)): \(wait.sentence)"
+        failure.remedy = wait.remedy
+        return failure
+    }
+
+    private func remedy(for errno: Int32, _ call: KernelCall, _ context: StepContext) -> String {
         switch errno {
         case EPERM:
             "look whether another program has the group open, and that the daemon may do this; a member on a host "
                 + "driver keeps its group from being owned; where the kernel's log speaks of interrupt remapping, "
                 + InterruptRemapping.remedy
-        case EBUSY: "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
+        case EBUSY:
+            "another program has the group or device open: find it with fuser -v \(call.nodesInDev), and end it"
         case ENODEV, ENXIO: "the device went away or changed meanwhile; try again"
         case ENOMEM, EMFILE, ENFILE: "make memory or descriptors free on the host"
-        case ENOENT where step.isLoad: "install the module of the vfio driver for this kernel"
+        case ENOENT where context.step.isLoad: "install the module of the vfio driver for this kernel"
         default: "see the kernel's log for what it says of the device"
+        }
+    }
+}
+
+extension KernelCall {
+    /// The nodes of the interface that it uses, for a shell. Who has a device by one interface keeps others from it by both.
+    fileprivate var nodesInDev: String {
+        switch self {
+        case .open(.cdev): "/dev/vfio/devices/* /dev/vfio/*"
+        case .open(.group(let number)): "/dev/vfio/\(number) /dev/vfio/devices/*"
+        case .bindIOMMUFD, .attach, .detach, .isBound: "/dev/vfio/devices/* /dev/vfio/*"
+        default: "/dev/vfio/* /dev/vfio/devices/*"
         }
     }
 }

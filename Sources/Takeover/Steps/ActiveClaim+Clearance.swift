@@ -37,7 +37,7 @@ extension ActiveClaim {
             } catch {
                 if case .onDriver(let driver) = error { work[context.group]?.drivers[member.address] = driver }
                 guard case .open(let holders) = error else { return .failure(error) }
-                showWait(.init(for: holders, of: member.address), of: context.group)
+                showWait(.others(wait(for: holders, of: member.address)), of: context.group)
             }
             try await pause(context)
         }
@@ -47,7 +47,7 @@ extension ActiveClaim {
     func awaitOthers(_ context: StepContext) async throws(StepFailure) {
         defer { showWait(nil, of: context.group) }
         while let wait = await othersWait(context.group) {
-            showWait(wait, of: context.group)
+            showWait(.others(wait), of: context.group)
             try await pause(context)
         }
     }
@@ -57,48 +57,26 @@ extension ActiveClaim {
         let members = self[group]?.members ?? []
         let holders = await takeover.holders(of: members.map(\.address))
         if let first = holders.first {
-            return .init(for: holders.filter { $0.device == first.device }, of: first.device)
+            return wait(for: holders.filter { $0.device == first.device }, of: first.device)
         }
         for member in members where member.vfioDriver != nil {
             // What cannot be read now is for the steps that touch it to say.
             guard let binding = try? await host.readBinding(of: member.address), binding.driver == member.vfioDriver
             else { continue }
-            if terms(for: member, on: []).isOpenUnseen(binding) { return .init(for: [], of: member.address) }
+            if terms(for: member, on: []).isOpenUnseen(binding) { return wait(for: [], of: member.address) }
         }
         return nil
+    }
+
+    /// The wait for those who have a member open.
+    func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
+        OthersWait(for: holders, of: member) { [takeover] in takeover.unit?($0) }
     }
 
     private func pause(_ context: StepContext) async throws(StepFailure) {
         do throws(LoopError) { try await host.sleep(for: takeover.timing.look) } catch {
             throw context.failure(.stopped, remedy: "")
         }
-    }
-
-    private func showWait(_ wait: OthersWait?, of group: GroupID) {
-        guard work[group]?.step?.waitsFor != wait else { return }
-        work[group]?.step?.waitsFor = wait
-        takeover.changed()
-    }
-}
-
-/// Somebody else who has a member open, for whom it is waited.
-struct OthersWait: Equatable, Sendable {
-    var member: DeviceAddress
-    /// The process; nil where nothing in /proc shows who it is.
-    var process: ProcessIdentity?
-
-    init(for holders: [DeviceHolder], of member: DeviceAddress) {
-        self.member = member
-        process = holders.lazy.compactMap(\.process).first
-    }
-
-    /// Who has what open, in words.
-    var sentence: String {
-        guard let process else {
-            return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
-                + "io_uring, or another namespace's"
-        }
-        return "process \(process.pid)\(process.command.map { " (\($0))" } ?? "") has \(member) open"
     }
 }
 

@@ -16,6 +16,8 @@ extension ActiveClaim {
                 group.goal = .restore
             }
             work[id]?.problems = [:]
+            work[id]?.remedies = [:]
+            work[id]?.setback = nil
         }
         // The goal that is on record may stay the old one: a daemon that starts with it comes to restore as well, or holds
         // what nobody has given back.
@@ -33,6 +35,8 @@ extension ActiveClaim {
 
     private func restoreUntilDone(_ group: GroupID) async {
         var pause = takeover.timing.firstRetry
+        var tries = 0
+        var refusals = 0
         while !Task.isCancelled {
             do throws(StepFailure) {
                 try await restoreOnce(group)
@@ -42,15 +46,24 @@ extension ActiveClaim {
                 return takeover.restored(group, of: self)
             } catch {
                 if case .stopped = error.cause { return }
-                work[group]?.retrying = error.reason
+                tries += 1
+                refusals = error.isRefusal ? refusals + 1 : 0
+                work[group]?.setback = RestoreSetback(
+                    failure: error, tries: tries, waitsForChange: refusals >= takeover.timing.refusals, claim: id)
                 takeover.changed()
             }
-            do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+            let waitsForChange = refusals >= takeover.timing.refusals
+            do throws(LoopError) {
+                try await awaitRetry(of: group, after: waitsForChange ? nil : pause, signs(of: group))
+                // A change may be the first of several.
+                if waitsForChange { try await host.sleep(for: takeover.timing.firstRetry) }
+            } catch { return }
             pause = min(pause * 2, takeover.timing.lastRetry)
         }
     }
 
-    /// One try. A member that fails keeps no other from going home; the first failure is the one that is told.
+    /// One try. A member that fails keeps no other from going home; the first failure is the one that is told, and one that
+    /// time may mend comes before a driver's refusal.
     private func restoreOnce(_ group: GroupID) async throws(StepFailure) {
         guard let recorded = self[group] else { return }
         let steps = recorded.stepsToRestore()
@@ -63,12 +76,12 @@ extension ActiveClaim {
             } catch {
                 if case .stopped = error.cause { throw error }
                 if let member = step.member, case .restore = step {
-                    unrestored.append(Unrestored(device: member, reason: error.reason))
+                    unrestored.append(Unrestored(device: member, reason: error.reason, remedy: error.remedy))
                 } else {
                     // Without these the rest is not safe: a reset needs the group owned, a member's way home needs it not.
                     throw error
                 }
-                if first == nil { first = error }
+                if first == nil || first?.isRefusal == true && !error.isRefusal { first = error }
             }
         }
         if let first { throw first }
@@ -110,12 +123,15 @@ extension ActiveClaim {
         case .named(let driver) where clearance.binding.driver != driver:
             try await override(member, with: driver, context)
             try await leave(recorded, context)
+            try await loadDriver(driver, of: recorded, context)
             try await call(.probe(member), about: member, context)
             let now = try await self.binding(of: member, context)?.driver
             guard now == driver else {
-                throw context.failure(
+                var failure = context.failure(
                     .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
-                    remedy: "load the module of \(driver), or see the kernel's log for why its probe failed")
+                    remedy: "see the kernel's log (dmesg) for why the probe of \(driver) failed, or load its module again")
+                failure.isRefusal = true
+                throw failure
             }
         case .named: break
         case .none:
@@ -125,6 +141,10 @@ extension ActiveClaim {
             try await override(member, with: recorded.before.driverOverride, context)
             try await leave(recorded, context)
             try await call(.probe(member), about: member, context)
+            if let now = try await binding(of: member, context), now.driver == nil {
+                // Its driver may never have been loaded.
+                try await announce(member, until: { $0.driverLink(of: member) != .driverless }, context)
+            }
         }
         try await override(member, with: recorded.before.driverOverride, context)
     }

@@ -81,6 +81,8 @@ public enum Journal {
           driverOverride: ?string,
           powerControl: ?string,
           d3coldAllowed: ?bool,
+          # The module of that driver.
+          module: ?string,
           # The driver it is taken to, and the override that pins it.
           vfioDriver: ?string,
           pin: ?string,
@@ -281,6 +283,8 @@ public enum Journal {
         public var driverOverride: String?
         public var powerControl: String?
         public var d3coldAllowed: Bool?
+        /// The module of that driver.
+        public var module: String?
         /// The driver it is taken to, and the override that pins it.
         public var vfioDriver: String?
         public var pin: String?
@@ -292,7 +296,7 @@ public enum Journal {
         /// It is as it was before.
         public var restored: Bool
 
-        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, restored: Bool) {
+        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, module: String? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, restored: Bool) {
             self.address = address
             self.identity = identity
             self.bridge = bridge
@@ -301,6 +305,7 @@ public enum Journal {
             self.driverOverride = driverOverride
             self.powerControl = powerControl
             self.d3coldAllowed = d3coldAllowed
+            self.module = module
             self.vfioDriver = vfioDriver
             self.pin = pin
             self.reset = reset
@@ -319,6 +324,7 @@ public enum Journal {
             self.driverOverride = try fields.optional("driverOverride")
             self.powerControl = try fields.optional("powerControl")
             self.d3coldAllowed = try fields.optional("d3coldAllowed")
+            self.module = try fields.optional("module")
             self.vfioDriver = try fields.optional("vfioDriver")
             self.pin = try fields.optional("pin")
             self.reset = try fields.optional("reset")
@@ -338,6 +344,7 @@ public enum Journal {
                 writer.field("driverOverride", self.driverOverride)
                 writer.field("powerControl", self.powerControl)
                 writer.field("d3coldAllowed", self.d3coldAllowed)
+                writer.field("module", self.module)
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("pin", self.pin)
                 writer.field("reset", self.reset)

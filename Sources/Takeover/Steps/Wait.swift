@@ -1,0 +1,142 @@
+// Who or what a step waits for, in words that name it and say what would end the wait.
+
+import EventLoop
+import Grouping
+import Host
+import Inventory
+
+/// What a step waits for.
+enum Wait: Equatable, Sendable {
+    /// Somebody else has a member open.
+    case others(OthersWait)
+    /// A call into the kernel does not return.
+    case call(CallWait)
+
+    /// Who has what open, or what does not return, in words.
+    var sentence: String {
+        switch self {
+        case .others(let wait): wait.sentence
+        case .call(let wait): wait.sentence
+        }
+    }
+
+    /// What would end the wait.
+    var remedy: String {
+        switch self {
+        case .others(let wait): wait.remedy
+        case .call(let wait): wait.remedy
+        }
+    }
+}
+
+/// Somebody else who has a member open, for whom it is waited.
+struct OthersWait: Equatable, Sendable {
+    var member: DeviceAddress
+    /// The process; nil where nothing in /proc shows who it is.
+    var process: ProcessIdentity?
+    /// What the process is called.
+    var command: String?
+    /// The system unit that it runs in.
+    var unit: String?
+
+    /// - Parameters:
+    ///   - holders: those who have the member open.
+    ///   - member: the device.
+    ///   - unit: tells the unit of a process.
+    @LoopActor
+    init(for holders: [DeviceHolder], of member: DeviceAddress, unit: @LoopActor (ProcessIdentity) -> String?) {
+        self.member = member
+        process = holders.lazy.compactMap(\.process).first
+        command = process?.command
+        self.unit = process.flatMap { unit($0) }
+    }
+
+    /// The process, in words; nil where nothing shows it.
+    private var who: String? {
+        process.map { "process \($0.pid)" + (command.map { " (\($0))" } ?? "") + (unit.map { " of \($0)" } ?? "") }
+    }
+
+    /// Who has what open, in words.
+    var sentence: String {
+        guard let who else {
+            return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
+                + "io_uring, or another namespace's"
+        }
+        return "\(who) has \(member) open"
+    }
+
+    /// What ends it. A scope, and a user's service manager, hold more than the program: they are not to be stopped for it.
+    var remedy: String {
+        guard let process else {
+            return "end the program that the device was given to; fuser -v /dev/vfio/* /dev/vfio/devices/* shows the others"
+        }
+        if let unit, unit.hasSuffix(".service"), !unit.hasPrefix("user@") { return "systemctl stop \(unit) ends it" }
+        return "kill \(process.pid) ends it"
+    }
+}
+
+/// A call that has not returned, and the worker that sits in it.
+struct CallWait: Equatable, Sendable {
+    /// The device that it is about.
+    var member: DeviceAddress?
+    /// The driver that does not let go of the device; nil where the call is about something else.
+    var driver: String?
+    /// The worker.
+    var pid: Int32
+    /// How long taking groups may take; nil where it is waited without end.
+    var limit: Duration?
+
+    /// What does not return, in words.
+    var sentence: String {
+        let what =
+            if let driver {
+                "\(driver) does not let go of \(member.map { "\($0)" } ?? "it"), for which process \(pid) waits in the kernel"
+            } else {
+                "process \(pid) has not come back from the kernel"
+            }
+        return what + (limit.map { "; taking groups may take \($0.text) (TakeoverTimeoutSec=)" } ?? "")
+    }
+
+    /// What would help.
+    var remedy: String {
+        let look = "cat /proc/\(pid)/stack and the kernel's log tell what it waits for"
+        guard let driver else { return look }
+        return "end what uses the device through \(driver); \(look)"
+    }
+
+    /// Why a claim fails that waited for it for as long as it may, and what would help the next one.
+    func failing(after elapsed: Duration) -> (explanation: String, remedy: String) {
+        let bound = limit.map { "taking groups may take no longer than \($0.text) (TakeoverTimeoutSec=)" }
+        let what =
+            if let driver {
+                "\(driver) has not let go of it for \(elapsed.text)"
+            } else {
+                "it has not returned from the kernel for \(elapsed.text)"
+            }
+        let who = "process \(pid) still waits there, and the device goes back to the host when it returns"
+        let raise = driver.map { "if \($0) is only slow, raise TakeoverTimeoutSec= in vfiogroupd.conf; else " }
+        return ([what, bound, who].compactMap { $0 }.joined(separator: "; "), (raise ?? "") + remedy)
+    }
+}
+
+extension KernelCall {
+    /// The driver that is to let go of a device.
+    var driverToLeave: String? { if case .unbind(_, from: let driver) = self { driver } else { nil } }
+}
+
+extension Duration {
+    /// `30 s`; with milliseconds below a second.
+    var text: String {
+        let milliseconds = components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+        return milliseconds < 1000 ? "\(milliseconds) ms" : "\((milliseconds + 500) / 1000) s"
+    }
+}
+
+extension ActiveClaim {
+    /// Shows what the step of a group waits for; nil for nothing any more.
+    func showWait(_ wait: Wait?, of group: GroupID) {
+        guard work[group]?.step?.waitsFor != wait else { return }
+        work[group]?.step?.waitsFor = wait
+        takeover.changed()
+    }
+}
