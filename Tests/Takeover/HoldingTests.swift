@@ -298,7 +298,7 @@ struct HoldingTests {
     @LoopActor func abandon() async throws {
         let machine = try TestMachine()
         let (daemon, claim) = try await held(TestMachine.single, on: machine)
-        #expect(throws: TakeoverError.self) { try await daemon.takeover.abandon(claim) }
+        await #expect(throws: TakeoverError.self) { try await daemon.takeover.abandon(claim) }
         machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio), .always)) }
         #expect(try await machine.release(daemon, claim).get().isOver == false)
         await machine.settle(daemon, within: .seconds(600))

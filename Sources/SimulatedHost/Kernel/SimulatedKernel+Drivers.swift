@@ -16,6 +16,7 @@ extension SimulatedKernel {
     public mutating func loadModule(_ name: String) throws(KernelErrno) {
         guard let index = driverIndex(name) else { throw .enoent }
         guard !drivers[index].isLoaded else { return }
+        guard drivers[index].isInstalled else { throw .enoent }
         drivers[index].isLoaded = true
         guard autoprobes else { return }
         for address in devices.keys.sorted() where devices[address]?.binding == SimulatedDevice.Binding.none {
@@ -37,6 +38,11 @@ extension SimulatedKernel {
     /// Has a driver show no module in sysfs.
     public mutating func hideModule(of name: String) {
         if let index = driverIndex(name) { drivers[index].isModule = false }
+    }
+
+    /// Puts the module of a driver where modprobe finds it, or away from there.
+    public mutating func setInstalled(_ isInstalled: Bool, moduleOf name: String) {
+        if let index = driverIndex(name) { drivers[index].isInstalled = isInstalled }
     }
 
     /// Announces a device anew, as a write of `add` to its `uevent` does. udev loads the modules whose tables have it,

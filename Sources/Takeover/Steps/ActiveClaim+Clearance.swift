@@ -70,7 +70,15 @@ extension ActiveClaim {
 
     /// The wait for those who have a member open.
     func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
-        OthersWait(for: holders, of: member) { [takeover] in takeover.unit?($0) }
+        var wait = OthersWait(member: member)
+        wait.process = holders.lazy.compactMap(\.process).first.map(named)
+        let owner = record.owner.process
+        if wait.process == nil, handedOver != nil, host.process(owner.pid) == owner { wait.owner = named(owner) }
+        return wait
+    }
+
+    private func named(_ process: ProcessIdentity) -> NamedProcess {
+        NamedProcess(pid: process.pid, command: process.command, unit: takeover.unit?(process))
     }
 
     private func pause(_ context: StepContext) async throws(StepFailure) {

@@ -129,7 +129,7 @@ extension ActiveClaim {
             guard now == driver else {
                 var failure = context.failure(
                     .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
-                    remedy: "see the kernel's log (dmesg) for why the probe of \(driver) failed, or load its module again")
+                    remedy: "see the kernel's log (dmesg) for why the probe of \(driver) failed")
                 failure.isRefusal = true
                 throw failure
             }

@@ -29,49 +29,46 @@ enum Wait: Equatable, Sendable {
     }
 }
 
-/// Somebody else who has a member open, for whom it is waited.
-struct OthersWait: Equatable, Sendable {
-    var member: DeviceAddress
-    /// The process; nil where nothing in /proc shows who it is.
-    var process: ProcessIdentity?
-    /// What the process is called.
+/// A process, in words that lead to it.
+struct NamedProcess: Equatable, Sendable {
+    var pid: Int32
+    /// What it is called.
     var command: String?
     /// The system unit that it runs in.
     var unit: String?
 
-    /// - Parameters:
-    ///   - holders: those who have the member open.
-    ///   - member: the device.
-    ///   - unit: tells the unit of a process.
-    @LoopActor
-    init(for holders: [DeviceHolder], of member: DeviceAddress, unit: @LoopActor (ProcessIdentity) -> String?) {
-        self.member = member
-        process = holders.lazy.compactMap(\.process).first
-        command = process?.command
-        self.unit = process.flatMap { unit($0) }
-    }
+    /// `process 4711 (qemu-system-x86) of vm.service`.
+    var text: String { "process \(pid)" + (command.map { " (\($0))" } ?? "") + (unit.map { " of \($0)" } ?? "") }
 
-    /// The process, in words; nil where nothing shows it.
-    private var who: String? {
-        process.map { "process \($0.pid)" + (command.map { " (\($0))" } ?? "") + (unit.map { " of \($0)" } ?? "") }
+    /// The command that ends it. A scope, and a user's service manager, hold more than the program: they are not to be stopped
+    /// for it.
+    var end: String {
+        guard let unit, unit.hasSuffix(".service"), !unit.hasPrefix("user@") else { return "kill \(pid)" }
+        return "systemctl stop \(unit)"
     }
+}
+
+/// Somebody else who has a member open, for whom it is waited.
+struct OthersWait: Equatable, Sendable {
+    var member: DeviceAddress
+    /// The process; nil where nothing in /proc shows who it is.
+    var process: NamedProcess?
+    /// Whom the device was given to, where that lives and nobody else is seen.
+    var owner: NamedProcess?
 
     /// Who has what open, in words.
     var sentence: String {
-        guard let who else {
-            return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
-                + "io_uring, or another namespace's"
-        }
-        return "\(who) has \(member) open"
+        if let process { return "\(process.text) has \(member) open" }
+        return "\(member) is open in a process that nothing in /proc shows (the descriptor may be in a socket, in io_uring, "
+            + "or another namespace's)" + (owner.map { "; it was given to \($0.text)" } ?? "")
     }
 
-    /// What ends it. A scope, and a user's service manager, hold more than the program: they are not to be stopped for it.
+    /// What ends it.
     var remedy: String {
-        guard let process else {
-            return "end the program that the device was given to; fuser -v /dev/vfio/* /dev/vfio/devices/* shows the others"
-        }
-        if let unit, unit.hasSuffix(".service"), !unit.hasPrefix("user@") { return "systemctl stop \(unit) ends it" }
-        return "kill \(process.pid) ends it"
+        if let process { return "\(process.end) ends that" }
+        let fuser = "fuser -v /dev/vfio/* /dev/vfio/devices/* shows who else may have it"
+        guard let owner else { return "end the program that it was given to; \(fuser)" }
+        return "\(owner.end) ends that one, what it started may live on; \(fuser)"
     }
 }
 
