@@ -4,7 +4,7 @@
 .ONESHELL:
 .SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm vm-kernel build lint bench fuzz generate deps python install deb
+.PHONY: help run test test-vm vm-kernel build lint bench fuzz example docs generate deps python install deb
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -68,6 +68,16 @@ bench:  ## Run the benchmarks
 # FUZZ_SECONDS for each (60), FUZZ_TARGET for one of them.
 fuzz: deps  ## Run the fuzzers of all that reads foreign input
 	@exec Tests/Fuzz/run.sh
+
+example: deps  ## Build and run the launcher of Tests/Example, from a version of this package
+	@exec Tests/Example/run.sh
+
+# A build of its own, because the plugin is a dependency that nothing else has.
+DOCS := .build-docs
+docs: deps  ## Generate the documentation of the libraries into .build-docs/site
+	@VFIOGROUPD_DOCC=1 swift package --scratch-path $(DOCS) --allow-writing-to-directory $(DOCS)/site \
+		generate-documentation $(addprefix --target ,Varlink GroupAPI VFIOGroupClient) \
+		--enable-experimental-combined-documentation --warnings-as-errors --output-path $(DOCS)/site
 
 # The IDL is the contract; what is generated from it is committed, and a test checks that it is current.
 generate:  ## Generate the Swift types of the API from its IDL

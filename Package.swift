@@ -10,7 +10,8 @@ let common: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// For modules without hot paths: the daemon stays in memory, and most of its text is in them.
+/// For modules without hot paths: the daemon stays in memory, and most of its text is in them. The flag is an unsafe one,
+/// which products that others depend on by version may have since tools version 6.2, and not with an older one above.
 let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// For programs. Nothing loads them as libraries, so that the names of what is public need not be kept; functions that came
@@ -43,7 +44,11 @@ let package = Package(
     products: [
         .executable(name: "vfiogroupd", targets: ["vfiogroupd"]),
         .executable(name: "vfiogroupctl", targets: ["vfiogroupctl"]),
+        .executable(name: "varlink-generate", targets: ["varlink-generate"]),
         .library(name: "Varlink", targets: ["Varlink", "EventLoop", "JSON"]),
+        .library(name: "GroupAPI", targets: ["GroupAPI"]),
+        // With the types of its calls, which a program imports that names them.
+        .library(name: "VFIOGroupClient", targets: ["VFIOGroupClient", "GroupAPI"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -62,6 +67,7 @@ let package = Package(
                 "io.vfiogroupd.Claims.varlink", "io.vfiogroupd.Groups.varlink", "io.vfiogroupd.Manager.varlink",
                 "io.vfiogroupd.Simulation.varlink",
             ], small),
+        module("VFIOGroupClient", ["EventLoop", "JSON", "Varlink", "GroupAPI"]),
         module("Inventory", ["PCI"]),
         module("Host", ["CLinux", "Files", "EventLoop", "PCI", "Inventory"]),
         module("LinuxHost", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host"]),
@@ -135,6 +141,8 @@ let package = Package(
             exclude: ["Support/org.example.test.varlink"]
         ),
         tests("GroupAPI", ["TestSupport", "Varlink", "varlink-generate"]),
+        tests(
+            "VFIOGroupClient", ["TestSupport", "GroupAPI", "vfiogroupd", "vfiogroupctl", "varlink-certification"]),
         tests(
             "LinuxHost",
             [
@@ -216,4 +224,9 @@ if Context.environment["VFIOGROUPD_FUZZ"] != nil {
             path: "Tests/Fuzz/Sources",
             swiftSettings: common + [.unsafeFlags(["-parse-as-library"])]
         ))
+}
+
+// The plugin is for `make docs` alone.
+if Context.environment["VFIOGROUPD_DOCC"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
 }

@@ -54,6 +54,9 @@ public struct Timing: Sendable, Equatable {
     public var takeoverTimeout = Duration.seconds(30)
     /// How long a node in /dev may be late, `NodeTimeoutSec=`.
     public var nodeTimeout = Duration.seconds(5)
+    /// How long it is waited for a program that is to open nodes in /dev, `ConsumerTimeoutSec=`; nil for as long as the
+    /// claim's owner lives.
+    public var consumerTimeout: Duration? = .seconds(300)
     /// The pause before a restore is tried again, `FirstRetrySec=`; it doubles with every try...
     public var firstRetry = Duration.seconds(1)
     /// ... up to this, `LastRetrySec=`.

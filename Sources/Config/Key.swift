@@ -112,6 +112,9 @@ extension Key<Configuration> {
             Key("BlockedAfterSec", \.timing.blockedAfter) { timeSpan($0, from: short, to: long) },
             Key("TakeoverTimeoutSec", \.timing.takeoverTimeout) { timeSpan($0, from: short, to: long) },
             Key("NodeTimeoutSec", \.timing.nodeTimeout) { timeSpan($0, from: short, to: long) },
+            Key("ConsumerTimeoutSec", \.timing.consumerTimeout) { text in
+                text == "infinity" ? .value(nil) : timeSpan(text, from: .seconds(1), to: long).map { .some($0) }
+            },
             Key("FirstRetrySec", \.timing.firstRetry) { timeSpan($0, from: short, to: long) },
             Key("LastRetrySec", \.timing.lastRetry) { timeSpan($0, from: short, to: long) },
         ]

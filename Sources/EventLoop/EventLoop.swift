@@ -35,18 +35,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     ///
     /// - Returns: what `body` returned or `stop` was given: the exit code of the program.
     public func run(_ body: @escaping @Sendable @LoopActor () async -> Int32) throws(LoopError) -> Int32 {
-        guard wakeUp >= 0 else { throw .system(call: "eventfd", errno: -wakeUp) }
-        let (claimed, _) = thread.compareExchange(
-            expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing)
-        guard claimed else { throw .alreadyRunning }
-        defer { thread.store(0, ordering: .releasing) }
-        let start: Result<Void, LoopError> = LoopActor.assumeIsolated {
-            do throws(LoopError) {
-                try reactor.open(wakeUp: wakeUp)
-                return .success(())
-            } catch { return .failure(error) }
-        }
-        try start.get()
+        try enter()
+        defer { leave() }
         spawn { [self] in stop(await body()) }
         return LoopActor.assumeIsolated {
             while true {
@@ -60,21 +50,54 @@ public final class EventLoop: SerialExecutor, TaskExecutor {
     }
 
     /// Runs the loop on a thread of its own, for programs whose main thread is not theirs to give, such as test
-    /// runners. Does nothing when the loop already runs.
+    /// runners and programs that use a library of ours. Does nothing when the loop already runs; any thread may call it,
+    /// and several at once.
+    ///
+    /// - Throws: why the loop cannot run. The next call tries again.
     public func runInBackground() throws(LoopError) {
-        guard !Self.background.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        var thread = pthread_t()
-        let error = pthread_create(
-            &thread, nil,
-            { @Sendable _ in
-                _ = try? EventLoop.main.run { await EventLoop.main.never() }
-                return nil
-            }, nil)
-        guard error == 0 else { throw .system(call: "pthread_create", errno: error) }
-        pthread_detach(thread)
+        try Self.background.withLock { (started) throws(LoopError) in
+            guard !started else { return }
+            // What the loop sleeps on is opened here, because nobody would hear of it from its own thread.
+            do throws(LoopError) { try enter() } catch {
+                if error == .alreadyRunning { return }
+                throw error
+            }
+            leave()
+            var thread = pthread_t()
+            let error = pthread_create(
+                &thread, nil,
+                { @Sendable _ in
+                    _ = try? EventLoop.main.run { await EventLoop.main.never() }
+                    EventLoop.background.withLock { $0 = false }
+                    return nil
+                }, nil)
+            guard error == 0 else { throw .system(call: "pthread_create", errno: error) }
+            pthread_detach(thread)
+            started = true
+        }
     }
 
-    private static let background = Atomic(false)
+    /// Whether the loop has a thread of its own.
+    private static let background = Mutex(false)
+
+    /// Makes the calling thread the loop's, and opens what the loop sleeps on.
+    private func enter() throws(LoopError) {
+        guard wakeUp >= 0 else { throw .system(call: "eventfd", errno: -wakeUp) }
+        let (claimed, _) = thread.compareExchange(
+            expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing)
+        guard claimed else { throw .alreadyRunning }
+        let opened: Result<Void, LoopError> = LoopActor.assumeIsolated {
+            do throws(LoopError) {
+                try reactor.open(wakeUp: wakeUp)
+                return .success(())
+            } catch { return .failure(error) }
+        }
+        guard case .failure(let error) = opened else { return }
+        leave()
+        throw error
+    }
+
+    private func leave() { thread.store(0, ordering: .releasing) }
 
     /// Ends `run`, which then returns `code`. Tasks that are still suspended stay so.
     @LoopActor public func stop(_ code: Int32) { reactor.exitCode = code }

@@ -17,6 +17,9 @@ extension Reactor {
         }
         let wake = await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
+                // A task of another executor goes through the queue once more after the handler is set: a cancellation
+                // that was seen in between has found nobody.
+                if Task.isCancelled { return continuation.resume(returning: Watch.Wake.cancelled) }
                 park(Watch.Waiting(ticket: ticket, continuation: continuation), direction, descriptor)
             }
         } onCancel: {

@@ -30,6 +30,9 @@ public protocol Host: AnyObject, Sendable {
     /// Whether the kernel has a driver for the bus of a device; nil where that cannot be seen. This never blocks.
     func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool?
 
+    /// How often a device is enabled now (`enable`), as `DeviceBinding.enableCount`. This never blocks.
+    func enableCount(of device: DeviceAddress) -> Int?
+
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
@@ -102,6 +105,8 @@ extension Host {
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
 
     public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { nil }
+
+    public func enableCount(of device: DeviceAddress) -> Int? { nil }
 
     public func open(_ process: ProcessIdentity) -> KernelFile? { process.open() }
 

@@ -79,13 +79,13 @@ public final class Reservations {
 
     /// What became of each, in the order of the configuration.
     var outcomes: [Outcome] {
-        entries.map { Outcome(reservation: $0.reservation, state: $0.state, race: $0.race) }
+        entries.map { Outcome(reservation: $0.reservation, state: shown($0.state), race: $0.race) }
     }
 
     /// How many do not have their group, and are meant to.
     var missing: Int {
         entries.count { entry in
-            switch entry.state {
+            switch shown(entry.state) {
             case .claimed, .released: false
             case .pending, .absent, .mismatched, .failed: true
             }
@@ -121,7 +121,11 @@ public final class Reservations {
         for entry in entries where entry.task == nil {
             switch entry.state {
             case .claimed(let claim):
-                if !takeover.views.contains(where: { $0.claim.id == claim }) { set(entry, .released) }
+                guard let view = takeover.views.first(where: { $0.claim.id == claim }) else {
+                    set(entry, .released)
+                    break
+                }
+                if hasLeft(view) { giveUp(entry, claim) }
             case .absent, .mismatched: consider(entry)
             case .failed:
                 // Tried again once it has been away: what stands in its way now is for somebody to remove, and reload.
@@ -143,6 +147,36 @@ public final class Reservations {
         if let reason = mismatch(reservation, record) { return set(entry, .mismatched(reason: reason)) }
         set(entry, .pending)
         entry.task = EventLoop.main.spawn { [weak self] in await self?.take(entry) }
+    }
+
+    /// Whether all devices of a claim have left the host, and nobody has anything of them.
+    private func hasLeft(_ view: ClaimView) -> Bool {
+        let inventory = takeover.snapshot().inventory
+        let devices = view.claim.groups.flatMap(\.members).filter { $0.vfioDriver != nil }
+        return view.claim.goal == .hold && view.claim.access == .hold && !devices.isEmpty
+            && devices.allSatisfy { inventory[$0.address] == nil }
+    }
+
+    /// A claim of nothing keeps the device from being taken when it comes back: its group may be another one then.
+    private func giveUp(_ entry: Entry, _ claim: String) {
+        forget(entry.reservation.name)
+        set(entry, .absent(reason: "\(reasonAbsent(entry.reservation)): it left, and is taken again when it comes back"))
+        takeover.giveUp(claim, cause: "the reserved device left the host")
+    }
+
+    /// What a reservation is for those who ask: its claim may be there without its device.
+    private func shown(_ state: State) -> State {
+        guard case .claimed(let claim) = state, let view = takeover.views.first(where: { $0.claim.id == claim }),
+            let member = view.groups.flatMap({ group in group.record.members.map { (group, $0) } })
+                .first(where: { group, member in
+                    guard let wanted = member.vfioDriver, let driver = group.drivers[member.address] else { return false }
+                    return driver != wanted
+                })
+        else { return state }
+        return .failed(
+            reason: "\(member.1.address) is bound to \(member.0.drivers[member.1.address] ?? "another driver"): somebody bound "
+                + "it, or it left and came back",
+            remedy: "vfiogroupctl release \(claim), and then vfiogroupctl reload --reserve-again, takes it again")
     }
 
     private func take(_ entry: Entry) async {

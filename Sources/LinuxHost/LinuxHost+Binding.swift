@@ -30,7 +30,7 @@ extension LinuxHost {
         let module = driver == nil ? nil : try? folder.linkName("driver/module")
         let canReset = folder.has("reset")
         let identification = device.pci == nil ? nil : folder.identification()
-        let enableCount = device.pci == nil ? nil : (try? folder.text("enable")).flatMap { decimal($0) }
+        let enableCount = device.pci == nil ? nil : folder.enableCount()
         // A folder of sysfs that was removed while it was open is empty.
         guard (try? Directory(path: self.folder(of: device))) != nil else { return nil }
         return DeviceBinding(
@@ -38,6 +38,11 @@ extension LinuxHost {
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
             d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset,
             identification: identification, enableCount: enableCount, module: module)
+    }
+
+    public func enableCount(of device: DeviceAddress) -> Int? {
+        guard device.pci != nil else { return nil }
+        return (try? Directory(path: folder(of: device)))?.enableCount()
     }
 
     public func isAnswering(_ device: DeviceAddress) async -> Bool? {
@@ -77,6 +82,9 @@ extension Directory {
             subsystemDeviceID: word("subsystem_device"),
             classCode: number("class").flatMap { UInt32(exactly: $0) }.map { ClassCode(rawValue: $0) })
     }
+
+    /// How often the PCI function is enabled whose folder this is.
+    fileprivate func enableCount() -> Int? { (try? text("enable")).flatMap { decimal($0) } }
 
     /// The driver of the device whose folder this is.
     fileprivate func driver() throws(SystemError) -> String? {

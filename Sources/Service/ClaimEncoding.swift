@@ -31,7 +31,7 @@ extension Claims.ClaimedGroup {
     fileprivate init(_ group: ClaimView.Group, _ state: Claims.ClaimState) {
         self.init(
             id: group.record.id.text, state: state, kernelGroups: group.record.kernelGroups,
-            owned: group.isOwned,
+            owned: group.isOwned, unownedReason: group.unownedReason,
             members: group.record.members.map { member in
                 .init(
                     address: .init(member.address), driverBefore: member.before.driver.name,

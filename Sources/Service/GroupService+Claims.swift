@@ -22,8 +22,10 @@ extension GroupService {
             let leaveOut = try devices(call.parameters.leaveOut, "leaveOut")
             let user = try user(call.parameters.user, named: call.peer)
             let guestMemory = try guestMemory(call.parameters.guestMemory)
+            let timeout = try consumerTimeout(call.parameters.consumerTimeoutSeconds)
             let granted = try await asking { () async throws(TakeoverError) in
-                try await takeover.launch(name, .init(call.parameters.access), leaveOut: leaveOut, user: user)
+                try await takeover.launch(
+                    name, .init(call.parameters.access), leaveOut: leaveOut, user: user, consumerTimeout: timeout)
             }
             guard let handover = try await handOrWithdraw(granted, over: call) else { throw .clientGone }
             let id = granted.claim.claim.id
@@ -110,12 +112,13 @@ extension GroupService {
         let guestMemory = try guestMemory(parameters.guestMemory)
         try requireRightToForce(parameters.force, call.peer)
         guard (0...86_400).contains(parameters.waitSeconds ?? 0) else { throw .invalidParameter("waitSeconds") }
-        let request = ClaimRequest(
+        var request = ClaimRequest(
             try selectors(parameters.selectors), name: parameters.name,
             lifetime: parameters.lifetime.map { .init($0) } ?? .process,
             access: parameters.access.map { .init($0) } ?? .hold,
             leaveOut: try devices(parameters.leaveOut, "leaveOut"), user: try user(parameters.user, named: call.peer),
             force: try devices(parameters.force, "force"), wait: .seconds(parameters.waitSeconds ?? 0))
+        request.consumerTimeout = try consumerTimeout(parameters.consumerTimeoutSeconds)
         let stream = ProgressStream(call) { .init(progress: $0) }
         let granted: Takeover.Granted
         try requireRoomForClaim(of: owner.uid)
@@ -142,6 +145,12 @@ extension GroupService {
         }
         return .init(
             claim: try status(of: id), handover: handover, needs: try needs(of: id, guestMemory))
+    }
+
+    private func consumerTimeout(_ seconds: Int?) throws(ErrorReply) -> ConsumerTimeout? {
+        guard let seconds else { return nil }
+        guard (0...86_400).contains(seconds) else { throw .invalidParameter("consumerTimeoutSeconds") }
+        return seconds == 0 ? .never : .after(.seconds(seconds))
     }
 
     private func guestMemory(_ bytes: Int?) throws(ErrorReply) -> UInt64? {

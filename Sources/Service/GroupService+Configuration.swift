@@ -73,6 +73,7 @@ extension TakeoverTiming {
         blockedAfter = timing.blockedAfter
         patience = timing.takeoverTimeout
         nodePatience = timing.nodeTimeout
+        consumerTimeout = timing.consumerTimeout.map { .after($0) } ?? .never
         firstRetry = timing.firstRetry
         lastRetry = timing.lastRetry
     }

@@ -29,6 +29,8 @@ extension SimulatedHost {
         }
     }
 
+    public func enableCount(of device: DeviceAddress) -> Int? { kernel.enableCount(of: device) }
+
     public func isAnswering(_ device: DeviceAddress) async -> Bool? {
         guard device.pci != nil, let state = kernel.devices[device] else { return nil }
         return state.reset != .leavesDead || !state.wasReset

@@ -24,7 +24,8 @@ extension Takeover {
         if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
             throw .badRequest(parameter: "name")
         }
-        try await check(request.access, leaveOut: request.leaveOut, user: request.user)
+        try await check(
+            request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation, progress)
@@ -42,6 +43,7 @@ extension Takeover {
         let ids = records.map(\.id)
         try await take(ids, for: claim, progress, adopting: request.isReservation)
         accept(request.force)
+        claim.record.consumerTimeout = request.consumerTimeout
         let handover: Handover?
         do throws(TakeoverError) {
             handover =
@@ -192,7 +194,6 @@ extension Takeover {
                 }
                 // What is read of the host from here on shows them taken: nobody is to find them lost.
                 await refresh?()
-                if adopting { for id in ids { claim.update(id) { $0.becomeAdopted() } } }
                 for id in ids { claim.update(id) { $0.goal = .hold } }
                 do throws(StepFailure) { try claim.save(about: ids[0]) } catch {
                     for id in ids { claim.update(id) { $0.goal = .take } }
@@ -277,12 +278,36 @@ extension Takeover {
             }
             var claimed = await self.record(of: device, binding)
             if adopting, member.state == .held {
+                try await checkUnused(claimed, binding, context)
                 claimed.vfioDriver = binding.driver
                 claimed.pin = binding.driver
+                claimed.enableCount = binding.enableCount
             }
+            if adopting { claimed.forgetPin() }
             members.append(claimed)
         }
         claim.update(id) { $0.members = members }
+    }
+
+    /// A device that another program uses through vfio is that program's, and not to be adopted.
+    private func checkUnused(
+        _ member: ClaimedMember, _ binding: DeviceBinding, _ context: StepContext
+    ) async throws(StepFailure) {
+        let holders = await holders(of: [member.address])
+        guard holders.isEmpty else {
+            let wait = wait(for: holders, of: member.address)
+            throw context.failure(
+                .reason(wait.sentence + " through vfio, without a claim"), member: member.address,
+                remedy: "\(wait.remedy); or leave the device to it")
+        }
+        // vfio enables what is opened (vfio_pci_core_enable).
+        guard let count = binding.enableCount, count > 0 else { return }
+        throw context.failure(
+            .reason(
+                "its `enable` is \(count): somebody may have it open whom nothing in /proc shows, or the driver before vfio "
+                    + "left it enabled"), member: member.address,
+            remedy: "end whoever uses it; if nobody does, write 0 to /sys/bus/pci/devices/\(member.address)/enable with "
+                + "the device on no driver, and bind it to \(binding.driver ?? "vfio-pci") again")
     }
 
     /// What is put on record of a member before anything is done to it.
@@ -316,20 +341,17 @@ extension ClaimedGroup {
     fileprivate init(taking record: GroupRecord) {
         self.init(id: record.id, kernelGroups: record.group.kernelGroups, goal: .take, members: [])
     }
+}
 
-    /// From here on the way back leads to the host and not to where the group was found. As long as that was not so, an
-    /// adoption that fails left a group alone which somebody may be using.
-    fileprivate mutating func becomeAdopted() {
-        for index in members.indices {
-            let before = members[index].before
-            let driver = members[index].vfioDriver
-            let wasHeld = driver != nil && before.driver.name == driver
-            let wasPinned =
-                before.driverOverride.map { [driver, "vfio-pci", Pin.noDriver].contains($0) } ?? false
-            // What had it before is not known, and an override for vfio is none to go back to.
-            if wasHeld || wasPinned { members[index].before.driverOverride = nil }
-            if wasHeld || wasPinned && before.driver == .none { members[index].before.driver = .unknown }
-        }
+extension ClaimedMember {
+    /// A pin without a driver is what an early helper or a daemon before left: it is nothing to go back to, and what driver
+    /// the device would have without it is the kernel's to say.
+    fileprivate mutating func forgetPin() {
+        guard before.driver == .none, let pin = before.driverOverride,
+            [vfioDriver, "vfio-pci", Pin.noDriver].contains(pin)
+        else { return }
+        before.driverOverride = nil
+        before.driver = .unknown
     }
 }
 

@@ -15,10 +15,12 @@ extension Takeover {
     ///   - access: what its owner gets.
     ///   - leaveOut: members that stay bound to the daemon.
     ///   - user: who may open the nodes of `path`; the claim's owner if nil.
+    ///   - consumerTimeout: how long it is waited for who is to open the nodes of `path`; the operator's if nil.
     /// - Returns: the claim, and what is to be handed over.
     /// - Throws: why nothing is handed over.
     public func launch(
-        _ name: String, _ access: Access, leaveOut: [DeviceAddress] = [], user: UInt32? = nil
+        _ name: String, _ access: Access, leaveOut: [DeviceAddress] = [], user: UInt32? = nil,
+        consumerTimeout: ConsumerTimeout? = nil
     ) async throws(TakeoverError) -> Granted {
         let claim = try claim(named: name)
         try checkHeld(claim)
@@ -31,17 +33,21 @@ extension Takeover {
                 subject: claim.id, state: claim.record.access.rawValue,
                 reason: "it is handed over already; end its consumer first")
         }
-        try await check(access, leaveOut: leaveOut, user: user)
+        try await check(access, leaveOut: leaveOut, user: user, consumerTimeout: consumerTimeout)
         let members = Set(claim.record.groups.flatMap(\.members).map(\.address))
         guard leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         try checkStore(for: leaveOut.count)
         let ids = claim.record.groups.filter { $0.goal == .hold }.map(\.id)
+        claim.record.consumerTimeout = consumerTimeout
         let handover = try await prepare(access, ids, of: claim, leaveOut: leaveOut, to: user)
         return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
     }
 
     /// Whether the host can hand over so.
-    func check(_ access: Access, leaveOut: [DeviceAddress], user: UInt32?) async throws(TakeoverError) {
+    func check(
+        _ access: Access, leaveOut: [DeviceAddress], user: UInt32?, consumerTimeout: ConsumerTimeout?
+    ) async throws(TakeoverError) {
+        guard consumerTimeout == nil || access == .path else { throw .badRequest(parameter: "consumerTimeoutSeconds") }
         guard leaveOut.isEmpty || access == .unbound else { throw .badRequest(parameter: "leaveOut") }
         guard user == nil || access == .path else { throw .badRequest(parameter: "user") }
         let interfaces = await host.vfioInterfaces()
@@ -124,8 +130,7 @@ extension Takeover {
     public func finishHandover(_ handover: Handover, of id: String) async {
         guard let claim = claims[id] else { return }
         claim.accessBefore = nil
-        claim.handedOver = host.now
-        claim.unseenSince = nil
+        claim.consumer = Consumer(of: handover.access, at: host.now)
         let files = handover.devices.map(\.file) + handover.groups.map(\.file) + [handover.container].compactMap { $0 }
         var nodes = handover.devices.map { VFIONode.cdev($0.device) } + handover.groups.map { .group($0.kernelGroup) }
         if handover.container != nil { nodes.append(.container) }
@@ -157,51 +162,73 @@ extension Takeover {
     }
 
     private func lookForConsumers() async {
-        let out = claims.values.filter { $0.handedOver != nil && $0.record.goal == .hold }
+        let out = claims.values.filter { $0.consumer != nil && $0.record.goal == .hold }
         let devices = out.flatMap { claim in claim.record.groups.flatMap(\.members).map(\.address) }
         let held = Set(await holders(of: devices).map(\.device))
         let now = host.now
-        for claim in out where claim.handedOver != nil {
-            let members = claim.record.groups.flatMap(\.members).map(\.address)
-            guard !members.contains(where: held.contains) else {
-                claim.unseenSince = nil
-                continue
-            }
-            let since = claim.unseenSince ?? now
-            claim.unseenSince = since
+        for claim in out {
+            guard var consumer = claim.consumer else { continue }
+            let wasThere = consumer.isThere
+            let openedBefore = consumer.opened
+            let members = claim.record.groups.flatMap(\.members)
+            let opened = Set(members.filter(claim.isOpenedByOthers).map(\.address))
+            consumer.look(isSeen: members.contains { held.contains($0.address) }, opened: opened, at: now)
+            claim.consumer = consumer
+            claim.endMoments(of: consumer)
+            if wasThere != consumer.isThere || openedBefore != consumer.opened { changed() }
             // What a manual claim's groups are launched for need not be the process that made the claim.
-            let isOver =
-                claim.ownerEnded && claim.record.lifetime != .manual
-                || now >= since + timing.unseen
-                    && now >= (claim.handedOver ?? now) + timing.handOver
-            if isOver { await regain(claim) }
+            let ownerEnded = claim.ownerEnded && (claim.record.lifetime != .manual || timeout(of: claim) == nil)
+            switch consumer.verdict(timeout: timeout(of: claim), ownerEnded: ownerEnded, at: now) {
+            case .stays: break
+            case .gone(let lastSeen):
+                await regain(claim, since: lastSeen, cause: "its consumer is gone; the daemon holds it again")
+            case .neverCame(let waited):
+                await regain(
+                    claim, since: now,
+                    cause: "no consumer came within \(waited.components.seconds) s; the daemon holds it again")
+            }
+        }
+    }
+
+    /// How long it is waited for the consumer of a claim that has not come; nil for as long as its owner lives.
+    private func timeout(of claim: ActiveClaim) -> Duration? {
+        guard claim.record.access == .path else { return timing.firstSight }
+        return switch claim.record.consumerTimeout ?? timing.consumerTimeout {
+        case .after(let duration): duration
+        case .never: nil
         }
     }
 
     /// Has the kernel refuse host drivers in a claim's groups again, by files of the daemon.
-    private func regain(_ claim: ActiveClaim) async {
+    private func regain(_ claim: ActiveClaim, since lastSeen: MonotonicTime, cause: String) async {
         let access = claim.record.access
         claim.record.access = .hold
+        do throws(StepFailure) {
+            if access == .bound || access == .unbound { try await claim.leaveIOMMUFD() }
+        } catch {
+            if case .stopped = error.cause { return }
+            report("claim \(claim.id): \(error.reason)")
+        }
         for group in claim.record.groups where group.goal == .hold {
-            // Since when is not known: the consumer ended some time after it was last seen.
             if !claim.ownableGroups(of: group.id).allSatisfy(claim.owns) {
-                claim.beginUnowned(group.id, cause: "from the end of its consumer until that was seen")
+                claim.beginUnowned(group.id, cause: "from the end of its consumer until that was seen", at: lastSeen)
             }
             do throws(StepFailure) { try await claim.regain(group.id) } catch {
                 if case .stopped = error.cause { return }
-                if error.isBusy {
+                if claim.isConsumers(error) {
                     // Somebody has a descriptor that nothing in /proc tells from others: the consumer lives.
                     claim.record.access = access
-                    claim.unseenSince = nil
+                    claim.consumer?.look(isSeen: true, opened: [], at: host.now)
                     return
                 }
                 claim.work[group.id]?.unowned = error
             }
         }
-        claim.handedOver = nil
+        claim.consumer = nil
         claim.record.leftOut = []
+        claim.record.consumerTimeout = nil
         claim.saveOrReport()
-        publish(.changed, claim, cause: "its consumer is gone; the daemon holds it again")
+        publish(.changed, claim, cause: cause)
         for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }
     }
 }

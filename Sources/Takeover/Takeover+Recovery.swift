@@ -36,7 +36,11 @@ extension Takeover {
         // Before anything is sent back: its consumer may live on, whatever became of its owner. When it does not, that will
         // be seen. What is kept was not handed over: the last daemon was killed before.
         let wasHandedOver = claim.record.access != .hold && !claim.hasAll
-        if wasHandedOver { claim.handedOver = host.now } else { claim.record.access = .hold }
+        if wasHandedOver {
+            claim.consumer = Consumer(of: claim.record.access, at: host.now)
+        } else {
+            claim.record.access = .hold
+        }
         let back = claim.record.groups.filter { $0.goal != .hold || isOver }.map(\.id)
         if !back.isEmpty { claim.beginRestoring(back) }
         guard claim.record.goal == .hold else { return }

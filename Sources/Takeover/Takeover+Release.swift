@@ -113,7 +113,7 @@ extension Takeover {
         changed()
     }
 
-    /// Makes a claim of a group that was found on vfio drivers without one. On its release the kernel chooses drivers.
+    /// Makes a claim of a group that was found on vfio drivers without one. Its release leaves it on them.
     public func adopt(
         _ text: String, name: String?, lifetime: Lifetime, for owner: Owner
     ) async throws(TakeoverError) -> ClaimView {

@@ -25,13 +25,14 @@ public struct TakeoverTiming: Equatable, Sendable {
     public var look = Duration.seconds(1)
     /// How often it is looked whether members still have their drivers, of which not every kernel tells in time.
     public var memberLook = Duration.seconds(2)
-    /// How long nobody may have been seen with a device before ownership is taken back: a trial in a consumer's own gap
-    /// would make the consumer fail.
-    public var unseen = Duration.seconds(2)
-    /// How long after a hand-over that is not yet tried, unless the owner ended: a program on a busy host may take its time
-    /// to start.
-    public var handOver = Duration.seconds(30)
+    /// How long a program that was sent unbound cdevs may take until it is seen with them: it may be busy, and a trial of
+    /// the daemon's in its gap would make it fail.
+    public var firstSight = Duration.seconds(30)
+    /// How long it is waited for a program that is to open nodes in /dev.
+    public var consumerTimeout = ConsumerTimeout.after(.seconds(300))
 
+    /// How long ago a member must have been taken again to be taken again once more.
+    public var retakeAgain = Duration.seconds(60)
     /// The pause before ownership that somebody keeps from the daemon is tried again.
     public var ownAgain = Duration.seconds(5)
 

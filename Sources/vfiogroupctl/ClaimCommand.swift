@@ -56,6 +56,16 @@ func bytes(of typed: String) throws(Complaint) -> Int {
     return bytes
 }
 
+/// How many seconds to wait for a consumer; 0, the API's word for no end, is "infinity" here.
+func seconds(of typed: String) throws(Complaint) -> Int {
+    if typed == "infinity" { return 0 }
+    guard let seconds = Int(typed), (1...86_400).contains(seconds) else {
+        throw Complaint(
+            description: "--consumer-timeout: \(typed) is no number of seconds from 1 to 86400, nor infinity")
+    }
+    return seconds
+}
+
 /// The user of this name or number.
 func uid(of typed: String) throws(Complaint) -> Int {
     if let number = UInt32(typed) { return Int(number) }
@@ -111,6 +121,13 @@ struct ClaimCommand: DaemonCommand {
     var user: String?
 
     @Option(
+        name: .customLong("consumer-timeout"),
+        help: ArgumentHelp(
+            "With --access path: how long to wait for who is to open the nodes; infinity for as long as the owner lives.",
+            valueName: "seconds"))
+    var consumerTimeout: String?
+
+    @Option(
         name: .customLong("guest-memory"),
         help: ArgumentHelp(
             "How much memory the guest will have, such as 8G: to be told what its process must be allowed to lock.",
@@ -139,6 +156,9 @@ struct ClaimCommand: DaemonCommand {
                     + "(or connection) to stay, or a command after -- that inherits it")
         }
         guard user == nil || access == .path else { throw ValidationError("--user is for --access path") }
+        guard consumerTimeout == nil || access == .path else {
+            throw ValidationError("--consumer-timeout is for --access path")
+        }
         guard leaveOut.isEmpty || access == .unbound else {
             throw ValidationError("--leave-out is for --access unbound")
         }
@@ -149,7 +169,8 @@ struct ClaimCommand: DaemonCommand {
             selectors: try takeover.selectors(selectors), name: name, lifetime: effectiveLifetime, access: access,
             leaveOut: try addresses(leaveOut), user: try user.map { (name) throws(Complaint) in try uid(of: name) },
             force: try takeover.forced, waitSeconds: wait,
-            guestMemory: try guestMemory.map { (text) throws(Complaint) in try bytes(of: text) })
+            guestMemory: try guestMemory.map { (text) throws(Complaint) in try bytes(of: text) },
+            consumerTimeoutSeconds: try consumerTimeout.map { (text) throws(Complaint) in try seconds(of: text) })
         let outcome = try await follow(
             Claims.Claim.self, parameters, on: connection, receivesDescriptors: true, selectors: selectors)
         if !command.isEmpty { return try await runCommand(outcome) }

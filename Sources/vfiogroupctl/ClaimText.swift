@@ -86,6 +86,9 @@ extension Claims.ClaimStatus {
         }
         lines += ["", memberTable]
         for group in groups {
+            if let reason = group.unownedReason {
+                lines.append("\(group.id) is not owned in the kernel: \(reason.printable)")
+            }
             if let reason = group.reason {
                 lines.append("\(group.id) is \(group.state.rawValue): \(reason.printable)")
             }

@@ -96,6 +96,20 @@ struct EventLoopTests {
         try await loop.readable(pair.left)
     }
 
+    @Test("A cancellation finds a task of another executor wherever it is on the way to its wait")
+    func cancellationFromOutside() async throws {
+        for round in 0..<200 {
+            let pair = try await SocketPair()
+            // More jobs than a turn takes, so that others come between two jobs of the one that waits.
+            let others = (0..<200).map { _ in Task { @LoopActor in await EventLoop.main.yield() } }
+            let waiting = Task { @LoopActor [pair] in try await EventLoop.main.readable(pair.left) }
+            for _ in 0..<round % 10 { await Task.yield() }
+            waiting.cancel()
+            await #expect(throws: LoopError.cancelled) { try await waiting.value }
+            for other in others { await other.value }
+        }
+    }
+
     @Test("Forgetting a descriptor ends the waits on it")
     @LoopActor func forgetting() async throws {
         let pair = try SocketPair()

@@ -3,6 +3,7 @@
 import Config
 import EventLoop
 import GroupAPI
+import Grouping
 import HostSnapshot
 import Inventory
 import Keeper
@@ -131,7 +132,7 @@ struct ReservationTests {
     }
 
     @Test(
-        "what an early helper pinned, or had bound to vfio, goes back to what the kernel chooses",
+        "what an early helper pinned goes back to what the kernel chooses, and what was on vfio stays there",
         arguments: [true, false])
     @LoopActor func prepared(isBound: Bool) async throws {
         let machine = try SimulatedHost.demo()
@@ -147,8 +148,33 @@ struct ReservationTests {
         #expect(machine[card]?.driver == "vfio-pci")
         let released = try await demo.call(Claims.Release.self, .init(claim: "gaming")).claim
         #expect(released?.state == .released)
-        #expect(machine[card]?.driver == "nouveau")
-        #expect(machine[card]?.driverOverride.value == nil)
+        #expect(machine[card]?.driver == (isBound ? "vfio-pci" : "nouveau"))
+        #expect(machine[card]?.driverOverride.value == (isBound ? "vfio-pci" : nil))
+        await demo.stop()
+    }
+
+    @Test("a reserved device that leaves and comes back is taken again")
+    @LoopActor func comesBack() async throws {
+        let demo = try await DemoService(Self.gaming)
+        let card = DeviceAddress.pci(Self.card)
+        #expect(await demo.eventually { demo.isClaimed("gaming") })
+        let members = try #require(demo.keeper.snapshot.group(of: card)).group.members
+        let devices = members.compactMap { demo.machine[$0] }
+        demo.machine.perform { kernel in for member in members { _ = kernel.unplug(member) } }
+        #expect(
+            await demo.eventually {
+                if case .absent(let reason)? = demo.state(of: "gaming") { reason.contains("comes back") } else { false }
+            })
+        #expect(await demo.eventually { demo.keeper.takeover.claimCount == 0 })
+        for (index, device) in devices.enumerated() {
+            let group = demo.machine[members[0]]?.kernelGroup
+            try demo.machine.perform { (kernel) throws(KernelErrno) in
+                try kernel.plug(device, into: index == 0 ? .newGroup : group.map { .group($0) } ?? .newGroup)
+                kernel.settle()
+            }
+        }
+        #expect(await demo.eventually { demo.isClaimed("gaming") }, "\(String(describing: demo.state(of: "gaming")))")
+        #expect(await demo.eventually { demo.machine[card]?.driver == "vfio-pci" })
         await demo.stop()
     }
 

@@ -115,7 +115,9 @@ struct HandoverTests {
         await machine.settle(daemon, within: .seconds(5))
         if isRemoval {
             #expect(
-                try daemon.takeover.view(of: id).groups[0].problems == [TestMachine.single: "the device left the host"])
+                try daemon.takeover.view(of: id).groups[0].problems == [
+                    TestMachine.single: "the device left the host; vfiogroupctl release \(id) ends its claim"
+                ])
         } else {
             #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
             #expect(try daemon.takeover.view(of: id).state == .claimed)

@@ -308,7 +308,45 @@ struct HoldingTests {
         #expect(try JournalFolder(path: machine.journal, bootID: "boot").load().claims == [])
     }
 
-    @Test("found on vfio without a claim is orphaned, cannot be claimed, and can be adopted and given to the kernel")
+    @Test("and used by nobody can leave at once: no hotplug of the host waits for the daemon")
+    @LoopActor func leavesUnused() async throws {
+        let machine = try TestMachine(kernel: "6.12.95")
+        let (daemon, claim) = try await held(TestMachine.triple[0], on: machine)
+        machine.host.perform { kernel in _ = kernel.unplug(TestMachine.triple[2]) }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel.blockedOperations.isEmpty)
+        #expect(machine.host.kernel[TestMachine.triple[2]] == nil)
+        // Another one's hotplug goes on.
+        machine.host.perform { kernel in _ = kernel.write(.remove(TestMachine.single)) }
+        #expect(machine.host.kernel[TestMachine.single] == nil)
+        let problem = try daemon.takeover.view(of: claim).groups[0].problems[TestMachine.triple[2]]
+        #expect(problem == "the device left the host; vfiogroupctl release \(claim) ends its claim")
+        #expect(machine.host.kernel.isOwned(4))
+        #expect(machine.host.brokenPromises == [])
+    }
+
+    @Test("is taken again when it was only unbound, at most once a minute, and says who might help")
+    @LoopActor func unboundAgain() async throws {
+        let machine = try TestMachine(kernel: "6.12.95")
+        let (daemon, claim) = try await held(TestMachine.single, on: machine)
+        func unbind() { machine.host.perform { _ = $0.write(.unbind(TestMachine.single, from: "vfio-pci")) } }
+        unbind()
+        await machine.settle(daemon, within: .seconds(5)) {
+            machine.host.kernel[TestMachine.single]?.driver == "vfio-pci" && machine.host.kernel.isOwned(2)
+        }
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+        unbind()
+        await machine.settle(daemon, within: .seconds(20))
+        #expect(machine.host.kernel[TestMachine.single]?.driver == nil)
+        #expect(machine.host.kernel[TestMachine.single]?.driverOverride.value == "vfio-pci")
+        let problem = try daemon.takeover.view(of: claim).groups[0].problems[TestMachine.single] ?? ""
+        #expect(problem.contains("unbound it again"), "\(problem)")
+        await machine.settle(daemon, within: .seconds(120)) { machine.host.kernel.isOwned(2) }
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+        #expect(machine.host.kernel.isOwned(2))
+    }
+
+    @Test("found on vfio without a claim is orphaned, cannot be claimed, and can be adopted; its release leaves it so")
     @LoopActor func orphan() async throws {
         let machine = try TestMachine()
         machine.host.perform { kernel in
@@ -331,8 +369,41 @@ struct HoldingTests {
         #expect(view?.state == .claimed)
         #expect(machine.host.kernel.isOwned(2))
         #expect(try await machine.release(daemon, "found").get().isOver)
-        #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
-        #expect(machine.host.kernel[TestMachine.single]?.driverOverride == .absent)
+        #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+        #expect(machine.host.kernel[TestMachine.single]?.driverOverride.value == "vfio-pci")
+    }
+
+    @Test("found on vfio is not adopted while a program uses it, whether or not /proc shows who", arguments: [false, true])
+    @LoopActor func usedOrphan(isHidden: Bool) async throws {
+        let machine = try TestMachine()
+        machine.host.hidesHolders = isHidden
+        let file = try machine.host.perform { (kernel) throws(SimulatedKernel.Refusal) in
+            try? kernel.loadModule("vfio-pci")
+            _ = kernel.write(.driverOverride(TestMachine.single, "vfio-pci\n"))
+            _ = kernel.write(.unbind(TestMachine.single, from: "e1000e"))
+            _ = kernel.write(.driversProbe(TestMachine.single))
+            kernel.settle()
+            guard let number = kernel.vfioNumber(of: TestMachine.single) else { throw .failed(.enoent) }
+            let cdev = try kernel.openCdev(number)
+            try kernel.bindIOMMUFD(cdev, try kernel.openIOMMUFD())
+            return cdev
+        }
+        let before = try await machine.bindings()
+        let daemon = try await machine.start()
+        let owner = machine.owner
+        let error = await machine.running(daemon) { () -> TakeoverError? in
+            do throws(TakeoverError) {
+                _ = try await daemon.takeover.adopt("pci0000-00_01.0_00.0", name: nil, lifetime: .manual, for: owner)
+                return nil
+            } catch { return error }
+        }
+        guard case .failed(let failure, _)? = error else {
+            Issue.record("it was adopted")
+            return
+        }
+        #expect(failure.member == TestMachine.single)
+        #expect(try await machine.bindings() == before)
+        #expect(machine.host.kernel.isOpen(file))
     }
 }
 

@@ -26,7 +26,8 @@ struct JournalTests {
                     isBridge: false,
                     before: .init(
                         driver: .named("nvidia"), driverOverride: "x", powerControl: .auto, d3coldAllowed: true),
-                    vfioDriver: "vfio-pci", pin: "vfio-pci", reset: .failed(reason: "it said so"), enableCount: 1, isRestored: true),
+                    vfioDriver: "vfio-pci", pin: "vfio-pci", reset: .failed(reason: "it said so"), enableCount: 1,
+                    isRestored: true),
                 ClaimedMember(
                     address: .other(bus: "platform", name: "a \"quoted\" name"), identity: .init(), isBridge: true,
                     before: .init(driver: .none)),

@@ -80,6 +80,9 @@ final class MortalHost: Host {
     }
     func holders(of devices: [DeviceAddress]) async -> [DeviceHolder] { await machine.holders(of: devices) }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
+    func enableCount(of device: DeviceAddress) -> Int? { life.isOver ? nil : machine.enableCount(of: device) }
+    func resetMethods(of device: DeviceAddress) -> [String]? { machine.resetMethods(of: device) }
+    func isAnswering(_ device: DeviceAddress) async -> Bool? { await machine.isAnswering(device) }
     func vfioInterfaces() async -> VFIOInterfaces { await machine.vfioInterfaces() }
     func nodeStatus(of node: VFIONode) -> NodeStatus? { machine.nodeStatus(of: node) }
     func process(_ pid: Int32) -> ProcessIdentity? { machine.process(pid) }

@@ -181,7 +181,7 @@ struct PathHandoverTests {
         machine.host.endProcess(machine.client)
         await machine.settle(daemon, within: .seconds(1))
         _ = try await launch(machine, daemon, id).get()
-        await machine.settle(daemon, within: .seconds(25))
+        await machine.settle(daemon, within: .seconds(290))
         #expect(machine.host.kernel.permissions(of: .group(4))?.uid == Self.user)
         await machine.settle(daemon, within: .seconds(25))
         #expect(machine.host.kernel.permissions(of: .group(4)) == Self.byRule)

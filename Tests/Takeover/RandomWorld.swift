@@ -384,7 +384,9 @@ private struct Consumer {
             var cdevs = files
             var iommufds = files
             for case .cdev(let device) in nodes {
-                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else { continue }
+                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else {
+                    continue
+                }
                 opened.append(cdev)
                 cdevs.append(cdev)
             }

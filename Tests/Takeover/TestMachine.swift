@@ -148,11 +148,12 @@ final class TestMachine {
     /// Launches, and does what a consumer does with what it gets: keeps copies.
     func launch(
         _ daemon: MortalDaemon, _ claim: String, _ access: Access,
-        leaveOut: [DeviceAddress] = [], user: UInt32? = nil
+        leaveOut: [DeviceAddress] = [], user: UInt32? = nil, consumerTimeout: ConsumerTimeout? = nil
     ) async throws -> (handover: Handover, copies: [KernelFile]) {
         let result = await running(daemon) { () -> Result<(Handover, [KernelFile]), TakeoverError> in
             do throws(TakeoverError) {
-                let granted = try await daemon.takeover.launch(claim, access, leaveOut: leaveOut, user: user)
+                let granted = try await daemon.takeover.launch(
+                    claim, access, leaveOut: leaveOut, user: user, consumerTimeout: consumerTimeout)
                 guard let handover = granted.handover else { return .failure(.stopped) }
                 var copies: [KernelFile] = []
                 let files = handover.devices.map(\.file) + handover.groups.map(\.file)

@@ -59,8 +59,8 @@ public enum Claims {
           unbound,
           # The groups' descriptors and a container that they are in.
           container,
-          # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-          # is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
+          # The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do. The nodes are
+          # taken back when nobody has come in time (consumerTimeoutSeconds), and when who came has closed them.
           path
         )
 
@@ -142,8 +142,10 @@ public enum Claims {
           state: ClaimState,
           # The kernel's groups in it.
           kernelGroups: []int,
-          # Whether the kernel refuses host drivers in it now, as far as the daemon sees.
+          # Whether the kernel refuses host drivers in it now, as far as the daemon has seen.
           owned: bool,
+          # Why it does not, while the group is held.
+          unownedReason: ?string,
           # Its members.
           members: []ClaimedMember,
           # The call into the kernel that is going on.
@@ -345,7 +347,10 @@ public enum Claims {
           # How many seconds to wait for a group that another claim has; 0 unless told otherwise.
           waitSeconds: ?int,
           # How many bytes of memory the guest will have, for 'needs'.
-          guestMemory: ?int
+          guestMemory: ?int,
+          # For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+          # ConsumerTimeoutSec= of the configuration unless told otherwise.
+          consumerTimeoutSeconds: ?int
         ) -> (
           # How far it is.
           progress: ?Progress,
@@ -368,7 +373,10 @@ public enum Claims {
           # For 'path': the user who may open the nodes; the claim's owner unless told otherwise. Only root may name another.
           user: ?int,
           # How many bytes of memory the guest has, for 'needs'.
-          guestMemory: ?int
+          guestMemory: ?int,
+          # For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+          # ConsumerTimeoutSec= of the configuration unless told otherwise.
+          consumerTimeoutSeconds: ?int
         ) -> (
           # The claim.
           claim: ClaimStatus,
@@ -699,8 +707,8 @@ public enum Claims {
         case unbound
         /// The groups' descriptors and a container that they are in.
         case container
-        /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do; when nobody
-        /// is seen with a node 30 s after the reply, or from some time later, the nodes are taken back.
+        /// The nodes in /dev, opened to a user: for programs that open them by themselves. Unowned until they do. The nodes are
+        /// taken back when nobody has come in time (consumerTimeoutSeconds), and when who came has closed them.
         case path
     }
 
@@ -862,8 +870,10 @@ public enum Claims {
         public var state: Claims.ClaimState
         /// The kernel's groups in it.
         public var kernelGroups: [Int]
-        /// Whether the kernel refuses host drivers in it now, as far as the daemon sees.
+        /// Whether the kernel refuses host drivers in it now, as far as the daemon has seen.
         public var owned: Bool
+        /// Why it does not, while the group is held.
+        public var unownedReason: String?
         /// Its members.
         public var members: [Claims.ClaimedMember]
         /// The call into the kernel that is going on.
@@ -875,11 +885,12 @@ public enum Claims {
         /// Whether it is tried again only when a device of it changes, or by another Release. Absent for no.
         public var waitsForChange: Bool?
 
-        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil, remedy: String? = nil, waitsForChange: Bool? = nil) {
+        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, unownedReason: String? = nil, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil, remedy: String? = nil, waitsForChange: Bool? = nil) {
             self.id = id
             self.state = state
             self.kernelGroups = kernelGroups
             self.owned = owned
+            self.unownedReason = unownedReason
             self.members = members
             self.operation = operation
             self.reason = reason
@@ -893,6 +904,7 @@ public enum Claims {
             self.state = try fields.required("state")
             self.kernelGroups = try fields.required("kernelGroups")
             self.owned = try fields.required("owned")
+            self.unownedReason = try fields.optional("unownedReason")
             self.members = try fields.required("members")
             self.operation = try fields.optional("operation")
             self.reason = try fields.optional("reason")
@@ -907,6 +919,7 @@ public enum Claims {
                 writer.field("state", self.state)
                 writer.field("kernelGroups", self.kernelGroups)
                 writer.field("owned", self.owned)
+                writer.field("unownedReason", self.unownedReason)
                 writer.field("members", self.members)
                 writer.field("operation", self.operation)
                 writer.field("reason", self.reason)
@@ -1436,8 +1449,11 @@ public enum Claims {
             public var waitSeconds: Int?
             /// How many bytes of memory the guest will have, for 'needs'.
             public var guestMemory: Int?
+            /// For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+            /// ConsumerTimeoutSec= of the configuration unless told otherwise.
+            public var consumerTimeoutSeconds: Int?
 
-            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil) {
+            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil) {
                 self.selectors = selectors
                 self.name = name
                 self.lifetime = lifetime
@@ -1447,6 +1463,7 @@ public enum Claims {
                 self.force = force
                 self.waitSeconds = waitSeconds
                 self.guestMemory = guestMemory
+                self.consumerTimeoutSeconds = consumerTimeoutSeconds
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1460,6 +1477,7 @@ public enum Claims {
                 self.force = try fields.optional("force")
                 self.waitSeconds = try fields.optional("waitSeconds")
                 self.guestMemory = try fields.optional("guestMemory")
+                self.consumerTimeoutSeconds = try fields.optional("consumerTimeoutSeconds")
                 try fields.finish()
             }
 
@@ -1474,6 +1492,7 @@ public enum Claims {
                     writer.field("force", self.force)
                     writer.field("waitSeconds", self.waitSeconds)
                     writer.field("guestMemory", self.guestMemory)
+                    writer.field("consumerTimeoutSeconds", self.consumerTimeoutSeconds)
                 }
             }
         }
@@ -1533,13 +1552,17 @@ public enum Claims {
             public var user: Int?
             /// How many bytes of memory the guest has, for 'needs'.
             public var guestMemory: Int?
+            /// For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
+            /// ConsumerTimeoutSec= of the configuration unless told otherwise.
+            public var consumerTimeoutSeconds: Int?
 
-            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, guestMemory: Int? = nil) {
+            public init(claim: String, access: Claims.Access, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil) {
                 self.claim = claim
                 self.access = access
                 self.leaveOut = leaveOut
                 self.user = user
                 self.guestMemory = guestMemory
+                self.consumerTimeoutSeconds = consumerTimeoutSeconds
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1549,6 +1572,7 @@ public enum Claims {
                 self.leaveOut = try fields.optional("leaveOut")
                 self.user = try fields.optional("user")
                 self.guestMemory = try fields.optional("guestMemory")
+                self.consumerTimeoutSeconds = try fields.optional("consumerTimeoutSeconds")
                 try fields.finish()
             }
 
@@ -1559,6 +1583,7 @@ public enum Claims {
                     writer.field("leaveOut", self.leaveOut)
                     writer.field("user", self.user)
                     writer.field("guestMemory", self.guestMemory)
+                    writer.field("consumerTimeoutSeconds", self.consumerTimeoutSeconds)
                 }
             }
         }

@@ -20,14 +20,14 @@ final class ActiveClaim {
     var returned: [ClaimView.Group] = []
     /// The I/O address space of the claim and what keeps its groups owned.
     var space = AddressSpace()
+    /// Who its groups were handed over to; nil while the daemon has them.
+    var consumer: Consumer?
     /// When its groups were handed over; nil while the daemon has them.
-    var handedOver: MonotonicTime?
+    var handedOver: MonotonicTime? { consumer?.since }
     /// What its owner had, while what is to be handed over now is being made.
     var accessBefore: Access?
     /// Who gets what is to be handed over may have to bind it, and nobody else may.
     var isHandingOver: Bool { accessBefore != nil }
-    /// Since when nobody was seen with its devices.
-    var unseenSince: MonotonicTime?
     /// The owner's process has ended.
     var ownerEnded = false
     /// What of it the store of descriptors has.
@@ -161,6 +161,8 @@ final class GroupWork {
     var unownedSince: MonotonicTime?
     /// Why the group is not owned though it should be.
     var unowned: StepFailure?
+    /// When members were last taken again that had lost their driver.
+    var retaken: [DeviceAddress: MonotonicTime] = [:]
     /// Devices that somebody wants to leave, so that each is announced once.
     var leaving: Set<DeviceAddress> = []
     /// What was found when the group was last looked at, without what has been put right since.

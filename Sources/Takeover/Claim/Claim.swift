@@ -51,6 +51,8 @@ public struct Claim: Equatable, Sendable {
     /// The I/O address space in the claim's iommufd.
     public var ioas: UInt32?
     public var unownedMoments: [UnownedMoment] = []
+    /// How long it is waited for who is to open its nodes; nil for as long as the operator says.
+    public var consumerTimeout: ConsumerTimeout?
 
     /// What it is meant to become: all of it is on its way back when nothing of it is held or taken.
     public var goal: Goal {
@@ -128,7 +130,7 @@ extension ResetResult {
 public struct ClaimedMember: Equatable, Sendable {
     /// The driver that a member had.
     public enum DriverBefore: Equatable, Sendable {
-        /// It was found on a vfio driver, or came while the group was claimed: on its way back the kernel chooses.
+        /// It had been pinned before, or came while the group was claimed: on its way back the kernel chooses.
         case unknown
         case none
         case named(String)

@@ -62,6 +62,8 @@ public struct ClaimRequest: Equatable, Sendable {
     public var force: [DeviceAddress]
     /// How long to wait for groups that other claims have.
     public var wait: Duration
+    /// For `path`: how long it is waited for who is to open the nodes; nil for as long as the operator says.
+    public var consumerTimeout: ConsumerTimeout?
     /// It was reserved, so that whoever prepared its devices did it for this claim: they may be on vfio drivers already,
     /// and an override that keeps host drivers away is none to go back to.
     public var isReservation = false

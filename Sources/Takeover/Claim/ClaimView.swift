@@ -40,6 +40,8 @@ public struct ClaimView: Equatable, Sendable {
         public var state: GroupState
         /// Whether the daemon or the owner's descriptors keep it owned in the kernel, as far as the daemon knows.
         public var isOwned: Bool
+        /// Why it is not, in words.
+        public var unownedReason: String?
         public var operation: GroupOperation?
         /// The drivers that members have now.
         public var drivers: [DeviceAddress: String]
@@ -111,6 +113,7 @@ extension ClaimView.Group {
         self.init(
             record: group, state: active.state(of: group),
             isOwned: !ownable.isEmpty && ownable.allSatisfy { active.isOwned($0, of: group.id) },
+            unownedReason: active.unownedReason(of: group.id),
             operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems,
             remedies: remedies, setback: work?.setback)
     }

@@ -28,6 +28,12 @@ extension Journal.Claim {
             ioas: claim.ioas.map { Int($0) },
             unownedMoments: claim.unownedMoments.map {
                 .init(group: $0.group.text, since: $0.since, seconds: $0.seconds, cause: $0.cause)
+            },
+            consumerTimeout: claim.consumerTimeout.map { timeout in
+                switch timeout {
+                case .after(let duration): duration / .seconds(1)
+                case .never: -1
+                }
             })
     }
 
@@ -49,6 +55,7 @@ extension Journal.Claim {
                     group: try GroupID(journal: moment.group), since: moment.since, seconds: moment.seconds,
                     cause: moment.cause))
         }
+        claim.consumerTimeout = consumerTimeout.map { $0 < 0 ? .never : .after(.seconds(min($0, 1e9))) }
         return claim
     }
 }

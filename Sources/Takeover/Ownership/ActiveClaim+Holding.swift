@@ -49,7 +49,9 @@ extension ActiveClaim {
     }
 
     private static let lastDriverLost = "from the loss of its last vfio driver until it was bound to one again"
-    private static let leaving = "somebody wants it to leave, and waits for it to be let go of"
+    private static let leaving =
+        "somebody unbinds or removes it, and waits for its consumer to close it; hotplug of the host may wait as well"
+    private static let leavingUnused = "somebody unbinds or removes it; the daemon lets go of it, since nobody uses it"
 
     /// Shows what is wrong with members, of several things with one the first.
     private func tellProblems(of work: GroupWork) {
@@ -67,9 +69,11 @@ extension ActiveClaim {
                 }
         }
         for member in work.leaving where problems[member] != nil {
-            problems[member] = Self.leaving
+            problems[member] = consumer == nil ? Self.leavingUnused : Self.leaving
             remedies[member] = nil
         }
+        // What is gone does not come back by itself, and its claim keeps its group from others.
+        for case .gone(let member) in work.findings { problems[member]? += "; vfiogroupctl release \(id) ends its claim" }
         guard work.problems != problems || work.remedies != remedies else { return }
         work.problems = problems
         work.remedies = remedies
@@ -162,21 +166,55 @@ extension ActiveClaim {
             return true
         }
         guard await !isLeaving(member) else {
-            guard let work = work[group], work.leaving.insert(member).inserted else { return false }
-            tellProblems(of: work)
-            takeover.publish(
-                .removalRequested(member, in: group), self,
-                cause: "it is being unbound or removed, which waits until its descriptors are closed")
+            try await letLeave(member, group)
             return false
         }
+        work[group]?.leaving.remove(member)
         guard try await binding(of: member, context(group, .bind(member))) != nil else { return true }
+        try checkRetakes(of: member, group)
         try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
         if handedOver == nil { try await regain(group) }
+        work[group]?.retaken[member] = host.now
         takeover.publish(
             .memberRetaken(member, in: group), self, cause: "it had lost its vfio driver, and is bound to it again")
         return true
+    }
+
+    /// Lets a member leave that nobody uses: what the daemon has open of it would keep a hotplug driver waiting, and with it
+    /// all hotplug of the host (pciehp holds the rescan lock meanwhile). Its pin stays. A consumer is only told of: the
+    /// device is its to close.
+    private func letLeave(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
+        guard let work = work[group] else { return }
+        let isNew = work.leaving.insert(member).inserted
+        if isNew { tellProblems(of: work) }
+        let isDaemons = space.cdevs[member] != nil || space.barriers[member] != nil
+        guard consumer == nil, !isHandingOver, isDaemons else {
+            guard isNew else { return }
+            return takeover.publish(
+                .removalRequested(member, in: group), self,
+                cause: "it is being unbound or removed, which waits until its consumer closes it")
+        }
+        let context = context(group, .disown)
+        if let barrier = space.barriers.removeValue(forKey: member) {
+            try await close(barrier, about: member, context)
+        }
+        if space.cdevs[member] != nil { try await closeEverywhere([.cdev(member)], context) }
+        if let number = kernelGroup(of: member), !owns(number) {
+            beginUnowned(group, cause: "from letting a member leave until the group was owned again")
+        }
+        takeover.publish(
+            .removalRequested(member, in: group), self,
+            cause: "it is being unbound or removed; nobody uses it, and the daemon has let go of it")
+    }
+
+    /// What was only unbound is taken again, but not as often as somebody unbinds it: he may mean it.
+    private func checkRetakes(of member: DeviceAddress, _ group: GroupID) throws(StepFailure) {
+        guard let last = work[group]?.retaken[member], host.now < last + takeover.timing.retakeAgain else { return }
+        throw context(group, .bind(member)).failure(
+            .reason("somebody has unbound it again, less than a minute after the daemon took it again"), member: member,
+            remedy: "find out who unbinds it; vfiogroupctl release \(id) leaves it to them")
     }
 
     /// Whether somebody is unbinding or removing a member whose link is gone, and the kernel waits for the owner to let go:

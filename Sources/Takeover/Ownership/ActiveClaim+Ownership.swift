@@ -17,13 +17,58 @@ extension ActiveClaim {
         space.groups[number] != nil || space.cdevs.keys.contains { kernelGroup(of: $0) == number }
     }
 
-    /// Whether a kernel group is owned by what the daemon or its owner has open. An open group does not keep its devices
-    /// from leaving, and owns nothing any more when the last has left (Documentation/kernel.md, VFIO in runs).
+    /// Whether a kernel group is owned by what the daemon or its consumer has open, as far as was seen. An open group does
+    /// not keep its devices from leaving, and owns nothing any more when the last has left (Documentation/kernel.md, VFIO in
+    /// runs).
     func isOwned(_ number: Int, of group: GroupID) -> Bool {
-        let isHandedOver = handedOver != nil && (record.access == .bound || record.access == .container)
-        guard isHandedOver || owns(number) else { return false }
-        let isByGroup = space.groups[number] != nil || isHandedOver && record.access == .container
-        return !isByGroup || hasMemberOnVFIO(number, of: group)
+        if owns(number) { return space.groups[number] == nil || hasMemberOnVFIO(number, of: group) }
+        guard let consumer else { return false }
+        switch record.access {
+        case .hold: return false
+        case .bound: return consumer.isThere
+        case .container: return consumer.isThere && hasMemberOnVFIO(number, of: group)
+        case .unbound, .path:
+            return heldMembers(of: group).contains { consumer.opened.contains($0) && kernelGroup(of: $0) == number }
+        }
+    }
+
+    /// Why a group is not owned in the kernel, in words; nil where it is, or has nothing to own.
+    func unownedReason(of group: GroupID) -> String? {
+        let numbers = ownableGroups(of: group)
+        guard self[group]?.goal == .hold, !numbers.allSatisfy({ isOwned($0, of: group) }) else { return nil }
+        guard let consumer else { return work[group]?.unowned?.reason ?? "the daemon has not got it owned yet" }
+        let isSeen = if case .seen = consumer.sighting { true } else { false }
+        switch record.access {
+        case .hold: return work[group]?.unowned?.reason
+        case .bound, .container: return "its consumer has closed what it was given"
+        case .unbound:
+            return isSeen
+                ? "its consumer is there, and has not bound it"
+                : "no consumer was seen yet with what was handed over"
+        case .path:
+            return isSeen ? "its consumer is there, and has not bound it" : "no consumer has opened its nodes yet"
+        }
+    }
+
+    /// Whether somebody but the daemon has a member open as far as its `enable` tells; false where that is not known.
+    func isOpenedByOthers(_ member: ClaimedMember) -> Bool {
+        guard member.vfioDriver != nil, space.cdevs[member.address] == nil, let usual = member.enableCount,
+            let now = host.enableCount(of: member.address)
+        else { return false }
+        return now > usual
+    }
+
+    /// Begins and ends the moments in which groups are unowned because their consumer has not bound them.
+    func endMoments(of consumer: Consumer) {
+        guard record.access == .unbound || record.access == .path else { return }
+        for group in record.groups where group.goal == .hold {
+            let numbers = ownableGroups(of: group.id)
+            if !numbers.isEmpty, numbers.allSatisfy({ isOwned($0, of: group.id) }) {
+                endUnowned(group.id)
+            } else if consumer.isThere {
+                beginUnowned(group.id, cause: "while its consumer lives and has not bound it")
+            }
+        }
     }
 
     private func hasMemberOnVFIO(_ number: Int, of group: GroupID) -> Bool {

@@ -1,6 +1,7 @@
 // What is given to the owner of a claim, and when that can be done.
 
 import EventLoop
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -90,11 +91,19 @@ extension ActiveClaim {
     }
 
     /// Puts on record that the kernel would let a host driver in.
-    func beginUnowned(_ group: GroupID, cause: String) {
+    ///
+    /// - Parameters:
+    ///   - group: the group.
+    ///   - cause: from when until when, in words.
+    ///   - time: when that began; now if nil.
+    func beginUnowned(_ group: GroupID, cause: String, at time: MonotonicTime? = nil) {
         guard !record.unownedMoments.contains(where: { $0.group == group && $0.seconds == nil }) else { return }
+        let now = host.now
+        let began = min(time ?? now, now)
+        let passed = Int((now.nanoseconds - began.nanoseconds) / 1_000_000_000)
         record.unownedMoments.append(
-            UnownedMoment(group: group, since: takeover.wallClock(), seconds: nil, cause: cause))
-        work[group]?.unownedSince = host.now
+            UnownedMoment(group: group, since: takeover.wallClock() - passed, seconds: nil, cause: cause))
+        work[group]?.unownedSince = began
         // The first and the latest are what one wants to know of a claim that lives for years.
         if record.unownedMoments.count > 64 { record.unownedMoments.remove(at: 1) }
     }
@@ -117,7 +126,7 @@ extension ActiveClaim {
             let context = StepContext(group: group, step: .own(kernelGroup: number), deadline: nil)
             do throws(StepFailure) { try await own(kernelGroup: number, context) } catch {
                 // Whoever keeps the daemon from it may be the consumer, with what it was given.
-                if error.isBusy || error.cause == .stopped { throw error }
+                if error.cause == .stopped || consumer != nil && isConsumers(error) || error.isBusy { throw error }
                 failure = failure ?? error
             }
         }
@@ -126,5 +135,29 @@ extension ActiveClaim {
         try await closeBarriers(context)
         if let failure { throw failure }
         endUnowned(group)
+    }
+
+    /// Leaves the iommufd that a consumer has seen: what it mapped there is freed with the last descriptor, and is none of
+    /// the next consumer's. A member that was left out, and keeps the old one in use, changes over as well.
+    func leaveIOMMUFD() async throws(StepFailure) {
+        guard case .iommufd(let iommufd, _) = space.root else { return }
+        for group in record.groups where group.goal == .hold {
+            guard heldMembers(of: group.id).contains(where: { space.cdevs[$0] != nil }) else { continue }
+            beginUnowned(group.id, cause: "from the iommufd of one consumer to the next")
+            try await letGo(StepContext(group: group.id, step: .disown, deadline: nil))
+        }
+        await dropNow(.node(.iommufd))
+        space.root = .none
+        space.ranges = []
+        record.ioas = nil
+        takeover.closeAside(iommufd)
+    }
+
+    /// Whether a failure to own a group that was handed over means that its consumer lives, with descriptors that nothing in
+    /// /proc tells from others. A second BIND is EINVAL (vfio_df_ioctl_bind_iommufd), which for a device that was bound
+    /// before is no refusal of the kernel's own.
+    func isConsumers(_ failure: StepFailure) -> Bool {
+        guard case .errno(let errno) = failure.cause else { return false }
+        return errno == EBUSY || errno == EINVAL
     }
 }

@@ -70,15 +70,10 @@ extension ActiveClaim {
 
     /// The wait for those who have a member open.
     func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
-        var wait = OthersWait(member: member)
-        wait.process = holders.lazy.compactMap(\.process).first.map(named)
+        var wait = takeover.wait(for: holders, of: member)
         let owner = record.owner.process
-        if wait.process == nil, handedOver != nil, host.process(owner.pid) == owner { wait.owner = named(owner) }
+        if wait.process == nil, handedOver != nil, host.process(owner.pid) == owner { wait.owner = takeover.named(owner) }
         return wait
-    }
-
-    private func named(_ process: ProcessIdentity) -> NamedProcess {
-        NamedProcess(pid: process.pid, command: process.command, unit: takeover.unit?(process))
     }
 
     private func pause(_ context: StepContext) async throws(StepFailure) {
@@ -89,6 +84,15 @@ extension ActiveClaim {
 }
 
 extension Takeover {
+    /// The wait for those who have a device open.
+    func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
+        OthersWait(member: member, process: holders.lazy.compactMap(\.process).first.map(named))
+    }
+
+    func named(_ process: ProcessIdentity) -> NamedProcess {
+        NamedProcess(pid: process.pid, command: process.command, unit: unit?(process))
+    }
+
     /// Whether a holder has a device for the daemon: the store's copies are its own.
     func isOurs(_ holder: DeviceHolder) -> Bool {
         guard let store, holder.process?.pid == store.keeper else { return false }

@@ -17,6 +17,8 @@ public final class VarlinkClient {
 
     /// Connects to the socket at `path`; a leading `@` is the abstract name space.
     public static func connect(to path: String) async throws(ClientError) -> VarlinkClient {
+        // C would end the path there, and connect to another.
+        guard !path.utf8.contains(0) else { throw .cannotConnect(path: path, errno: EINVAL) }
         let number = clinux_unix_socket()
         guard number >= 0 else { throw .system(call: "socket", errno: -number) }
         let descriptor = Descriptor(owning: number)

@@ -63,7 +63,7 @@ public enum Journal {
 
         # The driver that a member had.
         type Driver (
-          # It is not known: it was found on a vfio driver, or came while the group was claimed. The kernel chooses.
+          # It is not known: it was pinned before, or came while the group was claimed. The kernel chooses.
           unknown,
           # None.
           none,
@@ -155,7 +155,9 @@ public enum Journal {
           groups: []Group,
           # The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
           ioas: ?int,
-          unownedMoments: []UnownedMoment
+          unownedMoments: []UnownedMoment,
+          # For how many seconds it is waited for who is to open its nodes; -1 for as long as its owner lives.
+          consumerTimeout: ?float
         )
 
         # A group that may not be claimed, because a reset failed.
@@ -265,7 +267,7 @@ public enum Journal {
 
     /// The driver that a member had.
     public enum Driver: String, VarlinkValue, CaseIterable {
-        /// It is not known: it was found on a vfio driver, or came while the group was claimed. The kernel chooses.
+        /// It is not known: it was pinned before, or came while the group was claimed. The kernel chooses.
         case unknown
         /// None.
         case none
@@ -559,8 +561,10 @@ public enum Journal {
         /// The I/O address space in the claim's iommufd, which nothing tells of a descriptor that came back.
         public var ioas: Int?
         public var unownedMoments: [Journal.UnownedMoment]
+        /// For how many seconds it is waited for who is to open its nodes; -1 for as long as its owner lives.
+        public var consumerTimeout: Double?
 
-        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], ioas: Int? = nil, unownedMoments: [Journal.UnownedMoment]) {
+        public init(version: Int, bootId: String, id: String, name: String? = nil, owner: Journal.Owner, since: Int, lifetime: Journal.Lifetime, access: Journal.Access, leftOut: [Journal.DeviceAddress], groups: [Journal.Group], ioas: Int? = nil, unownedMoments: [Journal.UnownedMoment], consumerTimeout: Double? = nil) {
             self.version = version
             self.bootId = bootId
             self.id = id
@@ -573,6 +577,7 @@ public enum Journal {
             self.groups = groups
             self.ioas = ioas
             self.unownedMoments = unownedMoments
+            self.consumerTimeout = consumerTimeout
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -589,6 +594,7 @@ public enum Journal {
             self.groups = try fields.required("groups")
             self.ioas = try fields.optional("ioas")
             self.unownedMoments = try fields.required("unownedMoments")
+            self.consumerTimeout = try fields.optional("consumerTimeout")
             try fields.finish()
         }
 
@@ -606,6 +612,7 @@ public enum Journal {
                 writer.field("groups", self.groups)
                 writer.field("ioas", self.ioas)
                 writer.field("unownedMoments", self.unownedMoments)
+                writer.field("consumerTimeout", self.consumerTimeout)
             }
         }
     }
