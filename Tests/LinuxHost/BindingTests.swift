@@ -29,7 +29,15 @@ struct BindingTests {
     @Test("all that a takeover changes is read")
     @LoopActor func binding() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00", driver: "e1000e")
-        #expect(try await host().readBinding(of: device) == DeviceBinding(driver: "e1000e"))
+        let identification = PCIFunction.Identification(
+            vendorID: 0x8086, deviceID: 0x10d3, classCode: ClassCode(rawValue: 0x020000))
+        #expect(
+            try await host().readBinding(of: device)
+                == DeviceBinding(driver: "e1000e", identification: identification))
+        // A driver may be in a module of another name.
+        sysfs.folder.link("sys/bus/pci/drivers/e1000e/module", to: "../../../../module/e1000e_module")
+        #expect(host().hasDriver("e1000e", onBusOf: device) == true)
+        #expect(host().hasDriver("nouveau", onBusOf: device) == false)
         write("power/control", "auto\n")
         write("d3cold_allowed", "0\n")
         write("driver_override", "vfio-pci\n")
@@ -38,14 +46,19 @@ struct BindingTests {
             try await host().readBinding(of: device)
                 == DeviceBinding(
                     driver: "e1000e", driverOverride: "vfio-pci", powerControl: .auto, d3coldAllowed: false,
-                    canReset: true))
+                    canReset: true, identification: identification, module: "e1000e_module"))
     }
 
     @Test("a device of a bus without overrides has none, and one that is not there nothing")
     @LoopActor func otherBinding() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00", driverOverride: nil)
         sysfs.add(bus: "mdev", name: "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", driver: "vfio_mdev", kernelGroup: 6)
-        #expect(try await host().readBinding(of: device) == DeviceBinding(canOverride: false))
+        #expect(
+            try await host().readBinding(of: device)
+                == DeviceBinding(
+                    canOverride: false,
+                    identification: .init(
+                        vendorID: 0x8086, deviceID: 0x10d3, classCode: ClassCode(rawValue: 0x020000))))
         let mediated = try #require(DeviceAddress(bus: "mdev", name: "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"))
         #expect(
             try await host().readBinding(of: mediated) == DeviceBinding(driver: "vfio_mdev", canOverride: false))

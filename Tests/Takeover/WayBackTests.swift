@@ -144,26 +144,21 @@ struct WayBackTests {
         #expect(try await machine.bindings() == before)
     }
 
-    @Test("of an adopted device, whose driver nobody has loaded yet, has udev load what fits")
-    @LoopActor func adopted() async throws {
+    @Test("of a device that came while its group was claimed has udev load the driver that nobody has loaded yet")
+    @LoopActor func newcomer() async throws {
         let machine = try TestMachine()
+        let (daemon, id) = try await held(machine)
+        let new = pciDevice("0000:01:00.1", parent: "0000:00:01.0", driver: "xhci_hcd")
         try machine.host.perform { (kernel) throws(KernelErrno) in
-            kernel.unloadModule("e1000e")
-            try kernel.loadModule("vfio-pci")
-            _ = kernel.write(.driverOverride(TestMachine.single, "vfio-pci\n"))
-            _ = kernel.write(.driversProbe(TestMachine.single))
+            kernel.register(KernelDriver("xhci_hcd", matches: [.address(new.address)], isLoaded: false))
+            try kernel.plug(new, into: .group(2))
         }
-        let daemon = try await machine.start()
-        let group = try #require(daemon.registry.snapshot.group(of: TestMachine.single)?.id.text)
-        let owner = machine.owner
-        let id = try await machine.running(daemon) { () -> Result<String, TakeoverError> in
-            do throws(TakeoverError) {
-                let view = try await daemon.takeover.adopt(group, name: nil, lifetime: .manual, for: owner)
-                return .success(view.claim.id)
-            } catch { return .failure(error) }
-        }.get()
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[new.address]?.driver == "vfio-pci")
+        #expect(!machine.host.kernel.isLoaded("xhci_hcd"))
         #expect(try await machine.release(daemon, id).get().isOver)
-        #expect(machine.host.kernel[TestMachine.single]?.driver == "e1000e")
+        #expect(machine.host.kernel[new.address]?.driver == "xhci_hcd")
+        #expect(machine.host.kernel[new.address]?.driverOverride == .absent)
     }
 
     @Test("of a device that its driver does not let go of names driver, limit, and the call that is waited for")

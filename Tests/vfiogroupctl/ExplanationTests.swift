@@ -179,7 +179,7 @@ struct ClaimTextTests {
             Claims.ClaimStatus.released().releaseText == """
                 claim c1 "vm1" is released:
                   0000:01:00.0: nouveau again; reset
-                  0000:01:00.1: no driver again; not reset: there is no way to
+                  0000:01:00.1: no driver again; not reset
                 not reset, so that they may hold what their last owner left in them: 0000:01:00.1
                 """)
         var other = Claims.ClaimStatus.released()
