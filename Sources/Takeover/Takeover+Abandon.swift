@@ -66,7 +66,9 @@ extension Unrestored {
         }
         let driver = binding.map(\.driver) ?? member.vfioDriver
         guard driver != before.driver.name || before.driver == .unknown else { return }
-        if let driver, driver == member.vfioDriver { commands.append("echo \(member.address.name) > \(folder)/driver/unbind") }
+        if let driver, driver == member.vfioDriver {
+            commands.append("echo \(member.address.name) > \(folder)/driver/unbind")
+        }
         if driver == nil || driver == member.vfioDriver, before.driver != .none {
             commands.append("echo \(member.address.name) > /sys/bus/\(member.address.bus)/drivers_probe")
         }

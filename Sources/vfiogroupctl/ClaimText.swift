@@ -35,6 +35,17 @@ extension Claims.Operation {
     }
 }
 
+extension Claims.Operation {
+    /// The same of a group.
+    init(_ operation: Groups.Operation) {
+        self.init(
+            action: operation.action, step: operation.step, steps: operation.steps,
+            member: operation.member.map { .init(bus: $0.bus, name: $0.name) }, pid: operation.pid,
+            seconds: operation.seconds, blocked: operation.blocked, waitsFor: operation.waitsFor,
+            remedy: operation.remedy)
+    }
+}
+
 extension Claims.Progress {
     var text: String { "\(group): \(operation.text)" }
 }
@@ -57,12 +68,13 @@ extension Claims.ClaimedMember {
 }
 
 extension Claims.ClaimedGroup {
-    /// What would help, where something is wrong; each thing once.
+    /// What would help, where something is wrong, and what its reason does not say yet; each thing once.
     var help: [String] {
-        let ofMembers = members.compactMap { member in
-            member.remedy == remedy && remedy != nil ? nil : member.help
+        let ofMembers = members.filter { member in
+            guard let help = member.remedy else { return false }
+            return help != remedy && reason?.contains(help) != true && remedy?.contains(help) != true
         }
-        return ([remedy?.printable].compactMap { $0 }) + ofMembers
+        return [remedy?.printable].compactMap { $0 } + ofMembers.compactMap(\.help)
     }
 }
 

@@ -64,6 +64,8 @@ struct DaemonClaimsTests {
         }
         #expect(status.contains("of \(id) (vm) is releasing: wait for the owner: 0000:05:00.0 is open"))
         #expect(status.contains("it was given to process \(getpid()) ("))
+        let shown = try await daemon.control("show", "05:00.0").output
+        #expect(shown.contains("\ngoing on      wait for the owner (1 of "))
         #expect(try await daemon.control("claims", "vm").output.contains("it was given to process \(getpid()) ("))
         // What is taken and not kept is closed.
         for index in 0..<descriptors.count { _ = descriptors.take(index) }

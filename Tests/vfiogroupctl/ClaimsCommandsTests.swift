@@ -152,6 +152,8 @@ struct ClaimsCommandsTests {
                 vfiogroupctl abandon c1 leaves its devices as they are
 
                 """)
+        // What its reason says already is not said twice.
+        claim.groups[0].reason? += "; plug it in again"
         claim.groups[0].waitsForChange = true
         let waiting = claim
         daemon.on(Claims.Release.self) { (_) async in .init(claim: waiting) }
@@ -160,11 +162,12 @@ struct ClaimsCommandsTests {
         daemon.on(Claims.GetClaim.self) { (_) async in .init(claim: waiting) }
         #expect(
             try await daemon.control("claims", "vm1").output.hasSuffix(
-                "did not take it back\n  see the log\n  0000:01:00.1: plug it in again\n"))
+                "did not take it back; plug it in again\n  see the log\n"))
         daemon.on(Claims.Abandon.self) { (_) async in
             .init(members: [
                 .init(
-                    address: card, reason: "nouveau did not take it back", remedy: "see the log", driverOverride: "nouveau",
+                    address: card, reason: "nouveau did not take it back", remedy: "see the log",
+                    driverOverride: "nouveau",
                     commands: ["echo > /sys/bus/pci/devices/0000:01:00.0/driver_override"])
             ])
         }

@@ -65,7 +65,8 @@ extension ActiveClaim {
             problems[member] =
                 switch (finding.problem, setback?.reason) {
                 case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
-                case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned?.reason : nil)
+                case (let problem, let reason):
+                    problem ?? reason ?? (finding.isOfOwnership ? work.unowned?.reason : nil)
                 }
         }
         for member in work.leaving where problems[member] != nil {
@@ -73,7 +74,9 @@ extension ActiveClaim {
             remedies[member] = nil
         }
         // What is gone does not come back by itself, and its claim keeps its group from others.
-        for case .gone(let member) in work.findings { problems[member]? += "; vfiogroupctl release \(id) ends its claim" }
+        for case .gone(let member) in work.findings {
+            problems[member]? += "; vfiogroupctl release \(id) ends its claim"
+        }
         guard work.problems != problems || work.remedies != remedies else { return }
         work.problems = problems
         work.remedies = remedies

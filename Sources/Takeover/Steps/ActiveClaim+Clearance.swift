@@ -72,7 +72,8 @@ extension ActiveClaim {
     func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
         var wait = takeover.wait(for: holders, of: member)
         let owner = record.owner.process
-        if wait.process == nil, handedOver != nil, host.process(owner.pid) == owner { wait.owner = takeover.named(owner) }
+        let mayHaveIt = handedOver != nil && host.process(owner.pid) == owner
+        if wait.process == nil, mayHaveIt { wait.owner = takeover.named(owner) }
         return wait
     }
 

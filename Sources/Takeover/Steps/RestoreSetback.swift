@@ -22,8 +22,8 @@ public struct RestoreSetback: Equatable, Sendable {
     /// What went wrong, in what, and whether it is tried again, in words.
     public var reason: String {
         guard waitsForChange else { return failure.reason }
-        return "\(failure.reason); it was tried \(tries) times, and is tried again only when the device changes or when "
-            + "somebody asks"
+        return "\(failure.reason); it was tried \(tries) times, and is tried again only when the device changes or "
+            + "when somebody asks"
     }
 
     /// What would help, in words.
@@ -79,6 +79,7 @@ extension ActiveClaim {
     ///   - group: the group that is on its way.
     ///   - pause: the longest wait; nil where only a change counts.
     ///   - before: what its members showed when the last try was over.
+    /// - Throws: when the daemon ends, or the claim is abandoned.
     func awaitRetry(of group: GroupID, after pause: Duration?, _ before: RestoreSigns) async throws(LoopError) {
         let due = pause.map { host.now + $0 }
         let timer = due.map { due in

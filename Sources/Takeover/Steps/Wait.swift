@@ -59,8 +59,8 @@ struct OthersWait: Equatable, Sendable {
     /// Who has what open, in words.
     var sentence: String {
         if let process { return "\(process.text) has \(member) open" }
-        return "\(member) is open in a process that nothing in /proc shows (the descriptor may be in a socket, in io_uring, "
-            + "or another namespace's)" + (owner.map { "; it was given to \($0.text)" } ?? "")
+        return "\(member) is open in a process that nothing in /proc shows (the descriptor may be in a socket, in "
+            + "io_uring, or another namespace's)" + (owner.map { "; it was given to \($0.text)" } ?? "")
     }
 
     /// What ends it.
