@@ -12,6 +12,8 @@ public enum PowerControl: String, CaseIterable, Sendable {
 public struct DeviceBinding: Equatable, Sendable {
     /// The `driver` link.
     public var driver: String?
+    /// The module of the driver; nil for one that is part of the kernel.
+    public var module: String?
     /// `driver_override`; nil where none is set.
     public var driverOverride: String?
     /// Whether the device has such an attribute: only some buses do.
@@ -34,9 +36,10 @@ public struct DeviceBinding: Equatable, Sendable {
         driver: String? = nil, driverOverride: String? = nil, canOverride: Bool = true,
         powerControl: PowerControl? = nil, d3coldAllowed: Bool? = nil, canReset: Bool = false,
         identification: PCIFunction.Identification? = nil, enableCount: Int? = nil,
-        virtualFunctionCount: Int? = nil
+        virtualFunctionCount: Int? = nil, module: String? = nil
     ) {
         self.driver = driver
+        self.module = module
         self.driverOverride = driverOverride
         self.canOverride = canOverride
         self.powerControl = powerControl

@@ -28,6 +28,9 @@ public protocol Host: AnyObject, Sendable {
     /// Which driver has a device now; nil where that cannot be read. This never blocks.
     func driverLink(of device: DeviceAddress) -> DriverLink?
 
+    /// Whether the kernel has a driver for the bus of a device; nil where that cannot be seen. This never blocks.
+    func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool?
+
     /// How often a device is enabled now (`enable`), as `DeviceBinding.enableCount`. This never blocks.
     func enableCount(of device: DeviceAddress) -> Int?
 
@@ -116,6 +119,8 @@ extension Host {
     public var now: MonotonicTime { .now }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
+
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { nil }
 
     public func enableCount(of device: DeviceAddress) -> Int? { nil }
 

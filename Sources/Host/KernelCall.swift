@@ -14,6 +14,8 @@ public enum KernelCall: Sendable {
     case unbind(Clearance, from: String)
     /// Writes the device to its bus's `drivers_probe`, which succeeds though nothing was bound: read back.
     case probe(DeviceAddress)
+    /// Writes `add` to the device's `uevent`: udev then treats it as new, and loads the modules that fit it.
+    case announce(DeviceAddress)
     /// Writes 1 to `reset`.
     case reset(Clearance)
     /// Writes `sriov_numvfs`: as many virtual functions appear, and their drivers are probed.

@@ -69,6 +69,7 @@ public final class Keeper {
         takeover.timing = timing
         takeover.onChange = { [unowned self] events in claimsChanged(events) }
         takeover.onReport = onReport
+        takeover.unit = { $0.controlGroups.flatMap { SystemUnit(cgroup: $0) }?.name }
         takeover.refresh = { [unowned self] in await refresh() }
         takeover.onKnownGroups = { current.registry.keepIdentities(of: $0) }
         try takeover.recover(left)

@@ -52,6 +52,8 @@ public final class Reservations {
         let reservation: Reservation
         var state = State.pending
         var race: LostRace?
+        /// All devices of its claim have left the host.
+        var hasLeft = false
         var task: Task<Void, Never>?
 
         init(_ reservation: Reservation) { self.reservation = reservation }
@@ -79,13 +81,13 @@ public final class Reservations {
 
     /// What became of each, in the order of the configuration.
     var outcomes: [Outcome] {
-        entries.map { Outcome(reservation: $0.reservation, state: shown($0.state), race: $0.race) }
+        entries.map { Outcome(reservation: $0.reservation, state: shown($0), race: $0.race) }
     }
 
     /// How many do not have their group, and are meant to.
     var missing: Int {
         entries.count { entry in
-            switch shown(entry.state) {
+            switch shown(entry) {
             case .claimed, .released: false
             case .pending, .absent, .mismatched, .failed: true
             }
@@ -125,7 +127,11 @@ public final class Reservations {
                     set(entry, .released)
                     break
                 }
-                if hasLeft(view) { giveUp(entry, claim) }
+                if hasLeft(view) {
+                    entry.hasLeft = true
+                } else if entry.hasLeft {
+                    giveUp(entry, claim)
+                }
             case .absent, .mismatched: consider(entry)
             case .failed:
                 // Tried again once it has been away: what stands in its way now is for somebody to remove, and reload.
@@ -157,15 +163,20 @@ public final class Reservations {
             && devices.allSatisfy { inventory[$0.address] == nil }
     }
 
-    /// A claim of nothing keeps the device from being taken when it comes back: its group may be another one then.
+    /// A device that came back is as new, and its claim knows it from before: it is claimed anew.
     private func giveUp(_ entry: Entry, _ claim: String) {
+        entry.hasLeft = false
         forget(entry.reservation.name)
-        set(entry, .absent(reason: reasonAbsent(entry.reservation)))
-        takeover.giveUp(claim, cause: "the reserved device left the host")
+        set(entry, .absent(reason: "its device left the host and came back, and is claimed anew"))
+        takeover.giveUp(claim, cause: "the reserved device left the host and came back")
     }
 
     /// What a reservation is for those who ask: its claim may be there without its device.
-    private func shown(_ state: State) -> State {
+    private func shown(_ entry: Entry) -> State {
+        let state = entry.state
+        if entry.hasLeft {
+            return .absent(reason: "\(reasonAbsent(entry.reservation)): it left, and is taken again when it comes back")
+        }
         guard case .claimed(let claim) = state, let view = takeover.views.first(where: { $0.claim.id == claim })
         else { return state }
         for group in view.groups {

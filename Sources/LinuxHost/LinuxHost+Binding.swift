@@ -44,12 +44,13 @@ extension LinuxHost {
             if error.isVanished { return nil }
             throw .system(call: "read what \(device) is", errno: error.errno)
         }
+        let module = driver == nil ? nil : try? folder.linkName("driver/module")
         return DeviceBinding(
             driver: driver, driverOverride: readings[0].driverOverride.value, canOverride: texts[0] != nil,
             powerControl: texts[1].flatMap { PowerControl(rawValue: $0) },
             d3coldAllowed: texts[2].flatMap { ["0": false, "1": true][$0] }, canReset: canReset,
             identification: identification, enableCount: enableCount,
-            virtualFunctionCount: texts.count > 3 ? texts[3].flatMap { decimal($0) } : nil)
+            virtualFunctionCount: texts.count > 3 ? texts[3].flatMap { decimal($0) } : nil, module: module)
     }
 
     public func enableCount(of device: DeviceAddress) -> Int? {
@@ -64,6 +65,13 @@ extension LinuxHost {
             bytes.count >= 2
         else { return nil }
         return bytes[0] != 0xff || bytes[1] != 0xff
+    }
+
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? {
+        guard !name.contains("/"), !device.bus.contains("/"),
+            let drivers = try? Directory(path: joined("sys/bus/\(device.bus)/drivers"))
+        else { return nil }
+        return drivers.has(name)
     }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? {

@@ -43,9 +43,11 @@ extension Claims.ClaimedGroup {
                     driverOverrideBefore: member.before.driverOverride, driver: group.drivers[member.address],
                     vfioDriver: member.vfioDriver, reset: member.reset.map { .init($0) },
                     resetReason: member.reset?.reason,
-                    problem: group.problems[member.address], remark: member.remark)
+                    problem: group.problems[member.address], remark: member.remark,
+                    remedy: group.remedies[member.address])
             },
-            operation: group.operation.map { .init($0) }, reason: group.state.reason)
+            operation: group.operation.map { .init($0) }, reason: group.setback?.reason ?? group.state.reason,
+            remedy: group.setback?.remedy, waitsForChange: group.setback?.waitsForChange == true ? true : nil)
     }
 }
 
@@ -66,7 +68,7 @@ extension Claims.Operation {
         self.init(
             action: operation.action, step: operation.step, steps: operation.steps,
             member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
-            blocked: operation.isBlocked, waitsFor: operation.waitsFor)
+            blocked: operation.isBlocked, waitsFor: operation.waitsFor, remedy: operation.remedy)
     }
 }
 
@@ -115,7 +117,11 @@ extension Claims.HandedNode {
 }
 
 extension Claims.Unrestored {
-    init(_ member: Unrestored) { self.init(address: .init(member.device), reason: member.reason) }
+    init(_ member: Unrestored) {
+        self.init(
+            address: .init(member.device), reason: member.reason, remedy: member.remedy,
+            driverOverride: member.driverOverride, commands: member.commands.isEmpty ? nil : member.commands)
+    }
 }
 
 extension Claims.Lifetime {

@@ -31,7 +31,7 @@ extension Groups.Operation {
         self.init(
             action: operation.action, step: operation.step, steps: operation.steps,
             member: operation.member.map { .init($0) }, pid: operation.pid.map { Int($0) }, seconds: operation.seconds,
-            blocked: operation.isBlocked, waitsFor: operation.waitsFor)
+            blocked: operation.isBlocked, waitsFor: operation.waitsFor, remedy: operation.remedy)
     }
 }
 

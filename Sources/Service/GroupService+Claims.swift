@@ -92,9 +92,8 @@ extension GroupService {
         server.answer(Claims.ListClaims.self) { [self] _ in Answer(.init(claims: takeover.views.map { .init($0) })) }
         handle(Claims.Abandon.self) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer)
-            do throws(TakeoverError) {
-                return .init(members: try takeover.abandon(name).map { .init($0) })
-            } catch { throw ErrorReply(error) }
+            let left = try await asking { () async throws(TakeoverError) in try await takeover.abandon(name) }
+            return .init(members: left.map { .init($0) })
         }
         handle(Claims.Unquarantine.self) { [self] (call) async throws(ErrorReply) in
             try requireAdministrator(call.peer, to: "lift a quarantine")

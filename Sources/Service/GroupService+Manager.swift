@@ -46,7 +46,7 @@ extension GroupService {
             version: identity.version, host: keeper.host.name, simulated: identity.isSimulated,
             kernelRelease: inventory.kernel?.text, generation: snapshot.generation,
             isolating: snapshot.groups.contains { $0.group.isolation.isIsolated },
-            remarks: snapshot.remarks + takeover.problems,
+            remarks: snapshot.remarks + takeover.problems + takeover.remarks,
             groupCount: snapshot.groups.count, deviceCount: inventory.devices.count,
             ungroupedCount: snapshot.ungrouped.count,
             hostBridges: inventory.hostBridges.compactMap { bridge in

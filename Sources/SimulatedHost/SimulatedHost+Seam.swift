@@ -20,6 +20,8 @@ extension SimulatedHost {
         return state.driverLink.map { .driver($0) } ?? .driverless
     }
 
+    public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { kernel.isLoaded(name) }
+
     public func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
         guard !hidesHolders else { return [] }
         return devices.flatMap { device in
@@ -139,6 +141,11 @@ extension SimulatedHost {
                 }
                 return write(.unbind(clearance.device, from: driver))
             case .probe(let device): return write(.driversProbe(device))
+            case .announce(let device):
+                perform { kernel in
+                    kernel.announceAnew(device)
+                    kernel.settle()
+                }
             case .reset(let clearance):
                 watch(clearance.device, .reset)
                 return write(.reset(clearance.device))

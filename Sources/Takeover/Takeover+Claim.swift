@@ -28,7 +28,7 @@ extension Takeover {
             request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
         let records = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
-            evenOrphaned: request.isReservation)
+            evenOrphaned: request.isReservation, progress)
         let members = Set(records.flatMap(\.group.members)).subtracting(snapshot().functionsLost(with: records))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
@@ -98,9 +98,10 @@ extension Takeover {
     /// The groups, once they can be had and nothing of the host is in them.
     private func choose(
         _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration,
-        evenOrphaned: Bool = false
+        evenOrphaned: Bool = false, _ progress: (@LoopActor (ClaimProgress) -> Void)? = nil
     ) async throws(TakeoverError) -> [GroupRecord] {
-        let deadline = host.now + wait
+        let began = host.now
+        let deadline = began + wait
         var isFresh = false
         while true {
             let records = try Selection.groups(selectors, in: snapshot())
@@ -112,7 +113,12 @@ extension Takeover {
                     continue
                 }
                 guard obstacle.isOfAnotherClaim, host.now < deadline else { throw obstacle }
-                try await waitForFreedom(selectors, besides: own, until: deadline, evenOrphaned)
+                var pause = deadline
+                if let progress, let waiting = ClaimProgress(waitingFor: obstacle, since: began, now: host.now) {
+                    progress(waiting)
+                    pause = min(deadline, host.now + timing.heartbeat)
+                }
+                try await waitForFreedom(selectors, besides: own, until: pause, evenOrphaned)
                 continue
             }
             if let limit = Selection.limit(records, in: snapshot().inventory), own.count + records.count > limit {
@@ -168,7 +174,7 @@ extension Takeover {
         throw .wrongState(
             subject: record.id.text, state: record.state.name,
             reason:
-                "\(OthersWait(for: [holder], of: holder.device).sentence), and it would go with the group's driver: "
+                "\(wait(for: [holder], of: holder.device).sentence), and it would go with the group's driver: "
                 + "end who has it open first")
     }
 
@@ -248,27 +254,6 @@ extension Takeover {
         return .failed(failure, unrestored: unrestored)
     }
 
-    func watchProgress(
-        of claim: ActiveClaim, _ ids: [GroupID], _ progress: (@LoopActor (ClaimProgress) -> Void)?
-    ) -> Task<Void, Never>? {
-        guard let progress else { return nil }
-        return EventLoop.main.spawn { [condition] in
-            var last: [GroupID: Int] = [:]
-            while !Task.isCancelled {
-                for id in ids {
-                    guard let operation = ClaimProgress(claim, id), last[id] != operation.step else { continue }
-                    last[id] = operation.step
-                    progress(operation)
-                }
-                do throws(LoopError) {
-                    try await condition.wait {
-                        ids.contains { id in ClaimProgress(claim, id).map { last[id] != $0.step } ?? false }
-                    }
-                } catch { return }
-            }
-        }
-    }
-
     /// Sends groups back that were to be taken, and says what of them is not as it was after the first try.
     @discardableResult
     func undo(_ ids: [GroupID], of claim: ActiveClaim) async -> [Unrestored] {
@@ -288,7 +273,7 @@ extension Takeover {
             try await condition.wait { [self] in
                 isStopped
                     || ids.allSatisfy { id in
-                        claim[id] == nil || claim.work[id]?.retrying != nil
+                        claim[id] == nil || claim.work[id]?.setback != nil
                             || claim.work[id]?.isBlocked == true
                     }
             }
@@ -296,11 +281,14 @@ extension Takeover {
         return ids.flatMap { id -> [Unrestored] in
             guard let group = claim[id] else { return [] }
             let known = claim.work[id]?.unrestored ?? []
-            let reason = claim.work[id]?.retrying ?? "it is not back yet"
+            let setback = claim.work[id]?.setback
+            let waitsFor = claim.work[id]?.step?.waitsFor
+            let reason = setback?.failure.reason ?? waitsFor?.sentence ?? "it is on its way back"
+            let remedy = setback?.failure.remedy ?? waitsFor?.remedy
             let rest = group.members.filter { member in
                 member.isTouched && !member.isRestored && !known.contains { $0.device == member.address }
             }
-            return known + rest.map { Unrestored(device: $0.address, reason: reason) }
+            return known + rest.map { Unrestored(device: $0.address, reason: reason, remedy: remedy) }
         }
     }
 
@@ -345,9 +333,10 @@ extension Takeover {
                 remedy: "try again when the host has descriptors and memory free")
         }
         guard holders.isEmpty else {
+            let wait = wait(for: holders, of: member.address)
             throw context.failure(
-                .reason(OthersWait(for: holders, of: member.address).sentence + " through vfio, without a claim"),
-                member: member.address, remedy: "end that program first; or leave the device to it")
+                .reason(wait.sentence + " through vfio, without a claim"), member: member.address,
+                remedy: "\(wait.remedy); or leave the device to it")
         }
         // vfio enables what is opened (vfio_pci_core_enable).
         guard let count = binding.enableCount, count > 0 else { return }
@@ -375,7 +364,7 @@ extension Takeover {
             before: .init(
                 driver: binding.driver.map { .named($0) } ?? .none, driverOverride: binding.driverOverride,
                 powerControl: binding.powerControl, d3coldAllowed: binding.d3coldAllowed,
-                virtualFunctions: binding.virtualFunctionCount),
+                virtualFunctions: binding.virtualFunctionCount, module: binding.module),
             vfioDriver: driver, pin: pin)
     }
 

@@ -232,7 +232,7 @@ extension Takeover {
                     claim.consumer?.look(isSeen: true, opened: [], at: host.now)
                     return
                 }
-                claim.work[group.id]?.unowned = error.reason
+                claim.work[group.id]?.unowned = error
             }
         }
         claim.consumer = nil

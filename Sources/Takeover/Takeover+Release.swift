@@ -53,6 +53,7 @@ extension Takeover {
             _ = await taking.value
         }
         let held = ids.filter { claim[$0].map { $0.goal != .restore } ?? false }
+        claim.retryNow(ids.filter { !held.contains($0) })
         if !held.isEmpty { begin(held, of: claim, cause: "released") }
         let watch = watchProgress(of: claim, ids, progress)
         _ = await settle(ids, of: claim)
@@ -117,27 +118,6 @@ extension Takeover {
             pause = min(pause * 2, timing.lastRetry)
         }
         throw .cancelled
-    }
-
-    /// Forgets a claim that cannot be restored. What of its members is not as it was.
-    public func abandon(_ name: String) throws(TakeoverError) -> [Unrestored] {
-        let claim = try claim(named: name)
-        guard claim.record.groups.allSatisfy({ $0.goal == .restore }) else {
-            throw .wrongState(
-                subject: claim.id, state: ClaimView(claim).state.name,
-                reason: "only what is on its way back can be abandoned; release it first")
-        }
-        var left: [Unrestored] = []
-        for group in claim.record.groups {
-            let work = claim.work[group.id]
-            left += group.members.filter { $0.isTouched && !$0.isRestored }.map { member in
-                work?.unrestored.first { $0.device == member.address }
-                    ?? Unrestored(device: member.address, reason: work?.retrying ?? "it was on its way back")
-            }
-        }
-        claim.stop()
-        forget(claim, cause: "abandoned with \(left.count) members not as they were")
-        return left
     }
 
     /// Lets a group be claimed again whose reset had failed.

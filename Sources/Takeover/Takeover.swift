@@ -31,6 +31,8 @@ public final class Takeover {
     public var onKnownGroups: (@LoopActor ([KnownGroup]) -> Void)?
     /// Called with what an operator should know.
     public var onReport: (@LoopActor (String) -> Void)?
+    /// Tells the system unit that a process runs in, for who is to be named by it.
+    public var unit: (@LoopActor (ProcessIdentity) -> String?)?
 
     /// Which devices are meant by their places: others are claimed only by force, and are the ones that are meant from
     /// then on.

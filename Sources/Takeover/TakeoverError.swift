@@ -32,6 +32,8 @@ public struct StepFailure: Error, Equatable, Sendable {
     public var remedy: String
     /// Members that are back, and in something not as they were for good.
     public var remarks: [Unrestored] = []
+    /// The kernel did what it was told, and the driver would not have the device: nothing tells when it would.
+    public var isRefusal = false
 
     /// Somebody else has what was to be opened.
     var isBusy: Bool {
@@ -45,7 +47,7 @@ public struct StepFailure: Error, Equatable, Sendable {
     public var detail: String {
         switch cause {
         case .errno(let errno): explanation ?? KernelError(errno).description
-        case .blocked(let pid): "it has not returned from the kernel, where process \(pid) waits for it"
+        case .blocked(let pid): explanation ?? "it has not returned from the kernel, where process \(pid) waits for it"
         case .reason(let reason): reason
         case .stopped: "the daemon ends"
         }
@@ -57,6 +59,18 @@ public struct Unrestored: Equatable, Sendable {
     public var device: DeviceAddress
     /// What is different, in words.
     public var reason: String
+    /// What would help, in words.
+    public var remedy: String?
+    /// The override that it is left with, where that is not the one that it had.
+    public var driverOverride: String?
+    /// What puts it back by hand, for root's shell.
+    public var commands: [String] = []
+
+    init(device: DeviceAddress, reason: String, remedy: String? = nil) {
+        self.device = device
+        self.reason = reason
+        self.remedy = remedy
+    }
 }
 
 extension TakeoverError {

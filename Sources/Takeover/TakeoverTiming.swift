@@ -17,6 +17,10 @@ public struct TakeoverTiming: Equatable, Sendable {
     public var firstRetry = Duration.seconds(1)
     /// ... up to this.
     public var lastRetry = Duration.seconds(60)
+    /// How often a driver is asked in a row to take back a device that it refuses. After that something has to change.
+    public var refusals = 10
+    /// How often those who asked for progress hear at least that a step still lasts.
+    public var heartbeat = Duration.seconds(10)
     /// How often it is looked whether owners still have descriptors.
     public var look = Duration.seconds(1)
     /// How often it is looked whether members still have their drivers, of which not every kernel tells in time.

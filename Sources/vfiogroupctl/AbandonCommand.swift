@@ -22,6 +22,14 @@ struct AbandonCommand: DaemonCommand {
             return printLine("claim \(claim) is forgotten; all its devices are as they were before")
         }
         printLine("claim \(claim) is forgotten. Not as they were before:")
-        for member in members { printLine("  \(member.address.text): \(member.reason)") }
+        for member in members {
+            printLine("  \(member.address.text): \(member.reason.printable)")
+            if let remedy = member.remedy { printLine("    \(remedy.printable)") }
+            if let name = member.driverOverride { printLine("    its driver_override is still \(name.printable)") }
+        }
+        let commands = members.flatMap { $0.commands ?? [] }
+        guard !commands.isEmpty else { return }
+        printLine("Nobody undoes that any more. As root, by hand:")
+        for command in commands { printLine("  \(command.printable)") }
     }
 }

@@ -1,24 +1,37 @@
-// Calls that take a while: they are followed to their last reply, and a terminal shows how far they are.
+// Calls that take a while: they are followed to their last reply. A terminal shows how far they are; where there is none,
+// each wait is a line.
 
 import EventLoop
 import Glibc
 import GroupAPI
 import Varlink
 
-/// The line on a terminal that says how far a call is.
+/// What stderr says of how far a call is: on a terminal one line that is written over, elsewhere a line for each wait.
 struct ProgressLine {
     /// nil where nobody watches.
     private let terminal: Int32?
     private var isShown = false
+    /// What each group was last said to wait for, without the time that it takes.
+    private var said: [String: String] = [:]
+    /// Whether it is printed as JSON what it waits for.
+    private let isSilent: Bool
 
-    /// Shows itself on stderr where that is a terminal.
-    init() { terminal = isatty(STDERR_FILENO) == 1 ? STDERR_FILENO : nil }
+    init(isSilent: Bool) {
+        self.isSilent = isSilent
+        terminal = isatty(STDERR_FILENO) == 1 ? STDERR_FILENO : nil
+    }
 
     mutating func show(_ progress: Claims.Progress) {
-        guard let terminal else { return }
+        guard let terminal else { return say(progress) }
         // Back to the first column, and what the last text left there is erased.
         write("\r\u{1b}[K\(progress.text)", to: terminal)
         isShown = true
+    }
+
+    private mutating func say(_ progress: Claims.Progress) {
+        guard !isSilent, let wait = progress.operation.lastingWait, said[progress.group] != wait else { return }
+        said[progress.group] = wait
+        complain(progress.text)
     }
 
     mutating func clear() {
@@ -54,7 +67,7 @@ extension DaemonCommand {
         receivesDescriptors: Bool = false
     ) async throws -> ClaimOutcome? {
         let stream = try await connection.stream(method, parameters, receivesDescriptors: receivesDescriptors)
-        var line = ProgressLine()
+        var line = ProgressLine(isSilent: common.json)
         defer { line.clear() }
         var outcome: ClaimOutcome?
         while let reply = try await stream.next() {
@@ -102,13 +115,16 @@ extension DaemonCommand {
     func requireReturned(_ groups: [String], of claim: Claims.ClaimStatus) throws(Complaint) {
         let late = claim.groupsOnTheirWayBack.filter { groups.contains($0.id) }
         guard !late.isEmpty else { return }
-        let lines = late.map { group in
-            let reason = group.reason ?? group.operation?.text ?? "the daemon does not say why"
-            return "group \(group.id) is still \(group.state.rawValue): \(reason)"
+        var lines: [String] = []
+        for group in late {
+            let reason = group.reason?.printable ?? group.operation?.text ?? "the daemon does not say why"
+            lines.append("group \(group.id) is still \(group.state.rawValue): \(reason)")
+            lines += group.help.map { "  " + $0 }
         }
+        let goesOn = late.contains { $0.waitsForChange != true } ? "The daemon goes on with it; " : ""
         throw Complaint(
             description: lines.joined(separator: "\n")
-                + "\nThe daemon goes on with it; vfiogroupctl claims \(claim.id) shows how far it is, "
-                + "vfiogroupctl abandon \(claim.id) leaves its devices as they are")
+                + "\n\(goesOn)vfiogroupctl claims \(claim.id) shows how far it is, vfiogroupctl release \(claim.id) tries "
+                + "again, vfiogroupctl abandon \(claim.id) leaves its devices as they are")
     }
 }

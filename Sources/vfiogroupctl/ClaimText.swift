@@ -8,13 +8,41 @@ extension Claims.Owner {
 }
 
 extension Claims.Operation {
-    /// `unbind 0000:01:00.0 (3 of 12)`, and for how long where that is long.
+    /// `unbind 0000:01:00.0 (3 of 12)`, for how long where that is long, and what it waits for.
     var text: String {
-        let what = [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
-        if let waitsFor { return "\(what): \(waitsFor.printable)" }
+        let isLong = seconds >= 1 && (blocked || waitsFor != nil)
+        let what = title + (isLong ? " for \(Int(seconds.rounded())) s" : "")
+        if let wait { return "\(what): \(wait)" }
         guard blocked else { return what }
-        return what + ", has not returned for \(Int(seconds.rounded())) s"
+        return title + ", has not returned for \(Int(seconds.rounded())) s"
             + (pid.map { " (process \($0))" } ?? "") + " and may never"
+    }
+
+    /// What is done, and which step it is.
+    private var title: String {
+        [action, member?.text].compactMap { $0 }.joined(separator: " ") + " (\(step) of \(steps))"
+    }
+
+    /// What it waits for, and what would end that; nil where it waits for nothing that has a name.
+    private var wait: String? {
+        waitsFor.map { $0.printable + (remedy.map { "; \($0.printable)" } ?? "") }
+    }
+
+    /// What it waits for, the same for as long as that is the same; nil where it waits for nothing.
+    var lastingWait: String? {
+        guard blocked || waitsFor != nil else { return nil }
+        return [title, wait].compactMap { $0 }.joined(separator: ": ")
+    }
+}
+
+extension Claims.Operation {
+    /// The same of a group.
+    init(_ operation: Groups.Operation) {
+        self.init(
+            action: operation.action, step: operation.step, steps: operation.steps,
+            member: operation.member.map { .init(bus: $0.bus, name: $0.name) }, pid: operation.pid,
+            seconds: operation.seconds, blocked: operation.blocked, waitsFor: operation.waitsFor,
+            remedy: operation.remedy)
     }
 }
 
@@ -32,7 +60,21 @@ extension Claims.ClaimedMember {
             case .notReset?: "not reset" + (resetReason.map { ": \($0.printable)" } ?? "")
             case .failed?: "its reset failed" + (resetReason.map { ": \($0.printable)" } ?? "")
             }
-        return [resetText, problem, remark].compactMap { $0 }.joined(separator: "; ")
+        return [resetText, problem?.printable, remark?.printable].compactMap { $0 }.joined(separator: "; ")
+    }
+
+    /// What would help, with its address.
+    var help: String? { remedy.map { "\(address.text): \($0.printable)" } }
+}
+
+extension Claims.ClaimedGroup {
+    /// What would help, where something is wrong, and what its reason does not say yet; each thing once.
+    var help: [String] {
+        let ofMembers = members.filter { member in
+            guard let help = member.remedy else { return false }
+            return help != remedy && reason?.contains(help) != true && remedy?.contains(help) != true
+        }
+        return [remedy?.printable].compactMap { $0 } + ofMembers.compactMap(\.help)
     }
 }
 
@@ -59,7 +101,10 @@ extension Claims.ClaimStatus {
             if let reason = group.unownedReason {
                 lines.append("\(group.id) is not owned in the kernel: \(reason.printable)")
             }
-            if let reason = group.reason { lines.append("\(group.id) is \(group.state.rawValue): \(reason)") }
+            if let reason = group.reason {
+                lines.append("\(group.id) is \(group.state.rawValue): \(reason.printable)")
+            }
+            lines += group.help.map { "  " + $0 }
             if let operation = group.operation { lines.append("\(group.id): \(operation.text)") }
         }
         if !unownedMoments.isEmpty { lines += ["", "A host driver could have come in:"] }

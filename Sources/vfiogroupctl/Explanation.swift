@@ -107,7 +107,9 @@ extension Claims.Failure {
                         : "But for that, all its devices are as they were before.")
             }
             return failed + "Not as they were before, and the daemon goes on restoring them:\n"
-                + unrestored.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n")
+                + unrestored.map {
+                    "  \($0.address.text): \($0.reason)" + ($0.remedy.map { $0 == remedy ? "" : "\n    \($0)" } ?? "")
+                }.joined(separator: "\n")
                 + "\nvfiogroupctl show \(group) tells how far it is"
         case .accessNotAvailable(let available, let reason):
             return "this host cannot hand over like that: \(reason). What it can do: --access "

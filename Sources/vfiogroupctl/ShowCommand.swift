@@ -62,6 +62,7 @@ struct ShowCommand: DaemonCommand {
         printLine("group         \(group.id)")
         printLine("state         \(group.state.rawValue)")
         if let reason = group.stateReason, reason != group.reason { printLine("because       \(reason)") }
+        if let operation = group.operation { printLine("going on      \(Claims.Operation(operation).text)") }
         if let claim { printLine("claim         \(claim.title), of \(claim.owner.text) since \(claim.since)") }
         printLine("isolated      \(group.isolated ? "yes" : "no")")
         printLine("claimable     \(group.claimable ? "yes" : "no")")

@@ -41,6 +41,42 @@ struct DaemonClaimsTests {
         try await daemon.stop()
     }
 
+    @Test("a release in a pipe says within seconds whom it waits for, and status and claims say it, too")
+    @LoopActor func waitsAloud() async throws {
+        let daemon = try await RunningDaemon()
+        let client = try await VarlinkClient.connect(to: daemon.socket)
+        let stream = try await client.stream(
+            Claims.Claim.self,
+            .init(
+                selectors: [.init(device: .init(bus: "pci", name: "0000:05:00.0"))], name: "vm", lifetime: .manual,
+                access: .bound),
+            receivesDescriptors: true)
+        var claim: Claims.ClaimStatus?
+        while claim == nil, let reply = try await stream.next() { claim = reply.claim }
+        let descriptors = stream.descriptors
+        #expect(descriptors.count > 0)
+        let id = try #require(claim?.id)
+        let release = try Program("vfiogroupctl", ["--socket", daemon.socket, "release", "vm"])
+        let deadline = MonotonicTime.now + .seconds(60)
+        var status = ""
+        while !status.contains("is releasing: wait for the owner: 0000:05:00.0 is open"), .now < deadline {
+            status = try await daemon.control("status").output
+        }
+        #expect(status.contains("of \(id) (vm) is releasing: wait for the owner: 0000:05:00.0 is open"))
+        #expect(status.contains("it was given to process \(getpid()) ("))
+        let shown = try await daemon.control("show", "05:00.0").output
+        #expect(shown.contains("\ngoing on      wait for the owner (1 of "))
+        #expect(try await daemon.control("claims", "vm").output.contains("it was given to process \(getpid()) ("))
+        // What is taken and not kept is closed.
+        for index in 0..<descriptors.count { _ = descriptors.take(index) }
+        let outcome = try await release.outcome()
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains(": wait for the owner (1 of "))
+        #expect(outcome.errors.contains("it was given to process \(getpid()) ("))
+        #expect(outcome.errors.split(separator: "\n").count == 1, "\(outcome.errors)")
+        try await daemon.stop()
+    }
+
     @Test("an unbind that never returns holds nothing up: a thousand claims beside it, and an end within a second")
     @LoopActor func neverReturns() async throws {
         let daemon = try await RunningDaemon()

@@ -40,6 +40,10 @@ struct BindingTests {
     @LoopActor func binding() async throws {
         sysfs.add("0000:00:01.0", below: "pci0000:00", driver: "e1000e")
         #expect(try await withoutIdentity() == DeviceBinding(driver: "e1000e"))
+        // A driver may be in a module of another name.
+        sysfs.folder.link("sys/bus/pci/drivers/e1000e/module", to: "../../../../module/e1000e_module")
+        #expect(host().hasDriver("e1000e", onBusOf: device) == true)
+        #expect(host().hasDriver("nouveau", onBusOf: device) == false)
         write("power/control", "auto\n")
         write("d3cold_allowed", "0\n")
         write("driver_override", "vfio-pci\n")
@@ -50,7 +54,7 @@ struct BindingTests {
             try await withoutIdentity()
                 == DeviceBinding(
                     driver: "e1000e", driverOverride: "vfio-pci", powerControl: .auto, d3coldAllowed: false,
-                    canReset: true, enableCount: 2))
+                    canReset: true, enableCount: 2, module: "e1000e_module"))
         #expect(host().enableCount(of: device) == 2)
         #expect(
             try await host().readBinding(of: device)?.identification

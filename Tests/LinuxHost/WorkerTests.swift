@@ -77,6 +77,13 @@ struct WorkerTests {
         #expect(text(path("driver_override")) == "(null)\n")
     }
 
+    @Test("a device is announced anew by its uevent")
+    @LoopActor func announce() async throws {
+        sysfs.folder.write(sysfs.path(of: "0000:00:01.0") + "/uevent", "")
+        #expect(try await host().make(.announce(device)).isDone)
+        #expect(text(path("uevent")) == "add")
+    }
+
     @Test("an error comes with its number")
     @LoopActor func errors() async throws {
         let host = host()

@@ -111,6 +111,26 @@ struct KernelDriverTests {
         #expect(!kernel.isViable(1))
     }
 
+    @Test("a device that is announced anew has its module loaded, which its override may keep from it")
+    func announcedAnew() throws {
+        var kernel = kernel()
+        kernel.register(KernelDriver("i801_smbus", matches: [.address(sound)], isLoaded: false))
+        try kernel.done(.driverOverride(sound, "other\n"))
+        kernel.announceAnew(sound)
+        #expect(kernel.isLoaded("i801_smbus"))
+        #expect(kernel.driver(sound) == nil)
+        kernel.unloadModule("i801_smbus")
+        try kernel.done(.driverOverride(sound, "\n"))
+        kernel.announceAnew(sound)
+        #expect(kernel.driver(sound) == "i801_smbus")
+        kernel.unloadModule("i801_smbus")
+        #expect(kernel.driver(sound) == nil)
+        kernel.setInstalled(false, moduleOf: "i801_smbus")
+        #expect(throws: KernelErrno.enoent) { try kernel.loadModule("i801_smbus") }
+        kernel.announceAnew(sound)
+        #expect(kernel.driver(sound) == nil)
+    }
+
     @Test("modules.alias names the vfio variant driver, which takes the device by override only")
     func variant() throws {
         var kernel = kernel()

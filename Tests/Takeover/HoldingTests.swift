@@ -298,12 +298,12 @@ struct HoldingTests {
     @LoopActor func abandon() async throws {
         let machine = try TestMachine()
         let (daemon, claim) = try await held(TestMachine.single, on: machine)
-        #expect(throws: TakeoverError.self) { try daemon.takeover.abandon(claim) }
+        await #expect(throws: TakeoverError.self) { try await daemon.takeover.abandon(claim) }
         machine.host.perform { $0.inject(SimulatedFault(.probe, of: TestMachine.single, .fails(.eio), .always)) }
         #expect(try await machine.release(daemon, claim).get().isOver == false)
         await machine.settle(daemon, within: .seconds(600))
         #expect(try daemon.takeover.view(of: claim).state.name == "restoring")
-        #expect(try daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
+        #expect(try await daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
         #expect(daemon.takeover.claimCount == 0)
         #expect(try JournalFolder(path: machine.journal, bootID: "boot").load().claims == [])
     }
@@ -317,7 +317,7 @@ struct HoldingTests {
         daemon.store.isSilent = true
         #expect(try await machine.release(daemon, claim).get().isOver == false)
         machine.host.perform { $0.inject(SimulatedFault(.close, of: TestMachine.single, .neverReturns)) }
-        #expect(try daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
+        #expect(try await daemon.takeover.abandon(claim).map(\.device) == [TestMachine.single])
         #expect(machine.host.kernel.blockedOperations.count == 1, "a worker sits in the close, and not the daemon")
         machine.host.perform { _ = $0.releaseAll() }
         daemon.store.isSilent = false

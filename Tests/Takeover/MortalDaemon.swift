@@ -90,6 +90,9 @@ final class MortalHost: Host {
         try find(.holders)
         return try await machine.holders(of: devices)
     }
+    func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? {
+        life.isOver ? nil : machine.hasDriver(name, onBusOf: device)
+    }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
     func enableCount(of device: DeviceAddress) -> Int? { life.isOver ? nil : machine.enableCount(of: device) }
     func resetMethods(of device: DeviceAddress) -> [String]? { machine.resetMethods(of: device) }

@@ -75,7 +75,7 @@ struct StuckTests {
         await machine.settle(daemon, within: .seconds(600))
         #expect(daemon.takeover.views.first?.groups.first?.operation?.isBlocked == true)
         let id = try #require(daemon.takeover.views.first?.claim.id)
-        #expect(try daemon.takeover.abandon(id).map(\.device) == [Self.stuck])
+        #expect(try await daemon.takeover.abandon(id).map(\.device) == [Self.stuck])
         now = try await overrides(machine)
         for other in Self.others { #expect(now[other] == before[other]?.driverOverride, "\(other)") }
     }

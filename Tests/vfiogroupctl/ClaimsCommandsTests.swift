@@ -93,6 +93,97 @@ struct ClaimsCommandsTests {
         await daemon.stop()
     }
 
+    @Test("release says in a pipe whom it waits for, once for each, and with --json as it came")
+    @LoopActor func waits() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.on(Claims.Release.self) { (call) async throws(ErrorReply) in
+            var wait = Claims.Progress(
+                group: cardGroup,
+                operation: .init(
+                    action: "wait for the owner", step: 1, steps: 4, seconds: 0.1, blocked: false,
+                    waitsFor: "process 7 (qemu) of vm.service has 0000:01:00.0 open",
+                    remedy: "systemctl stop vm.service ends that"))
+            for seconds in [0.1, 10.2, 20.3] {
+                wait.operation.seconds = seconds
+                try await call.send(.init(progress: wait))
+            }
+            try await call.send(.init(progress: .unbinding))
+            wait.operation.waitsFor = "process 8 (cat) has 0000:01:00.0 open"
+            wait.operation.remedy = "kill 8 ends that"
+            try await call.send(.init(progress: wait))
+            var stuck = Claims.Progress.unbinding
+            stuck.operation.blocked = true
+            stuck.operation.seconds = 3
+            try await call.send(.init(progress: stuck))
+            return .init(claim: .released())
+        }
+        var outcome = try await daemon.control("release", "vm1")
+        #expect(
+            outcome.errors == """
+                \(cardGroup): wait for the owner (1 of 4): process 7 (qemu) of vm.service has 0000:01:00.0 open; systemctl stop \
+                vm.service ends that
+                \(cardGroup): wait for the owner (1 of 4) for 20 s: process 8 (cat) has 0000:01:00.0 open; kill 8 ends that
+                \(cardGroup): unbind 0000:01:00.0 (3 of 12), has not returned for 3 s and may never
+
+                """)
+        outcome = try await daemon.control("--json", "release", "vm1")
+        #expect(outcome.errors.isEmpty)
+        #expect(outcome.output.split(separator: "\n").count == 7)
+        await daemon.stop()
+    }
+
+    @Test("release and claims say what would help, and whether it is tried again")
+    @LoopActor func remedies() async throws {
+        let daemon = try ScriptedDaemon()
+        var claim = Claims.ClaimStatus.released(.restoring)
+        claim.groups[0].reason = "restore of 0000:01:00.0: nouveau did not take it back"
+        claim.groups[0].remedy = "see the log"
+        claim.groups[0].members[0].remedy = "see the log"
+        claim.groups[0].members[1].remedy = "plug it in again"
+        let restoring = claim
+        daemon.on(Claims.Release.self) { (_) async in .init(claim: restoring) }
+        var errors = try await daemon.control("release", "vm1").errors
+        #expect(
+            errors == """
+                group \(cardGroup) is still restoring: restore of 0000:01:00.0: nouveau did not take it back
+                  see the log
+                  0000:01:00.1: plug it in again
+                The daemon goes on with it; vfiogroupctl claims c1 shows how far it is, vfiogroupctl release c1 tries again, \
+                vfiogroupctl abandon c1 leaves its devices as they are
+
+                """)
+        // What its reason says already is not said twice.
+        claim.groups[0].reason? += "; plug it in again"
+        claim.groups[0].waitsForChange = true
+        let waiting = claim
+        daemon.on(Claims.Release.self) { (_) async in .init(claim: waiting) }
+        errors = try await daemon.control("release", "vm1").errors
+        #expect(!errors.contains("The daemon goes on"))
+        daemon.on(Claims.GetClaim.self) { (_) async in .init(claim: waiting) }
+        #expect(
+            try await daemon.control("claims", "vm1").output.hasSuffix(
+                "did not take it back; plug it in again\n  see the log\n"))
+        daemon.on(Claims.Abandon.self) { (_) async in
+            .init(members: [
+                .init(
+                    address: card, reason: "nouveau did not take it back", remedy: "see the log",
+                    driverOverride: "nouveau",
+                    commands: ["echo > /sys/bus/pci/devices/0000:01:00.0/driver_override"])
+            ])
+        }
+        #expect(
+            try await daemon.control("abandon", "c1").output == """
+                claim c1 is forgotten. Not as they were before:
+                  0000:01:00.0: nouveau did not take it back
+                    see the log
+                    its driver_override is still nouveau
+                Nobody undoes that any more. As root, by hand:
+                  echo > /sys/bus/pci/devices/0000:01:00.0/driver_override
+
+                """)
+        await daemon.stop()
+    }
+
     @Test("attach and detach take groups as they are typed")
     @LoopActor func attachAndDetach() async throws {
         let daemon = try ScriptedDaemon()

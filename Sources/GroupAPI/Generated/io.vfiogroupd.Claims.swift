@@ -96,8 +96,10 @@ public enum Claims {
           seconds: float,
           # Whether it takes so long that it may never return.
           blocked: bool,
-          # Who it waits for before it touches a member, and what of whose is open there.
-          waitsFor: ?string
+          # Who it waits for before it touches a member, and what of whose is open there; or what a blocked call waits for.
+          waitsFor: ?string,
+          # What would end that.
+          remedy: ?string
         )
 
         # Whether a member was reset on its way back.
@@ -129,7 +131,9 @@ public enum Claims {
           # What is wrong with it.
           problem: ?string,
           # What else is to be said of it: what became of the virtual functions that it had.
-          remark: ?string
+          remark: ?string,
+          # What would help.
+          remedy: ?string
         )
 
         # A claimed group.
@@ -149,7 +153,11 @@ public enum Claims {
           # The call into the kernel that is going on.
           operation: ?Operation,
           # Why it is degraded or restoring.
-          reason: ?string
+          reason: ?string,
+          # What would help, where it is restoring.
+          remedy: ?string,
+          # Whether it is tried again only when a device of it changes, or by another Release. Absent for no.
+          waitsForChange: ?bool
         )
 
         # Whose a claim is.
@@ -309,10 +317,17 @@ public enum Claims {
           # The device.
           address: DeviceAddress,
           # What is different, in words.
-          reason: string
+          reason: string,
+          # What would help.
+          remedy: ?string,
+          # The override that it is left with by Abandon, where that is not the one that it had.
+          driverOverride: ?string,
+          # From Abandon: what puts it back by hand, as lines for root's shell.
+          commands: ?[]string
         )
 
-        # Claims groups. With 'more' it replies 'progress' as it goes; the last reply has the claim.
+        # Claims groups. With 'more' it replies 'progress' as it goes: with every step, when a step is blocked or waits for
+        # somebody, and at least every ten seconds while it lasts. The last reply has the claim.
         # A client that is gone before the last reply has no claim, whatever its lifetime.
         # [Supports 'more' flag]
         method Claim(
@@ -408,7 +423,8 @@ public enum Claims {
         )
 
         # Gives all groups of a claim back to the host, once the owner has let go of them. It replies when all is restored, or
-        # when something could not be restored yet, which then is in the claim.
+        # when something could not be restored yet, which then is in the claim. With 'more' it replies 'progress' as Claim does.
+        # For a claim that is on its way back already, what failed is tried again at once.
         # [Supports 'more' flag]
         method Release(
           # The identity or name of the claim.
@@ -736,10 +752,12 @@ public enum Claims {
         public var seconds: Double
         /// Whether it takes so long that it may never return.
         public var blocked: Bool
-        /// Who it waits for before it touches a member, and what of whose is open there.
+        /// Who it waits for before it touches a member, and what of whose is open there; or what a blocked call waits for.
         public var waitsFor: String?
+        /// What would end that.
+        public var remedy: String?
 
-        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil) {
+        public init(action: String, step: Int, steps: Int, member: Claims.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil, remedy: String? = nil) {
             self.action = action
             self.step = step
             self.steps = steps
@@ -748,6 +766,7 @@ public enum Claims {
             self.seconds = seconds
             self.blocked = blocked
             self.waitsFor = waitsFor
+            self.remedy = remedy
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -760,6 +779,7 @@ public enum Claims {
             self.seconds = try fields.required("seconds")
             self.blocked = try fields.required("blocked")
             self.waitsFor = try fields.optional("waitsFor")
+            self.remedy = try fields.optional("remedy")
             try fields.finish()
         }
 
@@ -773,6 +793,7 @@ public enum Claims {
                 writer.field("seconds", self.seconds)
                 writer.field("blocked", self.blocked)
                 writer.field("waitsFor", self.waitsFor)
+                writer.field("remedy", self.remedy)
             }
         }
     }
@@ -807,8 +828,10 @@ public enum Claims {
         public var problem: String?
         /// What else is to be said of it: what became of the virtual functions that it had.
         public var remark: String?
+        /// What would help.
+        public var remedy: String?
 
-        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil, remark: String? = nil) {
+        public init(address: Claims.DeviceAddress, driverBefore: String? = nil, driverOverrideBefore: String? = nil, driver: String? = nil, vfioDriver: String? = nil, reset: Claims.ResetResult? = nil, resetReason: String? = nil, problem: String? = nil, remark: String? = nil, remedy: String? = nil) {
             self.address = address
             self.driverBefore = driverBefore
             self.driverOverrideBefore = driverOverrideBefore
@@ -818,6 +841,7 @@ public enum Claims {
             self.resetReason = resetReason
             self.problem = problem
             self.remark = remark
+            self.remedy = remedy
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -831,6 +855,7 @@ public enum Claims {
             self.resetReason = try fields.optional("resetReason")
             self.problem = try fields.optional("problem")
             self.remark = try fields.optional("remark")
+            self.remedy = try fields.optional("remedy")
             try fields.finish()
         }
 
@@ -845,6 +870,7 @@ public enum Claims {
                 writer.field("resetReason", self.resetReason)
                 writer.field("problem", self.problem)
                 writer.field("remark", self.remark)
+                writer.field("remedy", self.remedy)
             }
         }
     }
@@ -867,8 +893,12 @@ public enum Claims {
         public var operation: Claims.Operation?
         /// Why it is degraded or restoring.
         public var reason: String?
+        /// What would help, where it is restoring.
+        public var remedy: String?
+        /// Whether it is tried again only when a device of it changes, or by another Release. Absent for no.
+        public var waitsForChange: Bool?
 
-        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, unownedReason: String? = nil, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil) {
+        public init(id: String, state: Claims.ClaimState, kernelGroups: [Int], owned: Bool, unownedReason: String? = nil, members: [Claims.ClaimedMember], operation: Claims.Operation? = nil, reason: String? = nil, remedy: String? = nil, waitsForChange: Bool? = nil) {
             self.id = id
             self.state = state
             self.kernelGroups = kernelGroups
@@ -877,6 +907,8 @@ public enum Claims {
             self.members = members
             self.operation = operation
             self.reason = reason
+            self.remedy = remedy
+            self.waitsForChange = waitsForChange
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -889,6 +921,8 @@ public enum Claims {
             self.members = try fields.required("members")
             self.operation = try fields.optional("operation")
             self.reason = try fields.optional("reason")
+            self.remedy = try fields.optional("remedy")
+            self.waitsForChange = try fields.optional("waitsForChange")
             try fields.finish()
         }
 
@@ -902,6 +936,8 @@ public enum Claims {
                 writer.field("members", self.members)
                 writer.field("operation", self.operation)
                 writer.field("reason", self.reason)
+                writer.field("remedy", self.remedy)
+                writer.field("waitsForChange", self.waitsForChange)
             }
         }
     }
@@ -1361,16 +1397,28 @@ public enum Claims {
         public var address: Claims.DeviceAddress
         /// What is different, in words.
         public var reason: String
+        /// What would help.
+        public var remedy: String?
+        /// The override that it is left with by Abandon, where that is not the one that it had.
+        public var driverOverride: String?
+        /// From Abandon: what puts it back by hand, as lines for root's shell.
+        public var commands: [String]?
 
-        public init(address: Claims.DeviceAddress, reason: String) {
+        public init(address: Claims.DeviceAddress, reason: String, remedy: String? = nil, driverOverride: String? = nil, commands: [String]? = nil) {
             self.address = address
             self.reason = reason
+            self.remedy = remedy
+            self.driverOverride = driverOverride
+            self.commands = commands
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
             var fields = try FieldReader(value, mode)
             self.address = try fields.required("address")
             self.reason = try fields.required("reason")
+            self.remedy = try fields.optional("remedy")
+            self.driverOverride = try fields.optional("driverOverride")
+            self.commands = try fields.optional("commands")
             try fields.finish()
         }
 
@@ -1378,11 +1426,15 @@ public enum Claims {
             writer.object { writer in
                 writer.field("address", self.address)
                 writer.field("reason", self.reason)
+                writer.field("remedy", self.remedy)
+                writer.field("driverOverride", self.driverOverride)
+                writer.field("commands", self.commands)
             }
         }
     }
 
-    /// Claims groups. With 'more' it replies 'progress' as it goes; the last reply has the claim.
+    /// Claims groups. With 'more' it replies 'progress' as it goes: with every step, when a step is blocked or waits for
+    /// somebody, and at least every ten seconds while it lasts. The last reply has the claim.
     /// A client that is gone before the last reply has no claim, whatever its lifetime.
     /// [Supports 'more' flag]
     public enum Claim: VarlinkMethod {
@@ -1720,7 +1772,8 @@ public enum Claims {
     }
 
     /// Gives all groups of a claim back to the host, once the owner has let go of them. It replies when all is restored, or
-    /// when something could not be restored yet, which then is in the claim.
+    /// when something could not be restored yet, which then is in the claim. With 'more' it replies 'progress' as Claim does.
+    /// For a claim that is on its way back already, what failed is tried again at once.
     /// [Supports 'more' flag]
     public enum Release: VarlinkMethod {
         /// The full name.

@@ -139,8 +139,10 @@ public enum Groups {
           seconds: float,
           # Whether the call takes so long that it may never return.
           blocked: bool,
-          # Who it waits for before it touches a member, and what of whose is open there.
-          waitsFor: ?string
+          # Who it waits for before it touches a member, and what of whose is open there; or what a blocked call waits for.
+          waitsFor: ?string,
+          # What would end that.
+          remedy: ?string
         )
 
         # What an interval of I/O addresses is.
@@ -902,10 +904,12 @@ public enum Groups {
         public var seconds: Double
         /// Whether the call takes so long that it may never return.
         public var blocked: Bool
-        /// Who it waits for before it touches a member, and what of whose is open there.
+        /// Who it waits for before it touches a member, and what of whose is open there; or what a blocked call waits for.
         public var waitsFor: String?
+        /// What would end that.
+        public var remedy: String?
 
-        public init(action: String, step: Int, steps: Int, member: Groups.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil) {
+        public init(action: String, step: Int, steps: Int, member: Groups.DeviceAddress? = nil, pid: Int? = nil, seconds: Double, blocked: Bool, waitsFor: String? = nil, remedy: String? = nil) {
             self.action = action
             self.step = step
             self.steps = steps
@@ -914,6 +918,7 @@ public enum Groups {
             self.seconds = seconds
             self.blocked = blocked
             self.waitsFor = waitsFor
+            self.remedy = remedy
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -926,6 +931,7 @@ public enum Groups {
             self.seconds = try fields.required("seconds")
             self.blocked = try fields.required("blocked")
             self.waitsFor = try fields.optional("waitsFor")
+            self.remedy = try fields.optional("remedy")
             try fields.finish()
         }
 
@@ -939,6 +945,7 @@ public enum Groups {
                 writer.field("seconds", self.seconds)
                 writer.field("blocked", self.blocked)
                 writer.field("waitsFor", self.waitsFor)
+                writer.field("remedy", self.remedy)
             }
         }
     }

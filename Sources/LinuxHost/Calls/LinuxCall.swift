@@ -50,6 +50,7 @@ struct LinuxCall {
             self.init(
                 kind: CLINUX_CALL_WRITE, path: host.joined("sys/bus/\(try Self.checked(device).bus)/drivers_probe"),
                 text: device.name)
+        case .announce(let device): try self.init(writing: "add", to: "uevent", of: device, on: host)
         case .reset(let clearance): try self.init(writing: "1", to: "reset", of: clearance.device, on: host)
         case .setVirtualFunctions(let clearance, let count):
             try self.init(writing: String(count), to: "sriov_numvfs", of: clearance.device, on: host)

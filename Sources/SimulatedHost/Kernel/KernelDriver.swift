@@ -29,6 +29,10 @@ public struct KernelDriver: Equatable, Sendable {
     public var matches: [Match]
     /// Whether its module is loaded; otherwise it is as good as absent.
     public var isLoaded: Bool
+    /// Whether it is a module: one that is part of the kernel shows none in sysfs.
+    public var isModule = true
+    /// Whether its module is where modprobe finds it.
+    public var isInstalled = true
     /// Whether it has the attributes `bind` and `unbind`, which a driver may be without (suppress_bind_attrs).
     public var canBeUnbound = true
 

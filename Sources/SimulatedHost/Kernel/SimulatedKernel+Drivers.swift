@@ -16,12 +16,42 @@ extension SimulatedKernel {
     public mutating func loadModule(_ name: String) throws(KernelErrno) {
         guard let index = driverIndex(name) else { throw .enoent }
         guard !drivers[index].isLoaded else { return }
+        guard drivers[index].isInstalled else { throw .enoent }
         drivers[index].isLoaded = true
         guard autoprobes else { return }
         for address in devices.keys.sorted() where devices[address]?.binding == SimulatedDevice.Binding.none {
             if let device = devices[address]?.device, accepts(device, drivers[index]) {
                 _ = probe(address, drivers[index])
             }
+        }
+    }
+
+    /// Unloads the module of a driver, which lets go of its devices.
+    public mutating func unloadModule(_ name: String) {
+        guard let index = driverIndex(name) else { return }
+        for address in devices.keys.sorted() where devices[address]?.driver == drivers[index].name {
+            _ = write(.unbind(address, from: drivers[index].name))
+        }
+        drivers[index].isLoaded = false
+    }
+
+    /// Has a driver show no module in sysfs.
+    public mutating func hideModule(of name: String) {
+        if let index = driverIndex(name) { drivers[index].isModule = false }
+    }
+
+    /// Puts the module of a driver where modprobe finds it, or away from there.
+    public mutating func setInstalled(_ isInstalled: Bool, moduleOf name: String) {
+        if let index = driverIndex(name) { drivers[index].isInstalled = isInstalled }
+    }
+
+    /// Announces a device anew, as a write of `add` to its `uevent` does. udev loads the modules whose tables have it,
+    /// whatever its override says.
+    public mutating func announceAnew(_ address: DeviceAddress) {
+        guard let device = devices[address]?.device else { return }
+        announce("add", address.bus, address.name)
+        for driver in drivers where !driver.isLoaded && driver.kind != .vfio && driver.matches(device) {
+            try? loadModule(driver.name)
         }
     }
 
@@ -32,6 +62,12 @@ extension SimulatedKernel {
 
     /// Whether a driver's module is loaded.
     public func isLoaded(_ name: String) -> Bool { driver(named: name)?.isLoaded ?? false }
+
+    /// The module of a driver; nil for one that is part of the kernel.
+    func moduleName(of name: String) -> String? {
+        guard let driver = driver(named: name), driver.isModule else { return nil }
+        return KernelDriver.moduleName(driver.name)
+    }
 
     /// The vfio variant driver that modules.alias names for the device.
     public func variantDriver(for address: DeviceAddress) -> String? {

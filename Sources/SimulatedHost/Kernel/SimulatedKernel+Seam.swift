@@ -26,7 +26,8 @@ extension SimulatedKernel {
             powerControl: state.powerControl, d3coldAllowed: state.device.pci == nil ? nil : state.allowsD3cold,
             canReset: state.reset != .absent, identification: state.device.pci?.identification,
             enableCount: enableCount(of: address),
-            virtualFunctionCount: isPhysical ? virtualFunctions(of: address).count : nil)
+            virtualFunctionCount: isPhysical ? virtualFunctions(of: address).count : nil,
+            module: state.driverLink.flatMap { moduleName(of: $0) })
     }
 
     /// `enable`: a host driver enables its device when it takes it, and vfio when the device is opened: by BIND or from

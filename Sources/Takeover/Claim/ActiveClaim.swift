@@ -103,10 +103,13 @@ final class ActiveClaim {
         case .hold:
             let problems = work[group.id]?.problems ?? [:]
             let reasons =
-                record.notUnderstood + problems.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+                record.notUnderstood
+                + problems.sorted { $0.key < $1.key }.map { member, problem in
+                    "\(member): \(problem)" + (work[group.id]?.remedies[member].map { "; \($0)" } ?? "")
+                }
             return reasons.isEmpty ? .claimed : .degraded(reason: reasons.joined(separator: "; "))
         case .restore:
-            if let reason = work[group.id]?.retrying { return .restoring(reason: reason) }
+            if let setback = work[group.id]?.setback { return .restoring(reason: setback.sentence) }
             return .releasing
         }
     }
@@ -139,8 +142,8 @@ final class GroupWork {
         var pid: Int32?
         /// The call has taken longer than calls take.
         var isBlocked = false
-        /// Who it waits for before it touches a member.
-        var waitsFor: OthersWait?
+        /// Who it waits for before it touches a member, or which call does not return.
+        var waitsFor: Wait?
     }
 
     /// The steps that are being taken, by numbers that rise: one, and those of errands that were put aside.
@@ -152,8 +155,12 @@ final class GroupWork {
     var drivers: [DeviceAddress: String] = [:]
     /// What is wrong with members while the group is held, in words.
     var problems: [DeviceAddress: String] = [:]
-    /// Why the way back is tried again.
-    var retrying: String?
+    /// What is known to help against it, of those members where something is.
+    var remedies: [DeviceAddress: String] = [:]
+    /// What the way back failed at when it was last tried.
+    var setback: RestoreSetback?
+    /// Somebody asked for the way back to be tried again at once.
+    var isAskedToRetry = false
     /// The members that are not back yet, with the reason, after a try.
     var unrestored: [Unrestored] = []
     /// The task that works on the group.
@@ -161,7 +168,7 @@ final class GroupWork {
     /// When a host driver could first have come in; nil while the group is owned.
     var unownedSince: MonotonicTime?
     /// Why the group is not owned though it should be.
-    var unowned: String?
+    var unowned: StepFailure?
     /// When members were last taken again that had lost their driver.
     var retaken: [DeviceAddress: MonotonicTime] = [:]
     /// Devices that somebody wants to leave, each with why, so that each is announced once.

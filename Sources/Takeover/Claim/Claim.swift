@@ -163,6 +163,8 @@ public struct ClaimedMember: Equatable, Sendable {
         public var d3coldAllowed: Bool?
         /// How many virtual functions it had; nil where it can have none.
         public var virtualFunctions: Int?
+        /// The module of the driver; nil for one that is part of the kernel, or where that is not known.
+        public var module: String?
     }
 
     public var address: DeviceAddress

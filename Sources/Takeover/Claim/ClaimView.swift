@@ -19,8 +19,10 @@ public struct GroupOperation: Equatable, Sendable {
     public var seconds: Double
     /// The call takes so long that it may never return.
     public var isBlocked: Bool
-    /// Who it waits for before it touches a device, in words.
+    /// Who it waits for before it touches a device, or what does not return, in words.
     public var waitsFor: String?
+    /// What would end the wait, in words.
+    public var remedy: String?
 }
 
 /// How far a claim is with one of its groups.
@@ -45,6 +47,10 @@ public struct ClaimView: Equatable, Sendable {
         public var drivers: [DeviceAddress: String]
         /// What is wrong with members, in words.
         public var problems: [DeviceAddress: String]
+        /// What would help against those, of the members where that is known.
+        public var remedies: [DeviceAddress: String] = [:]
+        /// Why it is not back yet, and what would help; nil where its way back has not failed.
+        public var setback: RestoreSetback?
     }
 
     public var claim: Claim
@@ -98,13 +104,18 @@ extension ClaimView.Group {
     init(_ group: ClaimedGroup, of active: ActiveClaim) {
         let work = active.work[group.id]
         var problems = work?.problems ?? [:]
-        for member in work?.unrestored ?? [] { problems[member.device] = member.reason }
+        var remedies = work?.remedies ?? [:]
+        for member in work?.unrestored ?? [] {
+            problems[member.device] = member.reason
+            remedies[member.device] = member.remedy
+        }
         let ownable = active.ownableGroups(of: group.id)
         self.init(
             record: group, state: active.state(of: group),
             isOwned: !ownable.isEmpty && ownable.allSatisfy { active.isOwned($0, of: group.id) },
             unownedReason: active.unownedReason(of: group.id),
-            operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems)
+            operation: ClaimProgress(active, group.id)?.operation, drivers: work?.drivers ?? [:], problems: problems,
+            remedies: remedies, setback: work?.setback)
     }
 }
 
@@ -113,12 +124,11 @@ extension ClaimProgress {
     @LoopActor
     init?(_ claim: ActiveClaim, _ group: GroupID) {
         guard let step = claim.work[group]?.step else { return nil }
-        let now = claim.host.now
         self.init(
             group: group,
             operation: GroupOperation(
                 action: step.step.action, step: step.number, steps: step.count, member: step.member, pid: step.pid,
-                seconds: Double(now.nanoseconds - min(step.began.nanoseconds, now.nanoseconds)) / 1e9,
-                isBlocked: step.isBlocked, waitsFor: step.waitsFor?.sentence))
+                seconds: step.began.seconds(until: claim.host.now),
+                isBlocked: step.isBlocked, waitsFor: step.waitsFor?.sentence, remedy: step.waitsFor?.remedy))
     }
 }

@@ -78,12 +78,13 @@ extension ActiveClaim {
         guard !dependents.isEmpty else { return nil }
         for claim in takeover.claims.values.sorted(by: { $0.id < $1.id }) where claim !== self {
             guard let device = dependents.first(where: claim.has) else { continue }
-            return OthersWait(for: claim.record, of: device)
+            let name = claim.record.name.map { " \"\($0)\"" } ?? ""
+            return OthersWait(member: device, claim: claim.id + name + " of \(claim.record.owner.text)")
         }
         let holders: [DeviceHolder]
         do throws(HostError) { holders = try await takeover.holders(of: dependents) } catch {
-            return dependents.first.map { OthersWait(unknown: error, of: $0) }
+            return dependents.first.map { OthersWait(member: $0, unknown: error) }
         }
-        return holders.first.map { OthersWait(for: [$0], of: $0.device) }
+        return holders.first.map { wait(for: [$0], of: $0.device) }
     }
 }

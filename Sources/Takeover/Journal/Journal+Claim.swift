@@ -117,7 +117,8 @@ extension Journal.Member {
             }(),
             driverName: member.before.driver.name, driverOverride: member.before.driverOverride,
             powerControl: member.before.powerControl?.rawValue, d3coldAllowed: member.before.d3coldAllowed,
-            virtualFunctions: member.before.virtualFunctions, vfioDriver: member.vfioDriver, pin: member.pin,
+            virtualFunctions: member.before.virtualFunctions, module: member.before.module,
+            vfioDriver: member.vfioDriver, pin: member.pin,
             reset: member.reset?.journalName,
             resetReason: member.reset?.reason, enableCount: member.enableCount,
             virtualFunctionsFate: member.virtualFunctions?.journalName,
@@ -144,7 +145,7 @@ extension Journal.Member {
             before: .init(
                 driver: before, driverOverride: driverOverride,
                 powerControl: powerControl.flatMap { PowerControl(rawValue: $0) }, d3coldAllowed: d3coldAllowed,
-                virtualFunctions: virtualFunctions),
+                virtualFunctions: virtualFunctions, module: module),
             vfioDriver: vfioDriver, pin: pin, reset: reset.flatMap { ResetResult($0, reason: resetReason) },
             enableCount: enableCount,
             virtualFunctions: virtualFunctionsFate.flatMap {

@@ -57,23 +57,30 @@ extension ActiveClaim {
     /// Shows what is wrong with members, of several things with one the first.
     private func tellProblems(of work: GroupWork) {
         var problems: [DeviceAddress: String] = [:]
+        var remedies: [DeviceAddress: String] = [:]
         for finding in work.findings {
             let setback = work.setbacks[finding]
             let member = setback?.member ?? finding.member
             guard problems[member] == nil else { continue }
+            remedies[member] = setback?.remedy ?? (finding.isOfOwnership ? work.unowned?.remedy : nil)
             problems[member] =
                 switch (work.goneWith[finding] ?? finding.problem, setback?.reason) {
                 case (let problem?, let reason?): "\(problem), and taking it again fails: \(reason)"
-                case (let problem, let reason): problem ?? reason ?? (finding.isOfOwnership ? work.unowned : nil)
+                case (let problem, let reason):
+                    problem ?? reason ?? (finding.isOfOwnership ? work.unowned?.reason : nil)
                 }
         }
-        for (member, cause) in work.leaving where problems[member] != nil { problems[member] = cause }
+        for (member, cause) in work.leaving where problems[member] != nil {
+            problems[member] = cause
+            remedies[member] = nil
+        }
         // What is gone does not come back by itself, and its claim keeps its group from others.
         for case .gone(let member) in work.findings {
             problems[member]? += "; vfiogroupctl release \(id) ends its claim"
         }
-        guard work.problems != problems else { return }
+        guard work.problems != problems || work.remedies != remedies else { return }
         work.problems = problems
+        work.remedies = remedies
         takeover.changed()
     }
 

@@ -36,10 +36,10 @@ extension ActiveClaim {
     func unownedReason(of group: GroupID) -> String? {
         let numbers = ownableGroups(of: group)
         guard self[group]?.goal == .hold, !numbers.allSatisfy({ isOwned($0, of: group) }) else { return nil }
-        guard let consumer else { return work[group]?.unowned ?? "the daemon has not got it owned yet" }
+        guard let consumer else { return work[group]?.unowned?.reason ?? "the daemon has not got it owned yet" }
         let isSeen = if case .seen = consumer.sighting { true } else { false }
         switch record.access {
-        case .hold: return work[group]?.unowned
+        case .hold: return work[group]?.unowned?.reason
         case .bound, .container: return "its consumer has closed what it was given"
         case .unbound:
             return isSeen

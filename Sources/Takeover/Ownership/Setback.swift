@@ -11,6 +11,8 @@ struct Setback {
     var member: DeviceAddress?
     /// Why, in words.
     var reason: String
+    /// What would help, in words.
+    var remedy: String
     private var pause: Duration
     var due: MonotonicTime
 
@@ -21,6 +23,7 @@ struct Setback {
     ) {
         member = failure.member
         reason = failure.reason
+        remedy = failure.remedy
         let next = earlier.map { min($0.pause * 2, timing.lastRetry) } ?? timing.firstRetry
         pause = isEven ? timing.ownAgain : next
         due = now + pause

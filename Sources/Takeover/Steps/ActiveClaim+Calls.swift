@@ -52,14 +52,21 @@ extension ActiveClaim {
     private func result(
         of worker: any KernelWorker, making call: KernelCall, about member: DeviceAddress?, _ context: StepContext
     ) async throws(StepFailure) -> CallYield {
-        let outcome = await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter(call), context)
+        let wait = CallWait(
+            member: member, driver: call.driverToLeave, pid: worker.id.pid,
+            limit: context.deadline == nil ? nil : takeover.timing.patience)
+        let began = host.now
+        let outcome = await outcome(
+            of: worker, blockedAfter: takeover.timing.blockedAfter(call), showing: wait, context)
         switch outcome {
         case nil where Task.isCancelled || takeover.isStopped:
             throw context.failure(.stopped, member: member, remedy: "")
         case nil:
-            throw context.failure(
-                .blocked(pid: worker.id.pid), member: member,
-                remedy: "end whoever has the device open; see /proc/\(worker.id.pid)/stack for where it waits")
+            let elapsed = Duration.nanoseconds(Int64(clamping: host.now.nanoseconds - began.nanoseconds))
+            let (explanation, remedy) = wait.failing(after: elapsed)
+            var failure = context.failure(.blocked(pid: worker.id.pid), member: member, remedy: remedy)
+            failure.explanation = explanation
+            throw failure
         case .done(let yield)?:
             hasEnded(worker.id, in: context.group)
             return yield
@@ -69,13 +76,20 @@ extension ActiveClaim {
             return .nothing
         case .failed(let errno)?:
             hasEnded(worker.id, in: context.group)
-            throw context.failure(.errno(errno), member: member, remedy: Self.remedy(for: errno, context.step))
+            throw await failure(errno, of: call, about: member, context)
         }
     }
 
-    /// How the worker's call ended; nil when the deadline has passed or the task was cancelled first.
+    /// How the worker's call ended.
+    ///
+    /// - Parameters:
+    ///   - worker: makes the call.
+    ///   - blockedAfter: how long calls like it take.
+    ///   - wait: what is shown of it when it takes longer.
+    ///   - context: the step that it is part of.
+    /// - Returns: nil when the deadline has passed or the task was cancelled first.
     private func outcome(
-        of worker: any KernelWorker, blockedAfter: Duration, _ context: StepContext
+        of worker: any KernelWorker, blockedAfter: Duration, showing wait: CallWait, _ context: StepContext
     ) async -> CallOutcome? {
         let host = host
         let waiting = EventLoop.main.spawn { () -> CallOutcome? in
@@ -87,6 +101,7 @@ extension ActiveClaim {
             do throws(LoopError) {
                 try await host.sleep(for: blockedAfter)
                 work?[context.number]?.isBlocked = true
+                work?[context.number]?.waitsFor = .call(wait)
                 self?.takeover.changed()
                 guard let deadline = context.deadline else { return }
                 try await host.sleep(until: deadline)
@@ -100,6 +115,7 @@ extension ActiveClaim {
             work?[context.number]?.pid = nil
             if work?[context.number]?.isBlocked == true {
                 work?[context.number]?.isBlocked = false
+                work?[context.number]?.waitsFor = nil
                 takeover.changed()
             }
         }
@@ -115,12 +131,34 @@ extension ActiveClaim {
     func awaitWorkers(about member: DeviceAddress?, _ context: StepContext) async throws(StepFailure) {
         while let outstanding = self[context.group]?.workers.first(where: { $0.member == member }) {
             if let worker = try await find(outstanding, context) {
-                guard await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, context) != nil else {
+                let wait = wait(for: outstanding, in: context.group)
+                // It is the call before that is waited for, whatever is to be done afterwards.
+                let own = work[context.group]?[context.number]?.step
+                work[context.group]?[context.number]?.step = .awaitWorker(
+                    action: outstanding.action, outstanding.member)
+                showWait(.call(wait), context)
+                defer {
+                    if let own { work[context.group]?[context.number]?.step = own }
+                    showWait(nil, context)
+                }
+                guard
+                    await outcome(of: worker, blockedAfter: takeover.timing.blockedAfter, showing: wait, context) != nil
+                else {
                     throw context.failure(.stopped, member: outstanding.member, remedy: "")
                 }
             }
             hasEnded(outstanding.process, in: context.group)
         }
+    }
+
+    /// The wait for a call that is on record.
+    func wait(for outstanding: OutstandingWorker, in group: GroupID) -> CallWait {
+        let recorded = self[group]?.members.first { $0.address == outstanding.member }
+        // Nothing but the unbind from a host driver is on record so.
+        let isUnbind = outstanding.action == TakeoverStep.unbindAction
+        return CallWait(
+            member: outstanding.member, driver: isUnbind ? recorded?.before.driver.name : nil,
+            pid: outstanding.process.pid)
     }
 
     /// A worker that is on record; nil when it has ended. While that cannot be found out, its call may be in the kernel.
@@ -160,17 +198,47 @@ extension ActiveClaim {
         }
     }
 
-    private static func remedy(for errno: Int32, _ step: TakeoverStep) -> String {
+    /// The kernel's refusal of a call. Who has what is in use is named, where that can be seen.
+    private func failure(
+        _ errno: Int32, of call: KernelCall, about member: DeviceAddress?, _ context: StepContext
+    ) async -> StepFailure {
+        var failure = context.failure(
+            .errno(errno), member: member, remedy: remedy(for: errno, call, context))
+        guard errno == EBUSY else { return failure }
+        let members = self[context.group]?.members.map(\.address) ?? []
+        let found = (try? await takeover.holders(of: members)) ?? []
+        let holders = found.filter { $0.process != nil }
+        guard let first = holders.first else { return failure }
+        let wait = wait(for: holders.filter { $0.device == first.device }, of: first.device)
+        failure.explanation = "\(KernelError(errno)): \(wait.sentence)"
+        failure.remedy = wait.remedy
+        return failure
+    }
+
+    private func remedy(for errno: Int32, _ call: KernelCall, _ context: StepContext) -> String {
         switch errno {
         case EPERM:
             "look whether another program has the group open, and that the daemon may do this; a member on a host "
                 + "driver keeps its group from being owned; where the kernel's log speaks of interrupt remapping, "
                 + InterruptRemapping.remedy
-        case EBUSY: "another program has the group or device open: find it with fuser /dev/vfio/*, and end it"
+        case EBUSY:
+            "another program has the group or device open: find it with fuser -v \(call.nodesInDev), and end it"
         case ENODEV, ENXIO: "the device went away or changed meanwhile; try again"
         case ENOMEM, EMFILE, ENFILE: "make memory or descriptors free on the host"
-        case ENOENT where step.isLoad: "install the module of the vfio driver for this kernel"
+        case ENOENT where context.step.isLoad: "install the module of the vfio driver for this kernel"
         default: "see the kernel's log for what it says of the device"
+        }
+    }
+}
+
+extension KernelCall {
+    /// The nodes of the interface that it uses, for a shell. Who has a device by one interface keeps others from it by both.
+    fileprivate var nodesInDev: String {
+        switch self {
+        case .open(.cdev): "/dev/vfio/devices/* /dev/vfio/*"
+        case .open(.group(let number)): "/dev/vfio/\(number) /dev/vfio/devices/*"
+        case .bindIOMMUFD, .attach, .detach, .isBound: "/dev/vfio/devices/* /dev/vfio/*"
+        default: "/dev/vfio/* /dev/vfio/devices/*"
         }
     }
 }

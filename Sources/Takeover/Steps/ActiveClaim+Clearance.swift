@@ -34,7 +34,7 @@ extension ActiveClaim {
             if let driver = member.vfioDriver, host.driverLink(of: member.address) == .driver(driver),
                 let wait = await userOfDependents(of: member.address)
             {
-                showWait(wait, context)
+                showWait(.others(wait), context)
                 try await pause(context)
                 continue
             }
@@ -45,7 +45,7 @@ extension ActiveClaim {
             } catch {
                 if case .onDriver(let driver) = error { work[context.group]?.drivers[member.address] = driver }
                 guard case .open(let holders) = error else { return .failure(error) }
-                showWait(.init(for: holders, of: member.address), context)
+                showWait(.others(wait(for: holders, of: member.address)), context)
             }
             try await pause(context)
         }
@@ -55,7 +55,7 @@ extension ActiveClaim {
     func awaitOthers(_ context: StepContext) async throws(StepFailure) {
         defer { showWait(nil, context) }
         while let wait = await othersWait(context.group) {
-            showWait(wait, context)
+            showWait(.others(wait), context)
             try await pause(context)
         }
     }
@@ -65,18 +65,27 @@ extension ActiveClaim {
         let members = self[group]?.members ?? []
         let holders: [DeviceHolder]
         do throws(HostError) { holders = try await takeover.holders(of: members.map(\.address)) } catch {
-            return members.first.map { .init(unknown: error, of: $0.address) }
+            return members.first.map { OthersWait(member: $0.address, unknown: error) }
         }
         if let first = holders.first {
-            return .init(for: holders.filter { $0.device == first.device }, of: first.device)
+            return wait(for: holders.filter { $0.device == first.device }, of: first.device)
         }
         for member in members where member.vfioDriver != nil {
             // What cannot be read now is for the steps that touch it to say.
             guard let binding = try? await host.readBinding(of: member.address), binding.driver == member.vfioDriver
             else { continue }
-            if terms(for: member, on: []).isOpenUnseen(binding) { return .init(for: [], of: member.address) }
+            if terms(for: member, on: []).isOpenUnseen(binding) { return wait(for: [], of: member.address) }
         }
         return nil
+    }
+
+    /// The wait for those who have a member open.
+    func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
+        var wait = takeover.wait(for: holders, of: member)
+        let owner = record.owner.process
+        let mayHaveIt = handedOver != nil && host.process(owner.pid) == owner
+        if wait.process == nil, mayHaveIt { wait.owner = takeover.named(owner) }
+        return wait
     }
 
     private func pause(_ context: StepContext) async throws(StepFailure) {
@@ -84,53 +93,18 @@ extension ActiveClaim {
             throw context.failure(.stopped, remedy: "")
         }
     }
-
-    private func showWait(_ wait: OthersWait?, _ context: StepContext) {
-        guard let work = work[context.group], work[context.number]?.waitsFor != wait else { return }
-        work[context.number]?.waitsFor = wait
-        takeover.changed()
-    }
-}
-
-/// Somebody else who has a member open, for whom it is waited.
-struct OthersWait: Equatable, Sendable {
-    var member: DeviceAddress
-    /// The process; nil where nothing in /proc shows who it is.
-    var process: ProcessIdentity?
-    /// The claim that has it.
-    var claim: String?
-    /// Why it cannot be found out whether there is anybody.
-    var unknown: HostError?
-
-    /// A claim that a function is in which goes with the member.
-    init(for claim: Claim, of device: DeviceAddress) {
-        member = device
-        self.claim = claim.id + (claim.name.map { " \"\($0)\"" } ?? "") + " of \(claim.owner.text)"
-    }
-
-    init(unknown: HostError, of member: DeviceAddress) {
-        self.member = member
-        self.unknown = unknown
-    }
-
-    init(for holders: [DeviceHolder], of member: DeviceAddress) {
-        self.member = member
-        process = holders.lazy.compactMap(\.process).first
-    }
-
-    /// Who has what open, in words.
-    var sentence: String {
-        if let claim { return "\(member), which would go with it, is in \(claim)" }
-        if let unknown { return "who has \(member) open cannot be found out, and is asked again: \(unknown)" }
-        guard let process else {
-            return "\(member) is open in a process that nothing in /proc shows: the descriptor may be in a socket, in "
-                + "io_uring, or another namespace's"
-        }
-        return "process \(process.pid)\(process.command.map { " (\($0))" } ?? "") has \(member) open"
-    }
 }
 
 extension Takeover {
+    /// The wait for those who have a device open.
+    func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
+        OthersWait(member: member, process: holders.lazy.compactMap(\.process).first.map(named))
+    }
+
+    func named(_ process: ProcessIdentity) -> NamedProcess {
+        NamedProcess(pid: process.pid, command: process.command, unit: unit?(process))
+    }
+
     /// Whether a holder has a device for the daemon: the store's copies are its own.
     func isOurs(_ holder: DeviceHolder) -> Bool {
         guard let store, holder.process?.pid == store.keeper else { return false }

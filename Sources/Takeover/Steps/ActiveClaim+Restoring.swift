@@ -16,6 +16,8 @@ extension ActiveClaim {
                 group.goal = .restore
             }
             work[id]?.problems = [:]
+            work[id]?.remedies = [:]
+            work[id]?.setback = nil
         }
         // The goal that is on record may stay the old one: a daemon that starts with it comes to restore as well, or holds
         // what nobody has given back.
@@ -33,6 +35,8 @@ extension ActiveClaim {
 
     private func restoreUntilDone(_ group: GroupID) async {
         var pause = takeover.timing.firstRetry
+        var tries = 0
+        var refusals = 0
         while !Task.isCancelled {
             do throws(StepFailure) {
                 try await restoreOnce(group)
@@ -42,15 +46,24 @@ extension ActiveClaim {
                 return takeover.restored(group, of: self)
             } catch {
                 if case .stopped = error.cause { return }
-                work[group]?.retrying = error.reason
+                tries += 1
+                refusals = error.isRefusal ? refusals + 1 : 0
+                work[group]?.setback = RestoreSetback(
+                    failure: error, tries: tries, waitsForChange: refusals >= takeover.timing.refusals, claim: id)
                 takeover.changed()
             }
-            do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+            let waitsForChange = refusals >= takeover.timing.refusals
+            do throws(LoopError) {
+                try await awaitRetry(of: group, after: waitsForChange ? nil : pause, signs(of: group))
+                // A change may be the first of several.
+                if waitsForChange { try await host.sleep(for: takeover.timing.firstRetry) }
+            } catch { return }
             pause = min(pause * 2, takeover.timing.lastRetry)
         }
     }
 
-    /// One try. A member that fails, or is stuck, keeps no other from going home; the first failure is the one that is told.
+    /// One try. A member that fails, or is stuck, keeps no other from going home; the first failure is the one that is told,
+    /// and one that time may mend comes before a driver's refusal.
     private func restoreOnce(_ group: GroupID) async throws(StepFailure) {
         repeat {
             forgetErrands(of: group)
@@ -67,11 +80,13 @@ extension ActiveClaim {
                     guard let member = step.member else { throw error }
                     if case .stopped = error.cause { throw error }
                     failures[member] = error
-                    if first == nil { first = error }
+                    if first == nil || first?.isRefusal == true && !error.isRefusal { first = error }
                 }
             }
             work[group]?.unrestored =
-                failures.sorted { $0.key < $1.key }.map { Unrestored(device: $0.key, reason: $0.value.reason) }
+                failures.sorted { $0.key < $1.key }.map {
+                    Unrestored(device: $0.key, reason: $0.value.reason, remedy: $0.value.remedy)
+                }
                 + unrestoredErrands(of: group)
             if let first { throw first }
         } while try await awaitErrand(of: group)
@@ -134,12 +149,15 @@ extension ActiveClaim {
         case .named(let driver) where clearance.binding.driver != driver:
             try await override(member, with: driver, context)
             try await leave(recorded, context)
+            try await loadDriver(driver, of: recorded, context)
             try await call(.probe(member), about: member, context)
             let now = try await self.binding(of: member, context)?.driver
             guard now == driver else {
-                throw context.failure(
+                var failure = context.failure(
                     .reason("\(driver) did not take it back" + (now.map { "; it is bound to \($0)" } ?? "")),
-                    remedy: "load the module of \(driver), or see the kernel's log for why its probe failed")
+                    remedy: "see the kernel's log (dmesg) for why the probe of \(driver) failed")
+                failure.isRefusal = true
+                throw failure
             }
         case .named: break
         case .none:
@@ -149,6 +167,10 @@ extension ActiveClaim {
             try await override(member, with: recorded.before.driverOverride, context)
             try await leave(recorded, context)
             try await call(.probe(member), about: member, context)
+            if let now = try await binding(of: member, context), now.driver == nil {
+                // Its driver may never have been loaded.
+                try await announce(member, until: { $0.driverLink(of: member) != .driverless }, context)
+            }
         }
         try await override(member, with: recorded.before.driverOverride, context)
     }

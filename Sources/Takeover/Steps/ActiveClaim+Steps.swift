@@ -38,6 +38,7 @@ extension ActiveClaim {
         case .bind(let member): try await bind(member, context)
         case .own(let number): try await own(kernelGroup: number, context)
         case .prove: try await prove(context)
+        case .awaitWorker: try await awaitWorkers(about: nil, context)
         case .takeBackNodes: try await takeBackNodes(context)
         case .awaitOwner: try await awaitOwner(context)
         case .reset(let member): try await reset(member, context)
@@ -93,6 +94,10 @@ extension ActiveClaim {
         do throws(Obstacle) {
             clearance = try await host.clear(terms(for: recorded, on: [recorded.before.driver.name]))
         } catch {
+            if case .open(let holders) = error {
+                let wait = wait(for: holders, of: member)
+                throw context.failure(.reason(wait.sentence), member: member, remedy: wait.remedy)
+            }
             throw context.failure(
                 .reason(error.sentence), member: member, remedy: "find out who uses or changes it, and try again")
         }

@@ -87,7 +87,10 @@ extension ActiveClaim {
             let context = StepContext(group: group, step: step.step)
             let failure = context.failure(
                 step.pid.map { .blocked(pid: $0) } ?? .reason("it is not over yet"), member: errand.member, remedy: "")
-            return Unrestored(device: errand.member, reason: failure.reason)
+            // One that sat in the kernel before it was begun has not come to show its wait.
+            let outstanding = self[group]?.workers.first { $0.member == errand.member }
+            let wait = step.waitsFor ?? outstanding.map { .call(self.wait(for: $0, in: group)) }
+            return Unrestored(device: errand.member, reason: wait?.sentence ?? failure.reason, remedy: wait?.remedy)
         }
     }
 

@@ -20,6 +20,8 @@ enum TakeoverStep: Equatable, Sendable {
     /// Look that no member is in the hands of a host driver.
     case prove
 
+    /// Wait for the return of a call that was given up, or that a daemon before this one made.
+    case awaitWorker(action: String, DeviceAddress?)
     /// Have the nodes in /dev be whose they were before somebody was let open them.
     case takeBackNodes
     /// Wait until nobody but the daemon has the group's devices open.
@@ -31,16 +33,20 @@ enum TakeoverStep: Equatable, Sendable {
     /// Put a member back to what it was.
     case restore(DeviceAddress)
 
+    /// What taking a member from its host driver is called.
+    static let unbindAction = "unbind"
+
     /// What it does, in a word.
     var action: String {
         switch self {
         case .load: "load"
         case .keepFromD3cold: "keep from D3cold"
         case .pin: "pin"
-        case .unbind: "unbind"
+        case .unbind: Self.unbindAction
         case .bind: "bind"
         case .own: "own"
         case .prove: "prove"
+        case .awaitWorker(let action, _): "wait for the \(action)"
         case .takeBackNodes: "take nodes back"
         case .awaitOwner: "wait for the owner"
         case .reset: "reset"
@@ -58,6 +64,7 @@ enum TakeoverStep: Equatable, Sendable {
         case .keepFromD3cold(let member), .pin(let member), .unbind(let member), .bind(let member), .reset(let member),
             .restore(let member):
             member
+        case .awaitWorker(_, let member): member
         case .load, .own, .prove, .takeBackNodes, .awaitOwner, .disown: nil
         }
     }
@@ -106,7 +113,11 @@ extension ClaimedGroup {
     /// What gives the group back; it is reset only where an owner may have used it.
     func stepsToRestore() -> [TakeoverStep] {
         let pending = members.filter { $0.isTouched && !$0.isRestored }
-        var steps: [TakeoverStep] = nodes.isEmpty ? [.awaitOwner] : [.takeBackNodes, .awaitOwner]
+        // What a call about the group does that is still out is not known before it returns; what is about one member, that
+        // member's own way home waits for.
+        let outstanding = workers.first { $0.member == nil }
+        var steps: [TakeoverStep] = outstanding.map { [.awaitWorker(action: $0.action, nil)] } ?? []
+        steps += nodes.isEmpty ? [.awaitOwner] : [.takeBackNodes, .awaitOwner]
         if wasHeld {
             steps += pending.filter { $0.vfioDriver != nil && $0.reset == nil }.map { .reset($0.address) }
         }

@@ -89,6 +89,8 @@ public enum Journal {
           d3coldAllowed: ?bool,
           # How many virtual functions it had.
           virtualFunctions: ?int,
+          # The module of that driver.
+          module: ?string,
           # The driver it is taken to, and the override that pins it.
           vfioDriver: ?string,
           pin: ?string,
@@ -300,6 +302,8 @@ public enum Journal {
         public var d3coldAllowed: Bool?
         /// How many virtual functions it had.
         public var virtualFunctions: Int?
+        /// The module of that driver.
+        public var module: String?
         /// The driver it is taken to, and the override that pins it.
         public var vfioDriver: String?
         public var pin: String?
@@ -314,7 +318,7 @@ public enum Journal {
         /// It is as it was before.
         public var restored: Bool
 
-        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, virtualFunctions: Int? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, virtualFunctionsFate: String? = nil, virtualFunctionsReason: String? = nil, restored: Bool) {
+        public init(address: Journal.DeviceAddress, identity: Journal.Identity, bridge: Bool, driver: Journal.Driver, driverName: String? = nil, driverOverride: String? = nil, powerControl: String? = nil, d3coldAllowed: Bool? = nil, virtualFunctions: Int? = nil, module: String? = nil, vfioDriver: String? = nil, pin: String? = nil, reset: String? = nil, resetReason: String? = nil, enableCount: Int? = nil, virtualFunctionsFate: String? = nil, virtualFunctionsReason: String? = nil, restored: Bool) {
             self.address = address
             self.identity = identity
             self.bridge = bridge
@@ -324,6 +328,7 @@ public enum Journal {
             self.powerControl = powerControl
             self.d3coldAllowed = d3coldAllowed
             self.virtualFunctions = virtualFunctions
+            self.module = module
             self.vfioDriver = vfioDriver
             self.pin = pin
             self.reset = reset
@@ -345,6 +350,7 @@ public enum Journal {
             self.powerControl = try fields.optional("powerControl")
             self.d3coldAllowed = try fields.optional("d3coldAllowed")
             self.virtualFunctions = try fields.optional("virtualFunctions")
+            self.module = try fields.optional("module")
             self.vfioDriver = try fields.optional("vfioDriver")
             self.pin = try fields.optional("pin")
             self.reset = try fields.optional("reset")
@@ -367,6 +373,7 @@ public enum Journal {
                 writer.field("powerControl", self.powerControl)
                 writer.field("d3coldAllowed", self.d3coldAllowed)
                 writer.field("virtualFunctions", self.virtualFunctions)
+                writer.field("module", self.module)
                 writer.field("vfioDriver", self.vfioDriver)
                 writer.field("pin", self.pin)
                 writer.field("reset", self.reset)
