@@ -90,7 +90,7 @@ struct BindingTests {
         let file = sysfs.root + "/" + sysfs.path(of: "0000:00:01.0") + "/driver_override"
         unlink(file)
         #expect(mkfifo(file, 0o600) == 0)
-        let host = LinuxHost(root: sysfs.root, writable: true, patience: .milliseconds(20))
+        let host = LinuxHost(root: sysfs.root, writable: true, patience: .seconds(1))
         // The kernel does not let a process be killed that waits for the lock.
         host.lockedAttributes.kill = { _ in }
         let looks = (0..<50).map { _ in
@@ -111,7 +111,10 @@ struct BindingTests {
         close(end)
         unlink(file)
         sysfs.folder.write(sysfs.path(of: "0000:00:01.0") + "/driver_override", "vfio-pci\n")
-        #expect(try await host.readBinding(of: device)?.driverOverride == "vfio-pci")
+        let deadline = MonotonicTime.now + .seconds(60)
+        var found: DeviceBinding?
+        while found == nil, .now < deadline { found = try? await host.readBinding(of: device) }
+        #expect(found?.driverOverride == "vfio-pci")
         #expect(await waits { kill(child, 0) != 0 || clinux_reap_worker(child) != 0 })
     }
 
