@@ -108,7 +108,8 @@ extension KernelCall {
         case .open, .setContainer, .setIOMMU, .getDevice, .bindIOMMUFD, .allocateIOAS, .attach, .detach,
             .isBound, .hasContainer, .containerRanges, .ioasRanges, .setPermissions, .close:
             true
-        case .loadModule, .setDriverOverride, .unbind, .probe, .announce, .reset, .setVirtualFunctions, .setPowerControl,
+        case .loadModule, .setDriverOverride, .unbind, .probe, .announce, .reset, .setVirtualFunctions,
+            .setPowerControl,
             .setD3coldAllowed:
             false
         }
