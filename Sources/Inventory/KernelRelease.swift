@@ -8,6 +8,10 @@ public struct KernelRelease: Equatable, Sendable {
     public var text: String
     public var major: Int
     public var minor: Int
+    /// Whether the kernel counts DMA ownership of groups (`driver_managed_dma`, since 5.19) instead of looking at
+    /// driver names (drivers/vfio/vfio.c before). The number says so unless the kernel itself does: distributions have
+    /// brought it to older ones.
+    public var countsOwnership: Bool
 
     /// Reads the first word of the text; nil where it does not begin with MAJOR.MINOR.
     public init?(_ text: some StringProtocol) {
@@ -20,9 +24,7 @@ public struct KernelRelease: Equatable, Sendable {
         self.text = String(word)
         self.major = Int(major)
         self.minor = Int(minor)
+        countsOwnership = (self.major, self.minor) >= (5, 19)
     }
 
-    /// Whether the kernel counts DMA ownership of groups (`driver_managed_dma`, since 5.19) instead of looking at
-    /// driver names (drivers/vfio/vfio.c before).
-    public var countsOwnership: Bool { (major, minor) >= (5, 19) }
 }

@@ -26,6 +26,8 @@ public final class LinuxHost: Host {
     var nodePatience: Duration = .seconds(5)
     /// The devices' cdevs by their numbers, as they were last seen.
     var cdevs: [NodeNumber: DeviceAddress] = [:]
+    /// Whether an older kernel has the symbol by which ownership was brought to it.
+    private var ownershipSymbol: Bool?
     /// Whether interrupts are remapped, which is so or not from boot on.
     private var interrupts: InterruptRemapping?
     /// The aliases of vfio's variant drivers, as the files were when they were last read.
@@ -77,6 +79,27 @@ public final class LinuxHost: Host {
     }
 
     func kernelRelease() -> KernelRelease? {
+        guard var release = releaseByName() else { return nil }
+        if !release.countsOwnership {
+            // The kernel's symbols do not change while it runs, and there are some 200,000 of them.
+            let hasSymbol = ownershipSymbol ?? hasKernelSymbol("iommu_device_use_default_domain")
+            ownershipSymbol = hasSymbol
+            release.countsOwnership = hasSymbol
+        }
+        return release
+    }
+
+    /// Whether /proc/kallsyms lists a symbol; false where it cannot be read.
+    private func hasKernelSymbol(_ name: String) -> Bool {
+        guard let proc = try? Directory(path: joined("proc")),
+            let bytes = try? proc.readAll("kallsyms", limit: 64 << 20)
+        else { return false }
+        return bytes.split(separator: 0x0a).contains { line in
+            line.split(separator: 0x20).dropFirst(2).first?.prefix { $0 != 0x09 }.elementsEqual(name.utf8) ?? false
+        }
+    }
+
+    private func releaseByName() -> KernelRelease? {
         guard let proc = try? Directory(path: joined("proc")) else { return nil }
         if let text = try? proc.text("sys/kernel/osrelease"), let release = KernelRelease(text) { return release }
         // "Linux version 6.12.95+deb12-amd64 (...) ..."

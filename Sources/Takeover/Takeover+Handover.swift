@@ -150,12 +150,14 @@ extension Takeover {
         do throws(HostError) { return try host.prepare(.close(file)).go() } catch {
             report("a file cannot be closed aside, and is kept open until it can: \(error)")
         }
-        EventLoop.main.spawn { [weak self, host, pause = timing.firstRetry] in
-            while file.isOpen, self?.isStopped == false {
-                do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
-                do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
+        closings += [
+            EventLoop.main.spawn { [weak self, host, pause = timing.firstRetry] in
+                while file.isOpen, self?.isStopped == false {
+                    do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
+                    do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
+                }
             }
-        }
+        ]
     }
 
     /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.

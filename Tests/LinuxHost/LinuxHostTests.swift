@@ -268,6 +268,11 @@ struct LinuxHostTests {
         #expect(try await read().kernel == nil)
         sysfs.folder.write("proc/version", "Linux version 5.10.0-33-amd64 (debian-kernel@lists.debian.org) #1 SMP\n")
         #expect(try await read().kernel?.countsOwnership == false)
+        // A distribution has brought it to an older kernel.
+        sysfs.folder.write(
+            "proc/kallsyms",
+            "0000000000000000 T _text\n0000000000000000 T iommu_device_use_default_domain\t[iommu]\n")
+        #expect(try await read().kernel?.countsOwnership == true)
         sysfs.folder.write("proc/sys/kernel/osrelease", "6.12.95+deb12-amd64\n")
         #expect(try await read().kernel?.text == "6.12.95+deb12-amd64")
         #expect(try await read().kernel?.countsOwnership == true)

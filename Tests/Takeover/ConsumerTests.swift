@@ -5,6 +5,7 @@ import EventLoop
 import Grouping
 import Host
 import Inventory
+import PCI
 import Registry
 import Testing
 import TestSupport
@@ -37,6 +38,23 @@ struct ConsumerTests {
         // From the last look that saw it, not from the one that missed it.
         let seconds = try #require(moments.last?.seconds)
         #expect(seconds >= 1 && seconds <= 4)
+    }
+
+    @Test("has no owned group on a kernel that knows no ownership, which is said with its release")
+    @LoopActor func oldKernel() async throws {
+        let machine = try TestMachine(kernel: "5.15.0-91-generic", hasIOMMUFD: false)
+        let before = try await machine.bindings()
+        let daemon = try await machine.start()
+        let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+        await machine.settle(daemon, within: .seconds(60))
+        let view = try daemon.takeover.view(of: id)
+        #expect(view.state == .claimed && !view.groups[0].isOwned)
+        #expect(view.groups[0].unownedReason?.hasPrefix("Linux 5.15.0-91-generic keeps no host driver out") == true)
+        for member in TestMachine.triple {
+            #expect(machine.host.kernel[member]?.driverOverride.value == "vfio-pci", "pins hold it")
+        }
+        #expect(try await machine.release(daemon, id).get().isOver)
+        #expect(try await machine.bindings() == before)
     }
 
     @Test("of nodes in /dev is waited for as long as the operator says, and is not said to be gone when it never came")

@@ -24,7 +24,7 @@ extension ActiveClaim {
         }
         let snapshot = takeover.snapshot()
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
-        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isOwned($0, of: id) })
+        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isKept($0, of: id) })
         {
             beginUnowned(id, cause: Self.lastDriverLost)
         }

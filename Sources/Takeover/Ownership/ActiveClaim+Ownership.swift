@@ -17,10 +17,17 @@ extension ActiveClaim {
         space.groups[number] != nil || space.cdevs.keys.contains { kernelGroup(of: $0) == number }
     }
 
-    /// Whether a kernel group is owned by what the daemon or its consumer has open, as far as was seen. An open group does
-    /// not keep its devices from leaving, and owns nothing any more when the last has left (Documentation/kernel.md, VFIO in
-    /// runs).
-    func isOwned(_ number: Int, of group: GroupID) -> Bool {
+    /// Whether the kernel refuses host drivers in a kernel group, as far as was seen.
+    func isOwned(_ number: Int, of group: GroupID) -> Bool { kernelOwns && isKept(number, of: group) }
+
+    /// Whether the kernel knows ownership at all. One that does not lets a host driver into a group that is attached, and
+    /// ends in a BUG() when it meets it (drivers/vfio/vfio.c before 5.19, vfio_iommu_group_notifier).
+    private var kernelOwns: Bool { takeover.snapshot().inventory.kernel?.countsOwnership != false }
+
+    /// Whether a kernel group is owned by what the daemon or its consumer has open, on a kernel that knows ownership. An
+    /// open group does not keep its devices from leaving, and owns nothing any more when the last has left
+    /// (Documentation/kernel.md, VFIO in runs).
+    func isKept(_ number: Int, of group: GroupID) -> Bool {
         if owns(number) { return space.groups[number] == nil || hasMemberOnVFIO(number, of: group) }
         guard let consumer else { return false }
         switch record.access {
@@ -36,6 +43,11 @@ extension ActiveClaim {
     func unownedReason(of group: GroupID) -> String? {
         let numbers = ownableGroups(of: group)
         guard self[group]?.goal == .hold, !numbers.allSatisfy({ isOwned($0, of: group) }) else { return nil }
+        guard kernelOwns else {
+            let release = takeover.snapshot().inventory.kernel?.text ?? "this kernel"
+            return "Linux \(release) keeps no host driver out of a group that is in use; 5.19 does. The overrides of "
+                + "its members keep drivers away that nobody binds by hand"
+        }
         guard let consumer else { return work[group]?.unowned?.reason ?? "the daemon has not got it owned yet" }
         let isSeen = if case .seen = consumer.sighting { true } else { false }
         switch record.access {
@@ -63,7 +75,7 @@ extension ActiveClaim {
         guard record.access == .unbound || record.access == .path else { return }
         for group in record.groups where group.goal == .hold {
             let numbers = ownableGroups(of: group.id)
-            if !numbers.isEmpty, numbers.allSatisfy({ isOwned($0, of: group.id) }) {
+            if !numbers.isEmpty, numbers.allSatisfy({ isKept($0, of: group.id) }) {
                 endUnowned(group.id)
             } else if consumer.isThere {
                 beginUnowned(group.id, cause: "while its consumer lives and has not bound it")

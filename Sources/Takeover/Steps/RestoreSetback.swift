@@ -90,10 +90,12 @@ extension ActiveClaim {
         }
         defer { timer?.cancel() }
         try await takeover.condition.wait { [self] in
-            if work[group]?.isAskedToRetry != false { return true }
+            if takeover.isStopped || work[group]?.isAskedToRetry != false { return true }
             if let due { return host.now >= due }
             return signs(of: group) != before
         }
+        // A daemon that ends amid its start does not know this task yet, and cannot cancel it.
+        if takeover.isStopped { throw .cancelled }
         work[group]?.isAskedToRetry = false
     }
 }

@@ -46,6 +46,8 @@ def prove_by_path(vm: Machine, words: str = "") -> None:
         assert set(nodes(vm).values()) == {"65534 600"}, nodes(vm)
         claim = claim_of(vm, "used")
         assert claim["access"] == "path" and claim["unownedMoments"], claim
+        # A consumer that was not seen is waited for, for minutes.
+        until(lambda: all(group["owned"] for group in claim_of(vm, "used")["groups"]), "the consumer to be seen")
         vm.guest.check(f"kill -KILL {consumer(vm)}")
         wait_until_held(vm)
         wait_until_whole(vm, "used", [card])
@@ -68,7 +70,7 @@ def an_unprivileged_program_opens_the_node_of_a_group_beside_the_barrier(vm: Mac
 def nodes_are_what_they_were_when_the_daemon_was_killed_while_a_user_had_them(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm):
-        vm.daemon.claim(f"{card} --access path {NOBODY} --name used --lifetime manual")
+        vm.daemon.claim(f"{card} --access path --consumer-timeout 20 {NOBODY} --name used --lifetime manual")
         assert set(nodes(vm).values()) == {"65534 600"}, nodes(vm)
         vm.daemon.process.kill("KILL")
         vm.daemon.start()
