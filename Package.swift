@@ -129,7 +129,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "EventLoop", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost", "HostSnapshot",
+                "EventLoop", "Files", "GroupAPI", "Grouping", "Inventory", "Host", "LinuxHost", "SimulatedHost",
+                "HostSnapshot",
                 "JSON", "Keeper", "PCI", "Registry", "Takeover",
             ], path: "Tests/Support",
             exclude: ["varlink-certification"], swiftSettings: common),

@@ -46,17 +46,14 @@ public struct Capture: CustomStringConvertible, Sendable {
         let archives = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [])
             .filter { $0.hasSuffix(".tar.gz") }.sorted()
         return archives.compactMap { archive in
-            let tar = Process()
-            tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            tar.arguments = ["tar", "xzf", folder + "/" + archive, "-C", unpackedFolder.path]
-            guard (try? tar.run()) != nil else { return nil }
-            tar.waitUntilExit()
+            let tar = try? Program("/usr/bin/env", ["tar", "xzf", folder + "/" + archive, "-C", unpackedFolder.path])
+            guard tar?.wait() == 0 else { return nil }
             let name = String(archive.dropLast(".tar.gz".count))
             let folder = unpackedFolder.path + "/" + name
             // A POWER capture has the machine at several moments: after boot is the one that is looked at.
             let boot = folder + "/boot"
             let root = FileManager.default.fileExists(atPath: boot + "/sys") ? boot : folder
-            return tar.terminationStatus == 0 ? Capture(name: name, root: root) : nil
+            return Capture(name: name, root: root)
         }
     }
 
@@ -64,15 +61,15 @@ public struct Capture: CustomStringConvertible, Sendable {
     /// kernel or a poorer platform would show it.
     public func hiding(_ names: String...) throws -> TemporaryFolder {
         let folder = TemporaryFolder("vfiogroupd-hidden")
-        let copy = Process()
-        copy.executableURL = URL(fileURLWithPath: "/bin/sh")
         let selection = names.map { "-name '\($0)'" }.joined(separator: " -o ")
-        copy.arguments = [
-            "-c",
-            "cp -a '\(root)/.' '\(folder.path)' && find '\(folder.path)' -depth \\( \(selection) \\) -exec rm -rf {} +",
-        ]
-        try copy.run()
-        copy.waitUntilExit()
+        let copy = try Program(
+            "/bin/sh",
+            [
+                "-c",
+                "cp -a '\(root)/.' '\(folder.path)' "
+                    + "&& find '\(folder.path)' -depth \\( \(selection) \\) -exec rm -rf {} +",
+            ])
+        guard copy.wait() == 0 else { throw Program.Failure(description: copy.complained) }
         return folder
     }
 

@@ -72,6 +72,20 @@ public final class Program: Sendable {
         }
     }
 
+    /// Waits in this thread until it has ended, for one that takes a moment. Foundation's Process now and then waits for
+    /// ever where many programs end at once.
+    ///
+    /// - Returns: its status, as waitpid(2) has it; 0 for success.
+    public func wait() -> Int32 {
+        status.withLock { status in
+            if let status { return status }
+            var value: Int32 = 0
+            while waitpid(pid, &value, 0) < 0, errno == EINTR {}
+            status = value
+            return value
+        }
+    }
+
     /// What it has printed on stdout so far.
     public var printed: String { text(of: "output") }
 

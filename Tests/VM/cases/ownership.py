@@ -192,4 +192,7 @@ def what_others_use_is_not_adopted(vm: Machine) -> None:
         vm.guest.check(f"vfiogroupctl adopt {card.address} --name mine")
         wait_until_whole(vm, "mine", [card.address])
         vm.daemon.release("mine")
-        assert member(vm.daemon.group_of(card.address), card.address)["driver"] == "e1000e"
+        # It goes back to where it was.
+        assert member(vm.daemon.group_of(card.address), card.address)["driver"] == "vfio-pci"
+        vm.sysfs.give_back(card.address)
+        until_equal(lambda: vm.sysfs.settings()[card.address].driver, lambda: "e1000e", "the card's driver")
