@@ -68,6 +68,10 @@ extension Takeover {
     ) async throws(TakeoverError) -> Handover {
         claim.accessBefore = claim.record.access
         do throws(StepFailure) {
+            if claim.space.wasSeen {
+                try await claim.leaveIOMMUFD()
+                for id in ids { try await claim.regain(id) }
+            }
             try await switchRoot(of: claim, to: access, ids)
             let handover = try await claim.prepareHandover(
                 access, of: ids, leaveOut: leaveOut, to: user ?? claim.userOfNodes)
@@ -217,7 +221,14 @@ extension Takeover {
         let access = claim.record.access
         claim.record.access = .hold
         do throws(StepFailure) {
-            if access == .bound || access == .unbound { try await claim.leaveIOMMUFD() }
+            if access == .bound || access == .unbound {
+                // A member that was left out keeps its group owned, and with it the iommufd, until somebody gets one again.
+                if claim.space.cdevs.isEmpty {
+                    try await claim.leaveIOMMUFD()
+                } else {
+                    claim.space.wasSeen = true
+                }
+            }
         } catch {
             if case .stopped = error.cause { return }
             report("claim \(claim.id): \(error.reason)")

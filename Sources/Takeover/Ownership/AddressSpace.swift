@@ -15,6 +15,8 @@ struct AddressSpace: Sendable {
     }
 
     var root = Root.none
+    /// A consumer has had its iommufd: the next one gets another.
+    var wasSeen = false
     /// Bound cdevs of the daemon, each of which keeps its kernel group owned.
     var cdevs: [DeviceAddress: KernelFile] = [:]
     /// Those of them that are attached to nothing: a consumer may attach the rest of their group as it likes.

@@ -148,6 +148,7 @@ extension ActiveClaim {
         }
         await dropNow(.node(.iommufd))
         space.root = .none
+        space.wasSeen = false
         space.ranges = []
         record.ioas = nil
         takeover.closeAside(iommufd)
