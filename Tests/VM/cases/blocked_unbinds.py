@@ -15,19 +15,6 @@ from waiting import until, until_equal
 PLACES, FURTHER = {"small": ("intel",)}, {"small": ("amd",)}
 
 
-def blocked(vm: Machine, name: str) -> JSON | None:
-    """What a claim waits for in the kernel, once that is shown as blocked."""
-    claim = vm.daemon.claim_of(name)
-    operation: JSON | None = claim["groups"][0].get("operation") if claim else None
-    return operation if operation and operation["blocked"] and operation["seconds"] > 2 else None
-
-
-def wait_until_blocked(vm: Machine, name: str, when: str = "") -> JSON:
-    operation = until(lambda: blocked(vm, name), f"the unbind to be shown as blocked {when}")
-    assert operation is not None and "vfiogroupd-call" in vm.guest.read(f"/proc/{operation['pid']}/comm"), operation
-    return operation
-
-
 def stranger(vm: Machine, end_of_daemon: Callable[[], object]) -> Process:
     """A program that got at the device behind the daemon's back: while that was dead, root could."""
     card = vm.sysfs.find(E1000E)

@@ -5,11 +5,10 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cases.blocked_unbinds import blocked, wait_until_blocked
 from cases.claims import E1000E, unchanged
 from cases.hotplug import newcomer
 from cases.ownership import state
-from daemon import last_reply
+from daemon import JSON, last_reply
 from guest import Process
 from machine import Machine
 from suite import test
@@ -17,6 +16,19 @@ from sysfs import PCI
 from waiting import until, until_equal
 
 PLACES, FURTHER = {"hotplug": ("intel",)}, {"hotplug": ("amd",)}
+
+
+def blocked(vm: Machine, name: str) -> JSON | None:
+    """What a claim waits for in the kernel, once that is shown as blocked."""
+    claim = vm.daemon.claim_of(name)
+    operation: JSON | None = claim["groups"][0].get("operation") if claim else None
+    return operation if operation and operation["blocked"] and operation["seconds"] > 2 else None
+
+
+def wait_until_blocked(vm: Machine, name: str, when: str = "") -> JSON:
+    operation = until(lambda: blocked(vm, name), f"the unbind to be shown as blocked {when}")
+    assert operation is not None and "vfiogroupd-call" in vm.guest.read(f"/proc/{operation['pid']}/comm"), operation
+    return operation
 
 
 @dataclasses.dataclass
