@@ -16,6 +16,11 @@ public struct MonotonicTime: Comparable, Hashable, Sendable {
 
     public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool { left.nanoseconds < right.nanoseconds }
 
+    /// How long it is from here to a later moment; none to an earlier one.
+    public func duration(until later: MonotonicTime) -> Duration {
+        .nanoseconds(Int64(clamping: later.nanoseconds - min(nanoseconds, later.nanoseconds)))
+    }
+
     /// The end of `duration` from `time` on. A negative duration counts as none, one that is too long ends never.
     public static func + (time: MonotonicTime, duration: Duration) -> MonotonicTime {
         let (seconds, attoseconds) = duration.components

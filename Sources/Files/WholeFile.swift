@@ -90,6 +90,27 @@ public func replaceFile(
     }
 }
 
+/// Makes a folder, unless it is there.
+///
+/// - Parameters:
+///   - path: the folder; the one above is there.
+///   - mode: its permissions, less those of the umask.
+/// - Throws: why it is not there.
+public func makeFolder(_ path: String, mode: UInt32) throws(FileFailure) {
+    if mkdir(path, mode) < 0, errno != EEXIST { throw FileFailure(path: path, call: "mkdir", errno: errno) }
+}
+
+/// The same, and makes sure that it is a folder, no link to one, to which nobody but this user writes: elsewhere a name
+/// could be made to lead to a file of somebody else, and what others may write would be taken for one's own.
+public func makeOwnFolder(_ path: String, mode: UInt32) throws(FileFailure) {
+    try makeFolder(path, mode: mode)
+    var status = stat()
+    guard lstat(path, &status) == 0 else { throw FileFailure(path: path, call: "stat", errno: errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
+        throw FileFailure(path: path, call: "not a folder that only its owner writes to:", errno: EPERM)
+    }
+}
+
 /// The names of a folder's entries, sorted, but `.` and `..`.
 public func names(inFolder path: String) throws(FileFailure) -> [String] {
     do throws(SystemError) { return try Directory(path: path).names() } catch {

@@ -50,13 +50,7 @@ public final class GroupTree {
         self.path = path
         self.render = render
         self.onFailure = onFailure
-        if mkdir(path, 0o755) < 0, errno != EEXIST { throw FileFailure(path: path, call: "mkdir", errno: errno) }
-        var status = stat()
-        guard lstat(path, &status) == 0 else { throw FileFailure(path: path, call: "stat", errno: errno) }
-        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
-            // Where others write, a name could be made to lead to a file of somebody else.
-            throw FileFailure(path: path, call: "not a folder that only its owner writes to:", errno: EPERM)
-        }
+        try makeOwnFolder(path, mode: 0o755)
         chmod(path, 0o755)
         try Self.remove(path + "/" + Self.shared)
         pending = Set(try names(inFolder: path))

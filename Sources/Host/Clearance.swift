@@ -53,8 +53,11 @@ extension ClearanceTerms {
     /// Whether somebody has the device open whom nothing in /proc shows: a descriptor hides in a socket and in io_uring, but
     /// what it has opened is enabled once more (vfio_pci_core_enable calls pci_enable_device, vfio_pci_core_disable the
     /// reverse).
-    public func isOpenUnseen(_ binding: DeviceBinding) -> Bool {
-        guard !isDaemons, let enableCount, let now = binding.enableCount else { return false }
+    ///
+    /// - Parameter now: its `enable`; nil where that is not known.
+    /// - Returns: whether that is more than usual; false where one of the two is not known.
+    public func isOpenUnseen(_ now: Int?) -> Bool {
+        guard !isDaemons, let enableCount, let now else { return false }
         return now > enableCount
     }
 }
@@ -92,7 +95,7 @@ extension Host {
         if let now = binding.identification, !now.agrees(with: terms.identification) { throw .replaced(now: now) }
         guard terms.drivers.contains(binding.driver) else { throw .onDriver(binding.driver) }
         guard holders.isEmpty else { throw .open(holders) }
-        if terms.isOpenUnseen(binding) { throw .open([]) }
+        if terms.isOpenUnseen(binding.enableCount) { throw .open([]) }
         return Clearance(device, binding)
     }
 }

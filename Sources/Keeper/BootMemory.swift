@@ -27,7 +27,7 @@ public struct BootMemory: Sendable {
     /// Takes up what was kept, and returns the boot before this one; nil where none is known. A file that cannot be used
     /// counts as none, and is told.
     func previousBoot(than bootID: String, onProblem: (String) -> Void) throws(FileFailure) -> RememberedBoot? {
-        if mkdir(path, 0o700) < 0, errno != EEXIST { throw FileFailure(path: path, call: "mkdir", errno: errno) }
+        try makeFolder(path, mode: 0o700)
         if let kept = try read(current, onProblem), kept.bootID != bootID, rename(current, previous) != 0 {
             throw FileFailure(path: current, call: "rename", errno: errno)
         }

@@ -78,7 +78,7 @@ extension Takeover {
         accept(force)
         var handover: Handover?
         let access = claim.record.access
-        if claim.handedOver != nil, [.bound, .container, .path].contains(access) {
+        if claim.consumer != nil, [.bound, .container, .path].contains(access) {
             do throws(TakeoverError) { handover = try await prepare(access, ids, of: claim, leaveOut: []) } catch {
                 throw await undoing(ids, of: claim, after: error)
             }
@@ -181,16 +181,9 @@ extension Takeover {
     private func waitForFreedom(
         _ selectors: [GroupSelector], besides own: [GroupID], until deadline: MonotonicTime, _ evenOrphaned: Bool
     ) async throws(TakeoverError) {
-        let timer = EventLoop.main.spawn { [host, condition] in
-            do throws(LoopError) { try await host.sleep(until: deadline) } catch { return }
-            condition.signal()
-        }
-        defer { timer.cancel() }
         do throws(LoopError) {
-            try await condition.wait { [self] in
-                guard !isStopped, host.now < deadline,
-                    let records = try? Selection.groups(selectors, in: snapshot())
-                else { return true }
+            try await condition.wait(until: deadline, by: host) { [self] in
+                guard !isStopped, let records = try? Selection.groups(selectors, in: snapshot()) else { return true }
                 return obstacle(records, besides: own, evenOrphaned) == nil
             }
         } catch { throw .stopped }

@@ -28,7 +28,7 @@ extension Takeover {
             throw .wrongState(
                 subject: claim.id, state: claim.record.access.rawValue, reason: "it is being handed over already")
         }
-        guard claim.handedOver == nil else {
+        guard claim.consumer == nil else {
             throw .wrongState(
                 subject: claim.id, state: claim.record.access.rawValue,
                 reason: "it is handed over already; end its consumer first")
@@ -100,7 +100,7 @@ extension Takeover {
     /// Has groups as they were before something was made to be handed over.
     private func fallBack(_ claim: ActiveClaim, _ ids: [GroupID]) async {
         claim.record.access = claim.accessBefore.take() ?? .hold
-        if claim.handedOver == nil { claim.record.leftOut = [] }
+        if claim.consumer == nil { claim.record.leftOut = [] }
         for id in ids where claim[id]?.goal == .hold {
             do throws(StepFailure) { try await claim.regain(id) } catch {
                 report("claim \(claim.id): \(error.reason)")
@@ -154,21 +154,21 @@ extension Takeover {
         do throws(HostError) { return try host.prepare(.close(file)).go() } catch {
             report("a file cannot be closed aside, and is kept open until it can: \(error)")
         }
-        closings += [
-            EventLoop.main.spawn { [weak self, host, pause = timing.firstRetry] in
-                while file.isOpen, self?.isStopped == false {
-                    do throws(LoopError) { try await host.sleep(for: pause) } catch { return }
-                    do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
-                }
+        EventLoop.main.spawn { [weak self, host, condition, pause = timing.firstRetry] in
+            while file.isOpen, self?.isStopped == false {
+                do throws(LoopError) {
+                    try await condition.wait(until: host.now + pause, by: host) { self?.isStopped != false }
+                } catch { return }
+                do throws(HostError) { return try host.prepare(.close(file)).go() } catch {}
             }
-        ]
+        }
     }
 
     /// Looks from time to time whether what was handed over is still open somewhere; one look serves all claims.
     func watchConsumers() {
         guard consumerTask == nil, !isStopped else { return }
         consumerTask = EventLoop.main.spawn { [weak self] in
-            while let self, claims.values.contains(where: { $0.handedOver != nil }) {
+            while let self, claims.values.contains(where: { $0.consumer != nil }) {
                 do throws(LoopError) { try await host.sleep(for: timing.look) } catch { return }
                 await lookForConsumers()
             }
@@ -193,9 +193,10 @@ extension Takeover {
             claim.consumer = consumer
             claim.endMoments(of: consumer)
             if wasThere != consumer.isThere || openedBefore != consumer.opened { changed() }
+            let timeout = timeout(of: claim)
             // What a manual claim's groups are launched for need not be the process that made the claim.
-            let ownerEnded = claim.ownerEnded && (claim.record.lifetime != .manual || timeout(of: claim) == nil)
-            switch consumer.verdict(timeout: timeout(of: claim), ownerEnded: ownerEnded, at: now) {
+            let ownerEnded = claim.ownerEnded && (claim.record.lifetime != .manual || timeout == nil)
+            switch consumer.verdict(timeout: timeout, ownerEnded: ownerEnded, at: now) {
             case .stays: break
             case .gone(let lastSeen):
                 await regain(claim, since: lastSeen, cause: "its consumer is gone; the daemon holds it again")

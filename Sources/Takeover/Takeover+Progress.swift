@@ -47,19 +47,11 @@ extension Takeover {
                     progress(operation)
                 }
                 let due = told.values.map(\.at).min().map { $0 + heartbeat }
-                let timer = due.map { due in
-                    EventLoop.main.spawn {
-                        do throws(LoopError) { try await host.sleep(until: due) } catch { return }
-                        condition.signal()
-                    }
-                }
-                defer { timer?.cancel() }
                 do throws(LoopError) {
-                    try await condition.wait {
+                    try await condition.wait(until: due, by: host) {
                         ids.contains { id in
                             guard let operation = ClaimProgress(claim, id) else { return false }
-                            guard let last = told[id] else { return true }
-                            return last.isOutdated(by: operation) || host.now >= last.at + heartbeat
+                            return told[id]?.isOutdated(by: operation) ?? true
                         }
                     }
                 } catch { return }
@@ -87,21 +79,13 @@ extension ClaimProgress {
     /// A group that another claim has, and that is waited for.
     init?(waitingFor obstacle: TakeoverError, since began: MonotonicTime, now: MonotonicTime) {
         guard case .groupBusy(let group, let state, let claim) = obstacle else { return nil }
-        let who = claim.map { claim in
-            "\(claim.id)" + (claim.name.map { " \"\($0)\"" } ?? "") + " of \(claim.owner.text) has the group"
-        }
+        let who = claim.map { "\($0.title) of \($0.owner.text) has the group" }
         self.init(
             group: group,
             operation: GroupOperation(
-                action: "wait for the group", step: 1, steps: 1, seconds: began.seconds(until: now), isBlocked: false,
+                action: "wait for the group", step: 1, steps: 1, seconds: began.duration(until: now) / .seconds(1),
+                isBlocked: false,
                 waitsFor: who ?? "it is \(state)",
                 remedy: claim.map { "vfiogroupctl release \($0.id) takes it back" }))
-    }
-}
-
-extension MonotonicTime {
-    /// How many seconds it is from here to then, none backwards.
-    func seconds(until later: MonotonicTime) -> Double {
-        Double(later.nanoseconds - min(nanoseconds, later.nanoseconds)) / 1e9
     }
 }

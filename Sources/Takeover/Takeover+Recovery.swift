@@ -61,7 +61,7 @@ extension Takeover {
             do throws(StepFailure) {
                 try await claim.awaitWorkers(about: nil, context)
                 try await claim.confirm(group, context)
-                if claim.handedOver != nil {
+                if claim.consumer != nil {
                     try await claim.raiseBarriersAgain(group)
                 } else {
                     if !claim.ownableGroups(of: group).allSatisfy(claim.owns) {

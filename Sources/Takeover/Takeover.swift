@@ -51,8 +51,6 @@ public final class Takeover {
     var memberTask: Task<Void, Never>?
     /// Those who wait for a worker, whoever asked them to.
     var waits: Set<Task<CallOutcome?, Never>> = []
-    /// Those that close what no worker could be made for yet.
-    var closings: [Task<Void, Never>] = []
     private(set) var isStopped = false
 
     /// A takeover of a host, with an empty set of claims until `recover`.
@@ -74,7 +72,6 @@ public final class Takeover {
         memberTask?.cancel()
         for claim in claims.values { claim.stop() }
         for wait in waits { wait.cancel() }
-        for closing in closings { closing.cancel() }
         condition.signal()
         // They refer to this; what is on record of them is the journal's. Whoever is still on their way out asks nobody
         // any more.

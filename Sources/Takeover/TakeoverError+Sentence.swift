@@ -15,7 +15,7 @@ extension TakeoverError {
         case .groupBusy(let group, let state, let claim):
             "group \(group) is \(state)" + (claim.map { " by \($0.id) of \($0.owner.text)" } ?? "")
         case .relatedGroupBusy(let group, let state, let claim, let reason):
-            "\(reason), and group \(group) is \(state) by \(claim.id)\(claim.name.map { " \"\($0)\"" } ?? "") of "
+            "\(reason), and group \(group) is \(state) by \(claim.title) of "
                 + "\(claim.owner.text) since \(timestamp(claim.since))"
         case .inUse(let uses):
             "the host itself uses it: "

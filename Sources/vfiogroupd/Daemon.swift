@@ -166,9 +166,7 @@ extension Daemon {
     /// Where claims are on record: beside the socket, in a folder that goes with the boot.
     private func claimsFolder() throws(FileFailure) -> String {
         let parent = geteuid() == 0 ? "/run/vfiogroupd" : SocketPath.privateFolder()
-        if mkdir(parent, 0o755) < 0, errno != EEXIST {
-            throw FileFailure(path: parent, call: "mkdir", errno: errno)
-        }
+        try Files.makeFolder(parent, mode: 0o755)
         return parent + "/claims"
     }
 

@@ -33,7 +33,7 @@ struct ConsumerTests {
         await machine.settle(daemon, within: .seconds(30)) { machine.host.kernel.isOwned(4) }
         #expect(machine.host.kernel.isOwned(4))
         #expect(machine.clock.now <= end + .seconds(4))
-        await machine.settle(daemon, within: .milliseconds(100)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .milliseconds(100)) { daemon.takeover.claims[id]?.consumer == nil }
         let moments = try daemon.takeover.view(of: id).claim.unownedMoments
         // From the last look that saw it, not from the one that missed it.
         let seconds = try #require(moments.last?.seconds)
@@ -65,12 +65,12 @@ struct ConsumerTests {
         let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
         _ = try await machine.launch(daemon, id, .path)
         await machine.settle(daemon, within: .seconds(290))
-        #expect(daemon.takeover.claims[id]?.handedOver != nil)
+        #expect(daemon.takeover.claims[id]?.consumer != nil)
         let view = try daemon.takeover.view(of: id)
         #expect(!view.groups[0].isOwned)
         #expect(view.groups[0].unownedReason?.contains("no consumer") == true)
-        await machine.settle(daemon, within: .seconds(30)) { daemon.takeover.claims[id]?.handedOver == nil }
-        #expect(daemon.takeover.claims[id]?.handedOver == nil)
+        await machine.settle(daemon, within: .seconds(30)) { daemon.takeover.claims[id]?.consumer == nil }
+        #expect(daemon.takeover.claims[id]?.consumer == nil)
         let cause = daemon.claimEvents.last?.cause ?? ""
         #expect(cause.contains("no consumer came") && !cause.contains("is gone"))
         #expect(try daemon.takeover.view(of: id).groups[0].isOwned)
@@ -83,10 +83,10 @@ struct ConsumerTests {
         let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
         _ = try await machine.launch(daemon, id, .path, consumerTimeout: .never)
         await machine.settle(daemon, within: .seconds(7200))
-        #expect(daemon.takeover.claims[id]?.handedOver != nil)
+        #expect(daemon.takeover.claims[id]?.consumer != nil)
         machine.host.endProcess(machine.client)
-        await machine.settle(daemon, within: .seconds(400)) { daemon.takeover.claims[id]?.handedOver == nil }
-        #expect(daemon.takeover.claims[id]?.handedOver == nil)
+        await machine.settle(daemon, within: .seconds(400)) { daemon.takeover.claims[id]?.consumer == nil }
+        #expect(daemon.takeover.claims[id]?.consumer == nil)
     }
 
     @Test(
@@ -125,7 +125,7 @@ struct ConsumerTests {
         #expect(seconds <= 6)
         await machine.settle(daemon, within: .seconds(60))
         // While it lives it is left alone.
-        #expect(daemon.takeover.claims[id]?.handedOver != nil)
+        #expect(daemon.takeover.claims[id]?.consumer != nil)
         for file in copies { file.letGo() }
         machine.host.perform { kernel in for file in opened { kernel.closeWhateverHappens(file) } }
         machine.host.collectClosedFiles()
@@ -147,7 +147,7 @@ struct ConsumerTests {
             await machine.settle(daemon, within: .seconds(5))
             for file in copies { file.letGo() }
             machine.host.collectClosedFiles()
-            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
             let (second, others) = try await machine.launch(daemon, id, access, leaveOut: leaveOut)
             let file = try #require(second.iommufd)
             let next = try #require(machine.host.files.file(file))

@@ -30,7 +30,7 @@ struct HandoverTests {
             let id = claim.claim.claim.id
             if access == .container {
                 // Nobody kept a copy: the daemon has it again before it is handed over for real.
-                await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+                await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
             }
             let (handover, copies) = try await machine.launch(daemon, id, access)
             #expect(handover.devices.map(\.device) == (access == .bound ? TestMachine.triple : []))
@@ -76,7 +76,7 @@ struct HandoverTests {
             #expect(machine.host.kernel.isOwned(4))
             for file in copies { file.letGo() }
             machine.host.collectClosedFiles()
-            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
             await machine.settle(daemon, within: .seconds(1))
             #expect(machine.host.kernel.isOwned(4))
             #expect(try daemon.takeover.view(of: id).claim.unownedMoments.allSatisfy { $0.seconds != nil })
@@ -111,7 +111,7 @@ struct HandoverTests {
         machine.host.perform { $0.closeWhateverHappens(device) }
         for file in copies { file.letGo() }
         machine.host.collectClosedFiles()
-        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
         await machine.settle(daemon, within: .seconds(5))
         if isRemoval {
             #expect(
@@ -202,7 +202,7 @@ struct HandoverTests {
         #expect(try daemon.takeover.view(of: id).claim.unownedMoments == [])
         for file in copies { file.letGo() }
         machine.host.collectClosedFiles()
-        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel.isOwned(4))
     }

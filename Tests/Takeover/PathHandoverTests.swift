@@ -78,7 +78,7 @@ struct PathHandoverTests {
             #expect(machine.host.kernel.isOwned(4))
             #expect(try daemon.takeover.view(of: id).claim.access == .path)
             machine.host.perform { $0.closeWhateverHappens(group) }
-            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+            await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
             await machine.settle(daemon, within: .seconds(1))
             #expect(machine.host.kernel.isOwned(4))
             for node in machine.host.kernel.nodesInDev {
@@ -167,7 +167,7 @@ struct PathHandoverTests {
         #expect(machine.host.kernel.permissions(of: .group(4))?.uid == Self.user)
         #expect(daemon.takeover.claims[id]?.space.barriers.count == 3)
         machine.host.perform { $0.closeWhateverHappens(group) }
-        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
         await machine.settle(daemon, within: .seconds(1))
         #expect(machine.host.kernel.isOwned(4))
         #expect(machine.host.kernel.permissions(of: .group(4)) == Self.byRule)
@@ -196,7 +196,7 @@ struct PathHandoverTests {
         _ = try await launch(machine, daemon, id).get()
         let others = NodePermissions(uid: 12, gid: 12, mode: 0o640)
         try machine.setNodes(others)
-        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.handedOver == nil }
+        await machine.settle(daemon, within: .seconds(60)) { daemon.takeover.claims[id]?.consumer == nil }
         #expect(machine.host.kernel.permissions(of: .group(4)) == others)
     }
 

@@ -89,7 +89,7 @@ struct StoreTests {
             for file in copies { file.letGo() }
             machine.host.collectClosedFiles()
             let running = daemon
-            await machine.settle(daemon, within: .seconds(60)) { running.takeover.claims[id]?.handedOver == nil }
+            await machine.settle(daemon, within: .seconds(60)) { running.takeover.claims[id]?.consumer == nil }
             await machine.settle(daemon, within: .seconds(1))
             #expect(isOwned(machine), "\(daemon.reports)")
             // Held again it outlasts the daemon again.
@@ -115,7 +115,7 @@ struct StoreTests {
             let view = try daemon.takeover.view(of: id)
             #expect(view.claim.access == .hold)
             #expect(view.claim.unownedMoments == [])
-            #expect(daemon.takeover.claims[id]?.handedOver == nil)
+            #expect(daemon.takeover.claims[id]?.consumer == nil)
         }
     }
 

@@ -202,7 +202,7 @@ struct WayBackTests {
         let takeover = daemon.takeover
         let release = EventLoop.main.spawn {
             _ = try? await takeover.release(id) { progress in
-                told.append((began.seconds(until: machine.clock.now), progress.operation.waitsFor))
+                told.append((began.duration(until: machine.clock.now) / .seconds(1), progress.operation.waitsFor))
             }
         }
         await machine.settle(daemon, within: .seconds(35))

@@ -22,8 +22,6 @@ final class ActiveClaim {
     var space = AddressSpace()
     /// Who its groups were handed over to; nil while the daemon has them.
     var consumer: Consumer?
-    /// When its groups were handed over; nil while the daemon has them.
-    var handedOver: MonotonicTime? { consumer?.since }
     /// What its owner had, while what is to be handed over now is being made.
     var accessBefore: Access?
     /// Who gets what is to be handed over may have to bind it, and nobody else may.

@@ -56,6 +56,9 @@ public struct Claim: Equatable, Sendable {
     /// What of its record this daemon does not understand, in words: then it is held until somebody releases it.
     public var notUnderstood: [String] = []
 
+    /// Its identity, and what its owner calls it, in words.
+    var title: String { id + (name.map { " \"\($0)\"" } ?? "") }
+
     /// What it is meant to become: all of it is on its way back when nothing of it is held or taken.
     public var goal: Goal {
         if groups.contains(where: { $0.goal == .take }) { return .take }

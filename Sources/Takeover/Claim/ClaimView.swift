@@ -128,7 +128,7 @@ extension ClaimProgress {
             group: group,
             operation: GroupOperation(
                 action: step.step.action, step: step.number, steps: step.count, member: step.member, pid: step.pid,
-                seconds: step.began.seconds(until: claim.host.now),
+                seconds: step.began.duration(until: claim.host.now) / .seconds(1),
                 isBlocked: step.isBlocked, waitsFor: step.waitsFor?.sentence, remedy: step.waitsFor?.remedy))
     }
 }

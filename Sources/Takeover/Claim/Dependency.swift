@@ -78,8 +78,7 @@ extension ActiveClaim {
         guard !dependents.isEmpty else { return nil }
         for claim in takeover.claims.values.sorted(by: { $0.id < $1.id }) where claim !== self {
             guard let device = dependents.first(where: claim.has) else { continue }
-            let name = claim.record.name.map { " \"\($0)\"" } ?? ""
-            return OthersWait(member: device, claim: claim.id + name + " of \(claim.record.owner.text)")
+            return OthersWait(member: device, claim: "\(claim.record.title) of \(claim.record.owner.text)")
         }
         let holders: [DeviceHolder]
         do throws(HostError) { holders = try await takeover.holders(of: dependents) } catch {

@@ -54,13 +54,8 @@ public final class JournalFolder: ClaimJournal {
     public init(path: String, bootID: String) throws(FileFailure) {
         self.path = path
         self.bootID = bootID
-        if mkdir(path, 0o700) < 0, errno != EEXIST { throw FileFailure(path: path, call: "mkdir", errno: errno) }
-        var status = stat()
-        guard lstat(path, &status) == 0 else { throw FileFailure(path: path, call: "stat", errno: errno) }
-        guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o022 == 0 else {
-            // What others may write would be executed as root.
-            throw FileFailure(path: path, call: "not a folder that only its owner writes to:", errno: EPERM)
-        }
+        // What others may write would be executed as root.
+        try makeOwnFolder(path, mode: 0o700)
     }
 
     public func save(_ claim: Claim) throws(FileFailure) {

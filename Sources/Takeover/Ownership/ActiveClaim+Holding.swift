@@ -24,8 +24,7 @@ extension ActiveClaim {
         }
         let snapshot = takeover.snapshot()
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
-        if handedOver == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isKept($0, of: id) })
-        {
+        if consumer == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isKept($0, of: id) }) {
             beginUnowned(id, cause: Self.lastDriverLost)
         }
         // Of groups that were joined each claim keeps its own.
@@ -86,7 +85,7 @@ extension ActiveClaim {
 
     /// The first member on vfio of a kernel group that should be owned and is not.
     private func unownedMember(of group: GroupID) -> DeviceAddress? {
-        guard handedOver == nil, !isHandingOver else { return nil }
+        guard consumer == nil, !isHandingOver else { return nil }
         return heldMembers(of: group).first { member in
             guard let device = takeover.snapshot().inventory[member], let number = device.kernelGroup else {
                 return false
@@ -180,7 +179,7 @@ extension ActiveClaim {
         try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
-        if handedOver == nil { try await regain(group) }
+        if consumer == nil { try await regain(group) }
         work[group]?.retaken[member] = host.now
         takeover.publish(
             .memberRetaken(member, in: group), self, cause: "it had lost its vfio driver, and is bound to it again")

@@ -64,10 +64,11 @@ extension ActiveClaim {
 
     /// Whether somebody but the daemon has a member open as far as its `enable` tells; false where that is not known.
     func isOpenedByOthers(_ member: ClaimedMember) -> Bool {
-        guard member.vfioDriver != nil, space.cdevs[member.address] == nil, let usual = member.enableCount,
-            let now = host.enableCount(of: member.address)
-        else { return false }
-        return now > usual
+        // A host driver enables it, too.
+        guard let driver = member.vfioDriver, host.driverLink(of: member.address) == .driver(driver) else {
+            return false
+        }
+        return terms(for: member, on: [driver]).isOpenUnseen(host.enableCount(of: member.address))
     }
 
     /// Begins and ends the moments in which groups are unowned because their consumer has not bound them.

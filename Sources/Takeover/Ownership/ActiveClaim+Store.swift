@@ -89,7 +89,7 @@ extension ActiveClaim {
                 beginUnowned(group, cause: Self.betweenDaemons)
                 try await call(.bindIOMMUFD(cdev: cdev, iommufd: iommufd), about: member, context)
             }
-            if handedOver != nil, record.leftOut.contains(member) {
+            if consumer != nil, record.leftOut.contains(member) {
                 // Its kernel group is in the address space of the consumer's choice.
                 space.detached.insert(member)
             } else {

@@ -79,7 +79,7 @@ struct Consumer: Equatable, Sendable {
         switch sighting {
         case .seen(let last, let missed): return missed >= Self.misses ? .gone(lastSeen: last) : .stays
         case .awaited:
-            let waited = Duration.nanoseconds(Int64(now.nanoseconds - min(since.nanoseconds, now.nanoseconds)))
+            let waited = since.duration(until: now)
             guard let timeout else { return ownerEnded ? .neverCame(after: waited) : .stays }
             return ownerEnded || now >= since + timeout ? .neverCame(after: waited) : .stays
         }

@@ -100,7 +100,7 @@ extension ActiveClaim {
         guard !record.unownedMoments.contains(where: { $0.group == group && $0.seconds == nil }) else { return }
         let now = host.now
         let began = min(time ?? now, now)
-        let passed = Int((now.nanoseconds - began.nanoseconds) / 1_000_000_000)
+        let passed = Int(began.duration(until: now).components.seconds)
         record.unownedMoments.append(
             UnownedMoment(group: group, since: takeover.wallClock() - passed, seconds: nil, cause: cause))
         work[group]?.unownedSince = began
@@ -114,8 +114,7 @@ extension ActiveClaim {
             return
         }
         let since = work[group]?.unownedSince ?? host.now
-        record.unownedMoments[index].seconds =
-            Double(host.now.nanoseconds - min(since.nanoseconds, host.now.nanoseconds)) / 1e9
+        record.unownedMoments[index].seconds = since.duration(until: host.now) / .seconds(1)
         work[group]?.unownedSince = nil
     }
 

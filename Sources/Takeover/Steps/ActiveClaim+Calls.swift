@@ -20,6 +20,13 @@ struct StepContext: Sendable {
         StepFailure(
             group: group, member: member ?? step.member, action: step.action, cause: cause, remedy: remedy)
     }
+
+    /// What is asked of a device does not come now.
+    func failure(reading error: HostError, of member: DeviceAddress) -> StepFailure {
+        failure(
+            .reason(error.description), member: member,
+            remedy: "find out what the device is busy with; it is tried again")
+    }
 }
 
 extension ActiveClaim {
@@ -62,8 +69,7 @@ extension ActiveClaim {
         case nil where Task.isCancelled || takeover.isStopped:
             throw context.failure(.stopped, member: member, remedy: "")
         case nil:
-            let elapsed = Duration.nanoseconds(Int64(clamping: host.now.nanoseconds - began.nanoseconds))
-            let (explanation, remedy) = wait.failing(after: elapsed)
+            let (explanation, remedy) = wait.failing(after: began.duration(until: host.now))
             var failure = context.failure(.blocked(pid: worker.id.pid), member: member, remedy: remedy)
             failure.explanation = explanation
             throw failure
@@ -192,9 +198,7 @@ extension ActiveClaim {
             work[context.group]?.drivers[member] = binding?.driver
             return binding
         } catch {
-            throw context.failure(
-                .reason(error.description), member: member,
-                remedy: "find out what the device is busy with; it is tried again")
+            throw context.failure(reading: error, of: member)
         }
     }
 

@@ -70,20 +70,15 @@ extension ActiveClaim {
         if let first = holders.first {
             return wait(for: holders.filter { $0.device == first.device }, of: first.device)
         }
-        for member in members where member.vfioDriver != nil {
-            // What cannot be read now is for the steps that touch it to say.
-            guard let binding = try? await host.readBinding(of: member.address), binding.driver == member.vfioDriver
-            else { continue }
-            if terms(for: member, on: []).isOpenUnseen(binding) { return wait(for: [], of: member.address) }
-        }
-        return nil
+        // What cannot be read now is for the steps that touch it to say.
+        return members.first(where: isOpenedByOthers).map { wait(for: [], of: $0.address) }
     }
 
     /// The wait for those who have a member open.
     func wait(for holders: [DeviceHolder], of member: DeviceAddress) -> OthersWait {
         var wait = takeover.wait(for: holders, of: member)
         let owner = record.owner.process
-        let mayHaveIt = handedOver != nil && host.process(owner.pid) == owner
+        let mayHaveIt = consumer != nil && host.process(owner.pid) == owner
         if wait.process == nil, mayHaveIt { wait.owner = takeover.named(owner) }
         return wait
     }

@@ -15,9 +15,7 @@ extension ActiveClaim {
             // Who unbinds the device holds its lock until the daemon closes what it has open of it: to wait for the lock
             // before that is to wait for ever. In its last close vfio resets the device (vfio_pci_core_disable).
             guard case .deviceBusy = error, space.cdevs[member] != nil || space.barriers[member] != nil else {
-                throw context.failure(
-                    .reason(error.description), member: member,
-                    remedy: "find out what the device is busy with; it is tried again")
+                throw context.failure(reading: error, of: member)
             }
             note(.notReset(reason: "somebody is unbinding or removing it"), of: member, context)
         case .failure(let obstacle): note(.notReset(reason: obstacle.sentence), of: member, context)

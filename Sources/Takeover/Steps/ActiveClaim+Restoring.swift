@@ -126,8 +126,7 @@ extension ActiveClaim {
             try await restorePower(recorded, context)
         case .failure(.gone), .failure(.replaced), .failure(.open): break
         case .failure(.unknown(let error)):
-            throw context.failure(
-                .reason(error.description), remedy: "find out what the device is busy with; it is tried again")
+            throw context.failure(reading: error, of: member)
         }
         try await restoreVirtualFunctions(of: member, context)
         // A device that is gone took its driver, override and power settings along; another in its place is not ours.

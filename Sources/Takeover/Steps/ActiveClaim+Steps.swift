@@ -172,7 +172,7 @@ extension ActiveClaim {
     /// /proc says which device that is. Such a descriptor keeps the group from being opened (drivers/vfio/group.c,
     /// vfio_device_group_open), so that having the group again is the proof.
     private func isUsedUnseen(_ context: StepContext) async throws(StepFailure) -> Bool {
-        guard handedOver != nil, record.access == .container || record.access == .path else { return false }
+        guard consumer != nil, record.access == .container || record.access == .path else { return false }
         // Where `enable` is known, it has told already.
         guard self[context.group]?.members.contains(where: { $0.vfioDriver != nil && $0.enableCount == nil }) == true
         else { return false }

@@ -39,10 +39,7 @@ extension ActiveClaim {
         terms.enableCount = nil
         let clearance: Clearance
         do throws(Obstacle) { clearance = try await host.clear(terms) } catch {
-            if case .unknown(let error) = error {
-                throw context.failure(
-                    .reason(error.description), remedy: "find out what the device is busy with; it is tried again")
-            }
+            if case .unknown(let error) = error { throw context.failure(reading: error, of: recorded.address) }
             return settle(.notMade(reason: error.sentence), of: recorded, context)
         }
         let now = clearance.binding.virtualFunctionCount ?? 0

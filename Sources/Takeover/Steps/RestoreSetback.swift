@@ -81,18 +81,9 @@ extension ActiveClaim {
     ///   - before: what its members showed when the last try was over.
     /// - Throws: when the daemon ends, or the claim is abandoned.
     func awaitRetry(of group: GroupID, after pause: Duration?, _ before: RestoreSigns) async throws(LoopError) {
-        let due = pause.map { host.now + $0 }
-        let timer = due.map { due in
-            EventLoop.main.spawn { [host, condition = takeover.condition] in
-                do throws(LoopError) { try await host.sleep(until: due) } catch { return }
-                condition.signal()
-            }
-        }
-        defer { timer?.cancel() }
-        try await takeover.condition.wait { [self] in
+        try await takeover.condition.wait(until: pause.map { host.now + $0 }, by: host) { [self] in
             if takeover.isStopped || work[group]?.isAskedToRetry != false { return true }
-            if let due { return host.now >= due }
-            return signs(of: group) != before
+            return pause == nil && signs(of: group) != before
         }
         // A daemon that ends amid its start does not know this task yet, and cannot cancel it.
         if takeover.isStopped { throw .cancelled }
