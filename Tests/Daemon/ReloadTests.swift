@@ -79,7 +79,7 @@ struct ReloadTests {
 
     @Test("a simulation without a configuration has nothing to reload, and says so")
     func nothingToReload() async throws {
-        let daemon = try await RunningDaemon()
+        let daemon = try await RunningDaemon(isConfigured: false)
         let outcome = try await daemon.control("reload")
         #expect(outcome.code == 0)
         #expect(outcome.output.contains("reads no configuration"))

@@ -14,18 +14,31 @@ public final class RunningDaemon: Sendable {
     ///   - simulate: the machine.
     ///   - socket: where it listens, such as the socket of one that was killed; nil for one of its own.
     ///   - arguments: what else stands on its command line.
+    ///   - isConfigured: whether it has the tests' configuration, where the arguments name none.
     ///   - environment: what is different in its environment.
     /// - Throws: what it said, where it did not start.
     public init(
-        simulate: String = "demo", socket: String? = nil, arguments: [String] = [], environment: [String: String] = [:]
+        simulate: String = "demo", socket: String? = nil, arguments: [String] = [], isConfigured: Bool = true,
+        environment: [String: String] = [:]
     ) async throws {
         let path = socket ?? folder.path + "/socket"
         self.socket = path
-        program = try Program(
-            "vfiogroupd", ["--simulate", simulate, "--socket", path] + arguments, environment: environment)
+        var words = ["--simulate", simulate, "--socket", path] + arguments
+        if isConfigured, !words.contains("--config") {
+            words += ["--config", try Self.patientConfiguration(in: folder)]
+        }
+        program = try Program("vfiogroupd", words, environment: environment)
         let program = program
         let listens = await eventually(within: 60) { UnixSocketTable.isListening(at: path) || !program.isRunning }
         guard listens, program.isRunning else { throw Program.Failure(description: program.complained) }
+    }
+
+    /// On a busy machine minutes may pass between two lines of a test; a claim that it holds in the middle is not to fail
+    /// meanwhile because of that.
+    private static func patientConfiguration(in folder: TemporaryFolder) throws -> String {
+        let file = folder.path + "/vfiogroupd.conf"
+        try "[Timing]\nTakeoverTimeoutSec=10min\n".write(toFile: file, atomically: true, encoding: .utf8)
+        return file
     }
 
     /// Runs vfiogroupctl on its socket.
