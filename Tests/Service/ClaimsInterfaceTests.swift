@@ -114,6 +114,24 @@ struct ClaimsInterfaceTests {
         await fixture.stop()
     }
 
+    @Test("a release that brings only some devices home answers when the others are seen on their drivers")
+    @LoopActor func partialRelease() async throws {
+        let fixture = try await Fixture()
+        // Nothing but what the release itself asks for is read: an event may be late.
+        fixture.following.cancel()
+        let client = try await fixture.client()
+        _ = try await client.call(Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], name: "vm1"))
+        let card = try #require(DeviceAddress(bus: "pci", name: "0000:01:00.0"))
+        let audio = try #require(DeviceAddress(bus: "pci", name: "0000:01:00.1"))
+        fixture.machine.perform { $0.inject(SimulatedFault(.probe, of: card, .fails(.eio), .always)) }
+        let released = try #require(try await client.call(Claims.Release.self, .init(claim: "vm1")).claim)
+        #expect(released.state == .restoring)
+        #expect(released.groups.first?.members.map(\.driver) == [nil, "snd_hda_intel"])
+        let members = fixture.keeper.snapshot.group(of: audio)?.members
+        #expect(members?.map(\.device.driver) == [nil, "snd_hda_intel"])
+        await fixture.stop()
+    }
+
     @Test("descriptors come with indices, and are not the daemon's any more")
     @LoopActor func descriptors() async throws {
         let fixture = try await Fixture()

@@ -38,6 +38,7 @@ extension ActiveClaim {
         var tries = 0
         var refusals = 0
         while !Task.isCancelled {
+            let atHome = restoredMembers(of: group)
             do throws(StepFailure) {
                 try await restoreOnce(group)
                 // Without its claim the group is what its devices are: they are to be seen back first.
@@ -46,6 +47,9 @@ extension ActiveClaim {
                 return takeover.restored(group, of: self)
             } catch {
                 if case .stopped = error.cause { return }
+                // The release is answered with this setback: what did go home is to be seen there by then.
+                if tries == 0 || restoredMembers(of: group) != atHome { await takeover.refresh?() }
+                if Task.isCancelled { return }
                 tries += 1
                 refusals = error.isRefusal ? refusals + 1 : 0
                 work[group]?.setback = RestoreSetback(
@@ -60,6 +64,10 @@ extension ActiveClaim {
             } catch { return }
             pause = min(pause * 2, takeover.timing.lastRetry)
         }
+    }
+
+    private func restoredMembers(of group: GroupID) -> Int {
+        self[group]?.members.filter(\.isRestored).count ?? 0
     }
 
     /// One try. A member that fails, or is stuck, keeps no other from going home; the first failure is the one that is told,
