@@ -294,7 +294,6 @@ final class MortalDaemon {
     private(set) var events: [RegistryEvent] = []
     private(set) var reports: [String] = []
     private var following: Task<Void, Never>?
-    private var isPublishing = false
 
     init(
         _ machine: SimulatedHost, journal: String, store: MachineStore, _ life: Life = Life(),
@@ -304,21 +303,14 @@ final class MortalDaemon {
         host = MortalHost(machine, life)
         host.unknown = unknown
         registry = Registry(try await host.readInventory(), policy: .auto)
-        let inventory = registry.snapshot
         self.store = MortalStore(store, life)
         takeover = Takeover(
             host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life), store: self.store,
-            snapshot: { inventory })
-        // A test may end, and let go of its daemon, while that is at work.
-        takeover.snapshot = { [weak self] in self?.registry.snapshot ?? inventory }
+            snapshot: registry.snapshot)
         // A clock that goes on to whatever is due next would stop at every look, and tests would take hours.
         takeover.timing.memberLook = .seconds(7200)
-        takeover.onChange = { [weak self] told in self?.take(told) }
-        takeover.onReport = { [weak self] message in self?.reports.append(message) }
-        takeover.refresh = { [weak self] in await self?.refresh() }
-        takeover.onKnownGroups = { [weak self] in self?.registry.keepIdentities(of: $0) }
         life.onDeath = { [weak self] in self?.die() }
-        try takeover.recover(store.passed())
+        try takeover.recover(store.passed(), for: self)
         following = EventLoop.main.spawn { [weak self, host] in
             while true {
                 do throws(LoopError) { try await host.awaitChange() } catch { return }
@@ -326,17 +318,6 @@ final class MortalDaemon {
                 await self.refresh()
             }
         }
-    }
-
-    private func refresh() async {
-        guard let inventory = try? await host.readInventory(), !life.isOver else { return }
-        events += registry.update(inventory)
-        takeover.hostChanged()
-    }
-
-    private func take(_ told: [ClaimEvent]) {
-        claimEvents += told
-        events += registry.hold(takeover.holdings)
     }
 
     private func die() {
@@ -349,6 +330,26 @@ final class MortalDaemon {
     func kill() { life.end() }
 
     func state(_ device: DeviceAddress) -> GroupState? { registry.snapshot.group(of: device)?.state }
+}
+
+extension MortalDaemon: RegistryKeeper {
+    var snapshot: Snapshot { registry.snapshot }
+
+    func refresh() async {
+        guard let inventory = try? await host.readInventory(), !life.isOver else { return }
+        events += registry.update(inventory)
+        takeover.hostChanged()
+    }
+
+    func claimsChanged(_ events: [ClaimEvent]) {
+        claimEvents += events
+        self.events += registry.hold(takeover.holdings)
+    }
+
+    func keepIdentities(of groups: [KnownGroup]) { registry.keepIdentities(of: groups) }
+    func devicesWereAccepted() {}
+    func unit(of process: ProcessIdentity) -> String? { nil }
+    func report(_ message: String) { reports.append(message) }
 }
 
 extension ClaimEvent {
