@@ -21,6 +21,7 @@ extension Takeover {
     }
 
     private func lookAtMembers() async {
+        noticeSleep()
         if hasUnseenChange { await keeper?.refresh() }
     }
 

@@ -35,6 +35,8 @@ public final class Takeover {
     public internal(set) var problems: [String] = []
     /// Signalled whenever something about a claim changes.
     let condition = Condition()
+    /// How long the host had slept when it was last looked.
+    var timeAsleep: Duration
     var consumerTask: Task<Void, Never>?
     /// Looks at members.
     var memberTask: Task<Void, Never>?
@@ -52,6 +54,7 @@ public final class Takeover {
         self.timing = timing
         self.store = store
         lastSnapshot = snapshot
+        timeAsleep = host.timeAsleep
     }
 
     /// What is known of the host now.

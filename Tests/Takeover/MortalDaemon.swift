@@ -23,18 +23,33 @@ final class Life {
         case failsAt(Int)
     }
 
+    /// What an effect is.
+    enum Effect {
+        case call(KernelCall)
+        case journal, store, reply
+    }
+
     let fate: Fate
     private(set) var effects = 0
     private(set) var isOver = false
     var onDeath: (@LoopActor () -> Void)?
+    /// Called before and after each effect, with its number from 1.
+    var before: (@LoopActor (Int, Effect) -> Void)?
+    var after: (@LoopActor (Int, Effect) -> Void)?
+    /// Where the journal lies there is no room: ENOSPC.
+    var isJournalFull = false
 
     init(_ fate: Fate = .none) { self.fate = fate }
 
     /// Has an effect, unless it goes wrong.
-    func affect(_ effect: () -> Void, failing: () -> Void) {
+    func affect(_ kind: Effect, _ effect: () -> Void, failing: () -> Void) {
         guard !isOver else { return }
         effects += 1
+        let number = effects
+        before?(number, kind)
+        defer { after?(number, kind) }
         if fate == .failsAt(effects) { return failing() }
+        if case .journal = kind, isJournalFull { return failing() }
         effect()
         if fate == .killedAfter(effects) { end() }
     }
@@ -78,6 +93,7 @@ final class MortalHost: Host {
     nonisolated var name: String { "a machine that outlives its daemon" }
     nonisolated var bootID: String { "boot" }
     var now: MonotonicTime { machine.now }
+    var timeAsleep: Duration { machine.timeAsleep }
 
     /// A process that is killed has nothing open any more.
     func closeFiles() { for weak in files { weak.file?.letGo() } }
@@ -138,7 +154,7 @@ final class MortalHost: Host {
     func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
         activity += 1
         if life.isOver { throw .system(call: "fork", errno: EAGAIN) }
-        return MortalWorker(try machine.prepare(call), self)
+        return MortalWorker(try machine.prepare(call), call, self)
     }
 
     func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
@@ -152,17 +168,19 @@ final class MortalHost: Host {
 @LoopActor
 private final class MortalWorker: KernelWorker {
     let worker: any KernelWorker
+    let call: KernelCall
     let host: MortalHost
     private var failed = false
 
-    init(_ worker: any KernelWorker, _ host: MortalHost) {
+    init(_ worker: any KernelWorker, _ call: KernelCall, _ host: MortalHost) {
         self.worker = worker
+        self.call = call
         self.host = host
     }
 
     var id: ProcessIdentity { worker.id }
 
-    func go() { host.life.affect({ worker.go() }, failing: { failed = true }) }
+    func go() { host.life.affect(.call(call), { worker.go() }, failing: { failed = true }) }
 
     func outcome() async throws(LoopError) -> CallOutcome {
         if host.life.isOver { throw .cancelled }
@@ -189,6 +207,7 @@ final class MortalJournal: ClaimJournal {
         var failure: FileFailure?
         var isDone = false
         life.affect(
+            .journal,
             {
                 isDone = true
                 do throws(FileFailure) { try body() } catch { failure = error }
@@ -251,6 +270,7 @@ final class MortalStore: DescriptorStore {
     func keep(_ descriptor: Int32, as name: String) async throws(DescriptorStoreError) {
         var isDone = false
         life.affect(
+            .store,
             {
                 doDrops()
                 store.keep(descriptor, as: name)
@@ -261,14 +281,14 @@ final class MortalStore: DescriptorStore {
 
     func drop(_ name: String) {
         let effect = { self.drops.append(name) }
-        life.affect(effect, failing: effect)
+        life.affect(.store, effect, failing: effect)
         EventLoop.main.atEndOfTurn { self.doDrops() }
     }
 
     func settle() async throws(DescriptorStoreError) {
         var isDone = false
         if isSilent { throw .init(reason: "it does not answer") }
-        life.affect({ isDone = true }, failing: {})
+        life.affect(.store, { isDone = true }, failing: {})
         // Whoever does not answer may still do what it was told.
         doDrops()
         if !isDone { throw .init(reason: "it does not answer") }

@@ -1,6 +1,7 @@
 // A machine, its daemon and everybody who has to do with it, driven by chance, and a small model of what must be true.
 
 import EventLoop
+import Foundation
 import Grouping
 import Host
 import Inventory
@@ -33,7 +34,7 @@ final class RandomWorld {
     private var requests: [Task<Void, Never>] = []
     /// What consumers have open.
     private let store = MachineStore()
-    private var consumers: [Consumer] = []
+    private var consumers: [SimulatedConsumer] = []
     /// What each device is when it is in no claim.
     private var expected: [DeviceAddress: DeviceBinding] = [:]
     /// Devices that somebody else changed while they were claimed or being given back: whose they are is not the daemon's
@@ -172,13 +173,7 @@ final class RandomWorld {
         ask("launch \(access)") { [weak self] (takeover) async throws(TakeoverError) in
             let granted = try await takeover.launch(id, access)
             guard let handover = granted.handover, let self else { return }
-            let files =
-                handover.devices.map(\.file) + handover.groups.map(\.file)
-                + [handover.container, handover.iommufd].compactMap { $0 }
-            var copies: [KernelFile] = []
-            for file in files { if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) } }
-            consumers.append(
-                Consumer(copies: copies, devices: handover.devices.map(\.device), nodes: handover.nodes.map(\.node)))
+            consumers.append(SimulatedConsumer(handover))
             await takeover.finishHandover(handover, of: id)
         }
     }
@@ -187,7 +182,8 @@ final class RandomWorld {
         guard !consumers.isEmpty else { return }
         history.append("a consumer ends")
         let index = Int.random(in: 0..<consumers.count, using: &generator)
-        consumers.remove(at: index).end(on: host)
+        var consumer = consumers.remove(at: index)
+        consumer.end(on: host)
     }
 
     /// A consumer does something with what it was given, at last.
@@ -195,6 +191,7 @@ final class RandomWorld {
         guard let index = consumers.indices.randomElement(using: &generator) else { return }
         history.append("a consumer opens its devices")
         consumers[index].open(on: host)
+        consumers[index].bind(on: host)
     }
 
     private func changeGroups() {
@@ -307,6 +304,7 @@ final class RandomWorld {
         for request in requests { await request.value }
         requests = []
         await turn(10)
+        if chance(4) { changeVersion() }
         let life = effects.map { Life(.killedAfter($0)) } ?? Life()
         guard let next = try? await MortalDaemon(host, journal: folder.path + "/claims", store: store, life) else {
             return fail("a daemon does not start")
@@ -318,6 +316,22 @@ final class RandomWorld {
             release()
             await turn(effects * 20)
             if daemon.life.isOver { return await restart(after: nil) }
+        }
+    }
+
+    /// The package is downgraded, or upgraded again: the next daemon finds records that a newer one has written, with what
+    /// it does not know, or its own.
+    private func changeVersion() {
+        let ours = #""version":1"#
+        let newer = #""lease":{"until":9},"version":2"#
+        let isDowngrade = chance(2)
+        history.append(isDowngrade ? "the records are a newer daemon's" : "the records are of this version")
+        let folder = folder.path + "/claims"
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".json") {
+            guard let text = try? String(contentsOfFile: folder + "/" + name, encoding: .utf8) else { continue }
+            let (old, new) = isDowngrade ? (ours, newer) : (newer, ours)
+            try? text.replacingOccurrences(of: old, with: new)
+                .write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
         }
     }
 
@@ -348,7 +362,7 @@ final class RandomWorld {
     /// The end: nothing goes wrong any more, all claims are released, and all is as it was.
     func finish() async {
         await restart(after: nil)
-        for consumer in consumers { consumer.end(on: host) }
+        for index in consumers.indices { consumers[index].end(on: host) }
         consumers = []
         for round in 0..<200 {
             letGoOn()
@@ -376,59 +390,6 @@ final class RandomWorld {
         if !left.isEmpty { fail("at the end there is on record \(left)") }
         daemon.kill()
         await turn(10)
-    }
-}
-
-/// A program that was given devices. It outlives whoever claimed them for it, and any daemon.
-@LoopActor
-private struct Consumer {
-    /// What it was sent.
-    var copies: [KernelFile]
-    var devices: [DeviceAddress]
-    /// What it may open.
-    var nodes: [VFIONode]
-    private var opened: [SimulatedKernel.File] = []
-
-    init(copies: [KernelFile], devices: [DeviceAddress], nodes: [VFIONode]) {
-        self.copies = copies
-        self.devices = devices
-        self.nodes = nodes
-    }
-
-    /// Opens what it was given, as far as the kernel lets it.
-    mutating func open(on host: SimulatedHost) {
-        let files = copies.compactMap { host.files.file($0) }
-        let nodes = nodes
-        opened += host.perform { kernel -> [SimulatedKernel.File] in
-            var opened: [SimulatedKernel.File] = []
-            var cdevs = files
-            var iommufds = files
-            for case .cdev(let device) in nodes {
-                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else {
-                    continue
-                }
-                opened.append(cdev)
-                cdevs.append(cdev)
-            }
-            if !nodes.isEmpty, let iommufd = try? kernel.openIOMMUFD() {
-                opened.append(iommufd)
-                iommufds.append(iommufd)
-            }
-            for cdev in cdevs { for iommufd in iommufds { try? kernel.bindIOMMUFD(cdev, iommufd) } }
-            for group in files {
-                guard case .group(let number, _)? = kernel.kind(group) else { continue }
-                for member in kernel.members(ofGroup: number) {
-                    if let device = try? kernel.getDevice(group, member) { opened.append(device) }
-                }
-            }
-            return opened
-        }
-    }
-
-    func end(on host: SimulatedHost) {
-        for file in copies { file.letGo() }
-        host.perform { kernel in for file in opened { kernel.closeWhateverHappens(file) } }
-        host.collectClosedFiles()
     }
 }
 
