@@ -26,24 +26,26 @@ final class RandomWorld {
     static let slot = device("0000:02:00.2")
 
     let host: SimulatedHost
-    private let clock = ManualClock()
-    private let folder = TemporaryFolder(inMemory: true)
+    let clock = ManualClock()
+    let folder = TemporaryFolder(inMemory: true)
     private var generator: Generator
-    private var daemon: MortalDaemon
+    var daemon: MortalDaemon
     private var clients: [ProcessIdentity] = []
-    private var requests: [Task<Void, Never>] = []
+    var requests: [Task<Void, Never>] = []
     /// What consumers have open.
-    private let store = MachineStore()
-    private var consumers: [SimulatedConsumer] = []
+    let store = MachineStore()
+    var consumers: [SimulatedConsumer] = []
+    /// The iommufds that consumers have had.
+    var seenIOMMUFDs: Set<SimulatedKernel.File> = []
     /// What each device is when it is in no claim.
-    private var expected: [DeviceAddress: DeviceBinding] = [:]
+    var expected: [DeviceAddress: DeviceBinding] = [:]
     /// Devices that somebody else changed while they were claimed or being given back: whose they are is not the daemon's
     /// to say.
-    private var meddled: Set<DeviceAddress> = []
+    var meddled: Set<DeviceAddress> = []
     /// What happened, for whom looks for the reason of a failure.
     private(set) var history: [String] = []
-    private(set) var failures: [String] = []
-    private var promisesSeen = 0
+    var failures: [String] = []
+    var promisesSeen = 0
 
     init(seed: UInt64) async throws {
         generator = Generator(state: seed)
@@ -90,7 +92,7 @@ final class RandomWorld {
     private func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &generator) }
     private func chance(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &generator) == 0 }
 
-    private func fail(_ message: String) { failures.append("after \(history.suffix(12)): \(message)") }
+    func fail(_ message: String) { failures.append("after \(history.suffix(12)): \(message)") }
 
     // MARK: What happens
 
@@ -120,7 +122,7 @@ final class RandomWorld {
     }
 
     /// Lets everybody go on for a while.
-    private func turn(_ turns: Int) async { for _ in 0..<turns { await EventLoop.main.yield() } }
+    func turn(_ turns: Int) async { for _ in 0..<turns { await EventLoop.main.yield() } }
 
     private func ask(
         _ what: String, _ body: @escaping @Sendable @LoopActor (Takeover) async throws(TakeoverError) -> Void
@@ -133,19 +135,6 @@ final class RandomWorld {
                     if case .failed(let failure, let unrestored) = error { self?.hasFailed(failure, unrestored) }
                 }
             })
-    }
-
-    /// A client was told that a claim failed and what is not as it was: all else of the group is.
-    private func hasFailed(_ failure: StepFailure, _ unrestored: [Unrestored]) {
-        guard let record = daemon.registry.snapshot.group(failure.group), record.claim == nil, !daemon.life.isOver
-        else {
-            return
-        }
-        for member in record.group.members
-        where !meddled.contains(member) && !unrestored.contains(where: { $0.device == member }) {
-            guard let now = host.kernel.settledBinding(of: member), let before = expected[member] else { continue }
-            if now != before { fail("a failed claim left \(member) as \(now) instead of \(before)") }
-        }
     }
 
     private func claim() {
@@ -173,6 +162,7 @@ final class RandomWorld {
         ask("launch \(access)") { [weak self] (takeover) async throws(TakeoverError) in
             let granted = try await takeover.launch(id, access)
             guard let handover = granted.handover, let self else { return }
+            noteIOMMUFD(of: handover)
             consumers.append(SimulatedConsumer(handover))
             await takeover.finishHandover(handover, of: id)
         }
@@ -215,7 +205,7 @@ final class RandomWorld {
     }
 
     /// A group is somebody's, or was until a moment ago.
-    private func isClaimed(_ device: DeviceAddress) -> Bool {
+    func isClaimed(_ device: DeviceAddress) -> Bool {
         if daemon.registry.snapshot.group(of: device)?.claim != nil { return true }
         return daemon.takeover.claims.values.contains { claim in
             claim.record.groups.contains { group in
@@ -275,7 +265,7 @@ final class RandomWorld {
         host.perform { $0.inject(SimulatedFault(step, of: device, effect)) }
     }
 
-    private func letGoOn() {
+    func letGoOn() {
         history.append("blocked calls go on")
         host.perform { kernel in
             kernel.clearFaults()
@@ -296,7 +286,7 @@ final class RandomWorld {
     }
 
     /// The daemon is killed, now or after so many effects, and another one started.
-    private func restart(after effects: Int?) async {
+    func restart(after effects: Int?) async {
         history.append(effects.map { "killed after \($0) effects" } ?? "killed")
         daemon.kill()
         // A server that ends cuts its connections off.
@@ -333,70 +323,5 @@ final class RandomWorld {
             try? text.replacingOccurrences(of: old, with: new)
                 .write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
         }
-    }
-
-    // MARK: What must be true
-
-    private func check() {
-        guard !daemon.life.isOver else { return }
-        var owners: [GroupID: String] = [:]
-        for claim in daemon.takeover.claims.values {
-            for group in claim.record.groups {
-                if let other = owners.updateValue(claim.id, forKey: group.id) {
-                    fail("group \(group.id) is in \(claim.id) and in \(other)")
-                }
-            }
-        }
-        let kernel = host.kernel
-        for record in daemon.registry.snapshot.groups where owners[record.id] == nil && record.claim == nil {
-            for member in record.group.members where !meddled.contains(member) && !isClaimed(member) {
-                guard let now = kernel.settledBinding(of: member), let before = expected[member] else { continue }
-                if now != before { fail("\(member) is in no claim and \(now) instead of \(before)") }
-            }
-        }
-        for promise in host.brokenPromises.dropFirst(promisesSeen) { fail("broken promise: \(promise)") }
-        promisesSeen = host.brokenPromises.count
-        if failures.count > 20 { failures = Array(failures.prefix(20)) }
-    }
-
-    /// The end: nothing goes wrong any more, all claims are released, and all is as it was.
-    func finish() async {
-        await restart(after: nil)
-        for index in consumers.indices { consumers[index].end(on: host) }
-        consumers = []
-        for round in 0..<200 {
-            letGoOn()
-            host.collectClosedFiles()
-            for id in daemon.takeover.claims.keys.sorted() where daemon.takeover.claims[id]?.record.goal != .restore {
-                let takeover = daemon.takeover
-                requests.append(
-                    EventLoop.main.spawn { do throws(TakeoverError) { _ = try await takeover.release(id) } catch {} })
-            }
-            await turn(200)
-            if let next = clock.nextDeadline { clock.advance(to: next) }
-            if daemon.takeover.claimCount == 0, host.kernel.blockedOperations.isEmpty { break }
-            if round == 199 {
-                fail("claims never end: \(daemon.takeover.views.map { "\($0.state) \($0.groups)" })")
-            }
-        }
-        await turn(50)
-        check()
-        for (member, before) in expected {
-            guard let now = host.kernel.settledBinding(of: member) else { continue }
-            if !meddled.contains(member), now != before { fail("at the end \(member) is \(now) instead of \(before)") }
-            if now.driverOverride == Pin.noDriver { fail("at the end \(member) is still pinned") }
-        }
-        let left = (try? JournalFolder(path: folder.path + "/claims", bootID: "boot").load())?.claims ?? []
-        if !left.isEmpty { fail("at the end there is on record \(left)") }
-        daemon.kill()
-        await turn(10)
-    }
-}
-
-extension SimulatedKernel {
-    /// What a device is, whatever goes on with it.
-    func settledBinding(of address: DeviceAddress) -> DeviceBinding? {
-        var kernel = self
-        return (try? kernel.binding(of: address)) ?? nil
     }
 }

@@ -21,7 +21,7 @@ struct SleepTests {
         daemon.takeover.timing.memberLook = .seconds(2)
         let held = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
         let used = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
-        _ = try await machine.launch(daemon, used, .bound)
+        let (_, copies) = try await machine.launch(daemon, used, .bound)
         await machine.settle(daemon, within: .seconds(10))
         #expect(!daemon.claimEvents.contains { $0.cause.contains("slept") }, "that was before the daemon")
         machine.host.timeAsleep += .seconds(90)
@@ -34,6 +34,7 @@ struct SleepTests {
         #expect(machine.host.kernel.isOwned(2) && machine.host.kernel.isOwned(4))
         await machine.settle(daemon, within: .seconds(10))
         #expect(daemon.claimEvents.filter { $0.cause.contains("slept") }.count == 2, "once for each")
+        for file in copies { file.letGo() }
     }
 
     @Test("for less than a second has not slept: two clocks are never read at once")
