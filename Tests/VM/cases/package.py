@@ -81,11 +81,17 @@ def the_first_client_starts_the_daemon_and_is_answered_when_it_is_ready(vm: Mach
     said = vm.guest.check("setpriv --reuid 65534 --regid 65534 --clear-groups vfiogroupctl list")
     assert all(group["id"] in said for group in before), said
     vm.daemon.start()
-    # It listens when it has the groups, and that is when systemd hears of it.
-    lines = journal(vm, "--unit vfiogroupd.service")
-    listening = max(number for number, line in enumerate(lines) if line.startswith("listening on the service manager"))
-    started = max(number for number, line in enumerate(lines) if line.startswith("Started "))
-    assert listening < started and any(line.startswith("serving ") for line in lines[started:]), lines
+    # It listens when it has the groups, and that is when systemd hears of it. What the two then write at the same time
+    # comes in either order, and when the journal gets to it.
+    until(lambda: says_in_order(journal(vm, "--unit vfiogroupd.service")), "the daemon to be started after it listened")
+
+
+def says_in_order(lines: list[str]) -> bool:
+    """Whether the last start of the service is written, whole and in its order."""
+    def last(words: str) -> int:
+        return max((number for number, line in enumerate(lines) if line.startswith(words)), default=-1)
+
+    return last("Starting ") < last("listening on the service manager") < min(last("Started "), last("serving "))
 
 
 @test(PLACES, FURTHER, userspace="systemd")
