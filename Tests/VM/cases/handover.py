@@ -81,6 +81,46 @@ def nodes_are_what_they_were_when_the_daemon_was_killed_while_a_user_had_them(vm
         vm.daemon.release("used")
 
 
+def boot_seconds(vm: Machine) -> float:
+    return float(vm.guest.read("/proc/uptime").split()[0])
+
+
+# In one place, since it takes its minute wherever it is run.
+@test(PLACES, FURTHER, interface="legacy")
+@test({}, PLACES, interface="iommufd")
+def a_program_that_comes_for_its_nodes_after_a_minute_gets_in(vm: Machine) -> None:
+    card = vm.sysfs.find(E1000E).address
+    with unchanged(vm):
+        owner = vm.guest.start(
+            f"vfiogroupctl claim {card} --access path {NOBODY} --name used --lifetime manual -- "
+            f"sh -c 'until [ -e /tmp/come ]; do sleep 1; done; exec vfio-consume hold {card}'")
+        until(lambda: access_of(vm, "used") == "path" or not owner.is_running(), "the hand-over")
+        opened, began = nodes(vm), boot_seconds(vm)
+        assert set(opened.values()) == {"65534 600"}, opened
+
+        def a_minute_has_passed() -> bool:
+            is_over = boot_seconds(vm) - began > 60
+            claim = claim_of(vm, "used")
+            [group], [moment] = claim["groups"], claim["unownedMoments"]
+            assert claim["access"] == "path" and claim["state"] == "claimed" and not group["owned"], claim
+            assert "no consumer has opened its nodes yet" in group["unownedReason"], claim
+            assert "seconds" not in moment, claim
+            assert nodes(vm) == opened, nodes(vm)
+            return is_over
+
+        until(a_minute_has_passed, "a minute to pass", 300)
+        vm.guest.check("touch /tmp/come")
+        until(lambda: READ in owner.output() or not owner.is_running(), "the consumer")
+        assert owner.is_running(), owner.output()
+        until(lambda: claim_of(vm, "used")["groups"][0]["owned"], "the consumer to be seen")
+        [moment] = claim_of(vm, "used")["unownedMoments"]
+        assert moment["seconds"] > 60, moment
+        vm.guest.check(f"rm /tmp/come; kill -KILL {consumer(vm)}")
+        wait_until_held(vm)
+        wait_until_whole(vm, "used", [card])
+        vm.daemon.release("used")
+
+
 @test(PLACES, FURTHER, interface="iommufd")
 def a_device_that_a_program_binds_by_itself_is_unowned_for_a_moment_that_is_told(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E).address
