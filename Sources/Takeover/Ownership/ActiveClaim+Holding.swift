@@ -35,6 +35,8 @@ extension ActiveClaim {
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
         let leaving = Set(findings.compactMap(\.leaving))
         work.leaving = work.leaving.filter { leaving.contains($0.key) }
+        // One that left the host and comes back was not unbound again.
+        for case .gone(let member) in findings { work.retaken[member] = nil }
         tellOfLosses(in: group, findings)
         tellProblems(of: work)
         let remediable = findings.filter { $0.isRemediable && (work.setbacks[$0]?.due ?? host.now) <= host.now }
