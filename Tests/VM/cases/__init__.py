@@ -25,5 +25,6 @@ from cases import (  # noqa: F401
     package,
     waiting_releases,
     early_boot,
+    sleep,
     removal,
 )
