@@ -12,10 +12,10 @@ from waiting import until
 def a_host_that_slept_tells_it_of_each_claim_and_holds_it(vm: Machine) -> None:
     card = vm.sysfs.find(E1000E).address
     with unchanged(vm):
-        vm.daemon.claim(f"{card} --name asleep --lifetime manual")
+        claim = vm.daemon.claim(f"{card} --name asleep --lifetime manual")["id"]
         vm.guest.check("echo +3 > /sys/class/rtc/rtc0/wakealarm")
         vm.guest.start("sh -c 'echo mem > /sys/power/state'")
-        until(lambda: "slept for" in vm.daemon.process.output(), "the daemon to tell that the host slept")
-        assert "asleep" in vm.daemon.process.output() or card in vm.daemon.process.output(), vm.daemon.process.output()
+        told = f"claim {claim}: the host slept for"
+        until(lambda: told in vm.daemon.process.output(), "the daemon to tell that the host slept")
         wait_until_whole(vm, "asleep", [card])
         vm.daemon.release("asleep")
