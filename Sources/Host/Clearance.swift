@@ -103,8 +103,7 @@ extension Host {
     /// and the call lies a write to the journal, which may take as long as a disk does.
     public func stillHolds(_ clearance: Clearance) -> Bool {
         let before = clearance.binding
-        let link = before.driver.map { DriverLink.driver($0) } ?? .driverless
-        if let now = driverLink(of: clearance.device), now != link { return false }
+        if let now = driverLink(of: clearance.device), now != DriverLink(to: before.driver) { return false }
         if let count = before.enableCount, let now = enableCount(of: clearance.device), now > count { return false }
         return true
     }

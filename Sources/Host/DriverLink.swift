@@ -12,8 +12,11 @@ public enum DriverLink: Equatable, Sendable {
 }
 
 extension DriverLink {
+    /// The link of a device that is there; nil for one without a driver.
+    public init(to driver: String?) { self = driver.map { .driver($0) } ?? .driverless }
+
     /// The link as it was when the inventory was read; nil for a device that it does not have.
     public init(of device: Device?) {
-        self = device.map { $0.driver.map { .driver($0) } ?? .driverless } ?? .noDevice
+        self = device.map { DriverLink(to: $0.driver) } ?? .noDevice
     }
 }

@@ -77,7 +77,7 @@ extension LinuxHost {
     public func driverLink(of device: DeviceAddress) -> DriverLink? {
         do throws(SystemError) {
             let folder = try Directory(path: folder(of: device))
-            return try folder.driver().map { .driver($0) } ?? .driverless
+            return DriverLink(to: try folder.driver())
         } catch { return error.isVanished ? .noDevice : nil }
     }
 }

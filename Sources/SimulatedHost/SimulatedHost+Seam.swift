@@ -17,7 +17,7 @@ extension SimulatedHost {
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? {
         guard let state = kernel.devices[device] else { return .noDevice }
-        return state.driverLink.map { .driver($0) } ?? .driverless
+        return DriverLink(to: state.driverLink)
     }
 
     public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { kernel.isLoaded(name) }

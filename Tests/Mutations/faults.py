@@ -32,7 +32,7 @@ FAULTS = [
         "!now.agrees(with: terms.identification) { throw", "!now.agrees(with: now) { throw"),
     Fault(
         "a device may change hands between the look at it and the call", CLEARANCE,
-        "if let now = driverLink(of: clearance.device), now != link { return false }", "_ = link"),
+        "if let now = driverLink(of: clearance.device), now != DriverLink(to: before.driver) { return false }", ""),
     Fault(
         "a restart forgets what was handed over", f"{TAKEOVER}/Takeover+Recovery.swift",
         "let wasHandedOver = claim.record.access != .hold && !claim.hasAll", "let wasHandedOver = false"),

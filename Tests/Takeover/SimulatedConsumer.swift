@@ -11,7 +11,7 @@ import Inventory
 @LoopActor
 struct SimulatedConsumer {
     /// What it was sent.
-    private var copies: [KernelFile] = []
+    private var copies: [KernelFile]
     /// What it may open.
     private let nodes: [VFIONode]
     /// Who it is.
@@ -20,13 +20,13 @@ struct SimulatedConsumer {
     private var opened: [SimulatedKernel.File] = []
 
     /// One that keeps what it is handed.
-    init(_ handover: Handover) {
+    init(_ handover: Handover) { self.init(handover, copies: handover.copies()) }
+
+    /// One that has copies of what it was handed.
+    init(_ handover: Handover, copies: [KernelFile]) {
+        self.copies = copies
         nodes = handover.nodes.map(\.node)
         user = handover.user ?? 0
-        let files = handover.devices.map(\.file) + handover.groups.map(\.file)
-        for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
-            if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
-        }
     }
 
     /// Opens the nodes that it was given, and the devices of the groups, as far as the kernel lets it.
@@ -80,5 +80,17 @@ struct SimulatedConsumer {
         hasEnded = true
         close(on: host)
         host.collectClosedFiles()
+    }
+}
+
+extension Handover {
+    /// What a consumer receives: copies of all files.
+    @LoopActor
+    func copies() -> [KernelFile] {
+        let files = devices.map(\.file) + groups.map(\.file) + [container, iommufd].compactMap { $0 }
+        return files.compactMap { file in
+            guard let copy = file.copy() else { return nil }
+            return KernelFile(owning: copy.release())
+        }
     }
 }

@@ -166,11 +166,7 @@ final class TestMachine {
                 let granted = try await daemon.takeover.launch(
                     claim, access, leaveOut: leaveOut, user: user, consumerTimeout: consumerTimeout)
                 guard let handover = granted.handover else { return .failure(.stopped) }
-                var copies: [KernelFile] = []
-                let files = handover.devices.map(\.file) + handover.groups.map(\.file)
-                for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
-                    if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
-                }
+                let copies = handover.copies()
                 await daemon.takeover.finishHandover(handover, of: claim)
                 return .success((handover, copies))
             } catch { return .failure(error) }

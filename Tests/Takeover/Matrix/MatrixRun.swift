@@ -95,7 +95,7 @@ final class MatrixRun {
             hasReplied = true
         }
         await machine.settle(started, within: .seconds(20)) { hasReplied || life.isOver }
-        if pair.scenario == .startReleasing || pair.scenario == .start || pair.scenario == .startLaunched {
+        if pair.scenario.isStart {
             await machine.settle(started, within: .seconds(20))
         }
         endTrouble(started)

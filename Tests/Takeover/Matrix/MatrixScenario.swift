@@ -61,6 +61,9 @@ enum MatrixScenario: String, CaseIterable, Sendable {
         }
     }
 
+    /// Whether it is the start of a daemon, which has no reply.
+    var isStart: Bool { self == .start || self == .startLaunched || self == .startReleasing }
+
     /// Whether a consumer has the group before the method is called.
     var isLaunched: Bool {
         switch self {
@@ -73,18 +76,6 @@ enum MatrixScenario: String, CaseIterable, Sendable {
 }
 
 extension TestMachine {
-    /// Does one thing with a takeover while the clock goes on; why it was refused.
-    private func asked(
-        _ daemon: MortalDaemon, _ body: @escaping @Sendable @LoopActor (Takeover) async throws(TakeoverError) -> Void
-    ) async -> TakeoverError? {
-        await running(daemon) {
-            do throws(TakeoverError) {
-                try await body(daemon.takeover)
-                return nil
-            } catch { return error }
-        }
-    }
-
     /// Brings the machine to where the method is called. A daemon does it that nothing happens to.
     ///
     /// - Returns: the consumer, where one has the group.
@@ -105,13 +96,8 @@ extension TestMachine {
         }
         if scenario.isLaunched {
             let access = scenario.access(hasIOMMUFD: hasIOMMUFD)
-            let error = await asked(daemon) { (takeover) async throws(TakeoverError) in
-                let granted = try await takeover.launch("matrix", access)
-                guard let handover = granted.handover else { return }
-                consumer = SimulatedConsumer(handover)
-                await takeover.finishHandover(handover, of: granted.claim.claim.id)
-            }
-            if let error { throw error }
+            let (handover, copies) = try await launch(daemon, "matrix", access)
+            consumer = SimulatedConsumer(handover, copies: copies)
             consumer?.open(on: host)
             consumer?.bind(on: host)
         }
