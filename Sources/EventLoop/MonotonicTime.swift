@@ -8,10 +8,15 @@ public struct MonotonicTime: Comparable, Hashable, Sendable {
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// This moment.
-    public static var now: MonotonicTime {
+    public static var now: MonotonicTime { MonotonicTime(of: CLOCK_MONOTONIC) }
+
+    /// How long the machine was suspended or hibernated since its boot.
+    public static var asleep: Duration { now.duration(until: MonotonicTime(of: CLOCK_BOOTTIME)) }
+
+    private init(of clock: clockid_t) {
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return MonotonicTime(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
+        clock_gettime(clock, &time)
+        self.init(nanoseconds: UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec))
     }
 
     public static func < (left: MonotonicTime, right: MonotonicTime) -> Bool { left.nanoseconds < right.nanoseconds }

@@ -98,4 +98,14 @@ extension Host {
         if terms.isOpenUnseen(binding.enableCount) { throw .open([]) }
         return Clearance(device, binding)
     }
+
+    /// Whether a clearance still holds, as far as that is seen without waiting for anything. Between the look that gave it
+    /// and the call lies a write to the journal, which may take as long as a disk does.
+    public func stillHolds(_ clearance: Clearance) -> Bool {
+        let before = clearance.binding
+        let link = before.driver.map { DriverLink.driver($0) } ?? .driverless
+        if let now = driverLink(of: clearance.device), now != link { return false }
+        if let count = before.enableCount, let now = enableCount(of: clearance.device), now > count { return false }
+        return true
+    }
 }

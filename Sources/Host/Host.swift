@@ -65,6 +65,10 @@ public protocol Host: AnyObject, Sendable {
     /// The serial numbers of those devices that have one (Device Serial Number), read now.
     func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String]
 
+    /// How long the machine has slept since it was started, suspended or hibernated (CLOCK_BOOTTIME counts that, and
+    /// CLOCK_MONOTONIC does not).
+    var timeAsleep: Duration { get }
+
     // MARK: Changing
 
     /// Makes a worker for a call; nothing is done before its `go`.
@@ -149,6 +153,8 @@ extension Host {
     public func isAnswering(_ device: DeviceAddress) async -> Bool? { nil }
 
     public func serialNumbers(of devices: [DeviceAddress]) async -> [DeviceAddress: String] { [:] }
+
+    public var timeAsleep: Duration { .zero }
 
     public func sleep(until deadline: MonotonicTime) async throws(LoopError) {
         try await EventLoop.main.sleep(until: deadline)

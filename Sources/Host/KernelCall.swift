@@ -52,6 +52,16 @@ public enum KernelCall: Sendable {
     case close(KernelFile)
 }
 
+extension KernelCall {
+    /// What it rests on; nil for a call that touches no device.
+    public var clearance: Clearance? {
+        switch self {
+        case .unbind(let clearance, _), .reset(let clearance), .setVirtualFunctions(let clearance, _): clearance
+        default: nil
+        }
+    }
+}
+
 /// A file of vfio or iommufd in /dev.
 public enum VFIONode: Hashable, Sendable {
     /// /dev/vfio/N of a kernel group.

@@ -25,7 +25,6 @@ extension Keeper {
             lastBoot = BootComparison(of: before, with: now, explain: reason, separate: separation)
             takeover.knownDevices = KnownDevices(
                 lastBoot: before, accepted: try memory.accepted(inBoot: host.bootID, onProblem: onProblem))
-            takeover.onAccept = { [unowned self] in saveAccepted() }
         }
         try memory.save(now)
         return lastBoot
@@ -37,12 +36,13 @@ extension Keeper {
         try memory.save(RememberedBoot(snapshot, bootID: host.bootID))
     }
 
-    private func saveAccepted() {
+    /// Has a restart of the daemon know which other devices were accepted.
+    func saveAccepted() {
         guard let memory else { return }
         do throws(FileFailure) {
             try memory.save(accepted: takeover.knownDevices.accepted, inBoot: host.bootID)
         } catch {
-            takeover.onReport?("a restart of the daemon will forget that another device was accepted: \(error)")
+            report("a restart of the daemon will forget that another device was accepted: \(error)")
         }
     }
 

@@ -28,7 +28,8 @@ public final class Keeper {
     public let takeover: Takeover
     /// The explainer of the present groups.
     public let explainers = ExplainerCache()
-    private let registry: CurrentRegistry
+    private var registry: Registry
+    private let onReport: @LoopActor (String) -> Void
     private var observers: [@LoopActor (Change) -> Void] = []
     /// How many readings of the host were begun, and which of them was the last to be taken in.
     private var readings = 0
@@ -62,21 +63,15 @@ public final class Keeper {
         left: [StoredDescriptor] = [], timing: TakeoverTiming = TakeoverTiming(),
         onReport: @escaping @LoopActor (String) -> Void
     ) throws(FileFailure) {
-        let current = CurrentRegistry(registry)
         self.host = host
-        self.registry = current
-        takeover = Takeover(host, journal: journal, store: store, snapshot: { current.registry.snapshot })
-        takeover.timing = timing
-        takeover.onChange = { [unowned self] events in claimsChanged(events) }
-        takeover.onReport = onReport
-        takeover.unit = { $0.controlGroups.flatMap { SystemUnit(cgroup: $0) }?.name }
-        takeover.refresh = { [unowned self] in await refresh() }
-        takeover.onKnownGroups = { current.registry.keepIdentities(of: $0) }
-        try takeover.recover(left)
+        self.registry = registry
+        self.onReport = onReport
+        takeover = Takeover(host, journal: journal, store: store, timing: timing, snapshot: registry.snapshot)
+        try takeover.recover(left, for: self)
     }
 
     /// What is known now.
-    public var snapshot: Snapshot { registry.registry.snapshot }
+    public var snapshot: Snapshot { registry.snapshot }
 
     /// Has somebody told of every change from now on, after those who asked before.
     public func observe(_ observer: @escaping @LoopActor (Change) -> Void) { observers.append(observer) }
@@ -104,7 +99,7 @@ public final class Keeper {
     /// Takes a new inventory in.
     public func update(_ inventory: Inventory) {
         let before = snapshot
-        publish(registry.registry.update(inventory).map { .registry($0) }, since: before)
+        publish(registry.update(inventory).map { .registry($0) }, since: before)
         takeover.hostChanged()
         claimsMayHaveMoved()
     }
@@ -121,20 +116,6 @@ public final class Keeper {
         guard reading > lastReading else { return }
         lastReading = reading
         update(inventory)
-    }
-
-    /// Reads the host again now.
-    private func refresh() async {
-        // When it cannot be read, that is noticed and told where it is followed.
-        do throws(HostError) { try await readHost() } catch {}
-    }
-
-    private func claimsChanged(_ events: [ClaimEvent]) {
-        let before = snapshot
-        let changes = registry.registry.hold(takeover.holdings)
-        publish(
-            changes.map { .registry($0) } + events.map { .claim($0, generation: snapshot.generation) }, since: before)
-        claimsMayHaveMoved()
     }
 
     private func claimsMayHaveMoved() {
@@ -155,10 +136,28 @@ public final class Keeper {
     }
 }
 
-/// The registry of this moment, which the takeover looks at and the keeper replaces.
-@LoopActor
-private final class CurrentRegistry {
-    var registry: Registry
+/// What the takeover asks of whoever keeps the registry, and tells it.
+extension Keeper: RegistryKeeper {
+    public func refresh() async {
+        // When it cannot be read, that is noticed and told where it is followed.
+        do throws(HostError) { try await readHost() } catch {}
+    }
 
-    init(_ registry: Registry) { self.registry = registry }
+    public func claimsChanged(_ events: [ClaimEvent]) {
+        let before = snapshot
+        let changes = registry.hold(takeover.holdings)
+        publish(
+            changes.map { .registry($0) } + events.map { .claim($0, generation: snapshot.generation) }, since: before)
+        claimsMayHaveMoved()
+    }
+
+    public func keepIdentities(of groups: [KnownGroup]) { registry.keepIdentities(of: groups) }
+
+    public func devicesWereAccepted() { saveAccepted() }
+
+    public func unit(of process: ProcessIdentity) -> String? {
+        process.controlGroups.flatMap { SystemUnit(cgroup: $0) }?.name
+    }
+
+    public func report(_ message: String) { onReport(message) }
 }

@@ -157,7 +157,7 @@ public final class Reservations {
 
     /// Whether all devices of a claim have left the host, and nobody has anything of them.
     private func hasLeft(_ view: ClaimView) -> Bool {
-        let inventory = takeover.snapshot().inventory
+        let inventory = takeover.snapshot.inventory
         let devices = view.claim.groups.flatMap(\.members).filter { $0.vfioDriver != nil }
         return view.claim.goal == .hold && view.claim.access == .hold && !devices.isEmpty
             && devices.allSatisfy { inventory[$0.address] == nil }
@@ -238,7 +238,7 @@ public final class Reservations {
     }
 
     private func group(of reservation: Reservation) -> GroupRecord? {
-        let snapshot = takeover.snapshot()
+        let snapshot = takeover.snapshot
         return switch reservation.subject {
         case .group(let id): GroupID(id).flatMap { snapshot.group($0) }
         case .device(let address): snapshot.group(of: .pci(address))
@@ -249,7 +249,7 @@ public final class Reservations {
         switch reservation.subject {
         case .group(let id): return "there is no group \(id)"
         case .device(let address):
-            let snapshot = takeover.snapshot()
+            let snapshot = takeover.snapshot
             guard snapshot.inventory[.pci(address)] != nil else { return "there is no device \(address)" }
             return "\(address) is in no group: \(snapshot.reasonUngrouped(.pci(address)) ?? "nobody knows why")"
         }

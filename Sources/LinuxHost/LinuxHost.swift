@@ -15,6 +15,8 @@ public final class LinuxHost: Host {
     public nonisolated var name: String { isLive ? "this host" : root }
     public nonisolated let bootID: String
 
+    public var timeAsleep: Duration { isLive ? MonotonicTime.asleep : .zero }
+
     /// Whether it is the running kernel's own tree, whose changes are announced.
     private nonisolated var isLive: Bool { root == "/" }
     /// Whether it can be changed: what a copy would answer about the use of its devices would be wrong, too.

@@ -162,7 +162,7 @@ extension GroupService {
     private func needs(of id: String, _ guestMemory: UInt64?) throws(ErrorReply) -> Claims.Needs {
         do throws(TakeoverError) {
             return .init(
-                ConsumerNeeds(of: try takeover.view(of: id).claim, guestMemory: guestMemory, in: takeover.snapshot()))
+                ConsumerNeeds(of: try takeover.view(of: id).claim, guestMemory: guestMemory, in: takeover.snapshot))
         } catch { throw ErrorReply(error) }
     }
 

@@ -21,6 +21,7 @@ public final class SimulatedHost: Host {
     private let serialNumbers: [DeviceAddress: String]
     /// What the machine is said to use its devices for.
     public var uses: [DeviceUse] = []
+    public var timeAsleep = Duration.zero
     /// The host's clock; nil for the real one.
     public var clock: ManualClock?
     /// What the daemon did to devices that were not its to touch, in sentences: on a real host somebody lost a machine.

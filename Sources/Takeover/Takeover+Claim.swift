@@ -32,7 +32,7 @@ extension Takeover {
         let (records, uses) = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation, progress)
-        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot().functionsLost(with: records))
+        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot.functionsLost(with: records))
         guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
         let claim = ActiveClaim(
             Claim(
@@ -108,12 +108,12 @@ extension Takeover {
         let deadline = began + wait
         var isFresh = false
         while true {
-            let records = try Selection.groups(selectors, in: snapshot())
+            let records = try Selection.groups(selectors, in: snapshot)
             if let obstacle = obstacle(records, besides: own, evenOrphaned) {
                 if case .notClaimable = obstacle, !isFresh {
                     // Nothing tells when a parameter of a module that forbade it is changed.
                     isFresh = true
-                    await refresh?()
+                    await keeper?.refresh()
                     continue
                 }
                 guard obstacle.isOfAnotherClaim, host.now < deadline else { throw obstacle }
@@ -125,24 +125,24 @@ extension Takeover {
                 try await waitForFreedom(selectors, besides: own, until: pause, evenOrphaned)
                 continue
             }
-            if let limit = Selection.limit(records, in: snapshot().inventory), own.count + records.count > limit {
+            if let limit = Selection.limit(records, in: snapshot.inventory), own.count + records.count > limit {
                 throw .tooManyGroups(
                     limit: limit, reason: "on P7IOC every PE has a TCE table of its own, so that no two share a domain")
             }
-            let lost = snapshot().functionsLost(with: records)
-            try Selection.check(selectors, against: lost, in: snapshot())
+            let lost = snapshot.functionsLost(with: records)
+            try Selection.check(selectors, against: lost, in: snapshot)
             let members = records.flatMap(\.group.members)
             let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
             try await checkHolders(of: lost, lostWith: records)
             let all = uses + replacements(in: records)
-            let refusals = Preflight.refusals(records, uses: all, force: force, in: snapshot())
+            let refusals = Preflight.refusals(records, uses: all, force: force, in: snapshot)
             guard refusals.isEmpty else { throw .inUse(refusals) }
             if isStopped { throw .stopped }
             // Others ran meanwhile: only who finds the groups still free has them.
-            if let now = try? Selection.groups(selectors, in: snapshot()), now.map(\.id) == records.map(\.id),
+            if let now = try? Selection.groups(selectors, in: snapshot), now.map(\.id) == records.map(\.id),
                 obstacle(now, besides: own, evenOrphaned) == nil
             {
-                return (now, Preflight.uses(records, found: all, in: snapshot()))
+                return (now, Preflight.uses(records, found: all, in: snapshot))
             }
         }
     }
@@ -187,7 +187,7 @@ extension Takeover {
     ) async throws(TakeoverError) {
         do throws(LoopError) {
             try await condition.wait(until: deadline, by: host) { [self] in
-                guard !isStopped, let records = try? Selection.groups(selectors, in: snapshot()) else { return true }
+                guard !isStopped, let records = try? Selection.groups(selectors, in: snapshot) else { return true }
                 return obstacle(records, besides: own, evenOrphaned) == nil
             }
         } catch { throw .stopped }
@@ -209,7 +209,7 @@ extension Takeover {
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
                 // What is read of the host from here on shows them taken: nobody is to find them lost.
-                await refresh?()
+                await keeper?.refresh()
                 for id in ids { claim.update(id) { $0.goal = .hold } }
                 do throws(StepFailure) { try claim.save(about: ids[0]) } catch {
                     for id in ids { claim.update(id) { $0.goal = .take } }

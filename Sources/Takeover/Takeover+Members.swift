@@ -21,13 +21,14 @@ extension Takeover {
     }
 
     private func lookAtMembers() async {
-        if hasUnseenChange { await refresh?() }
+        noticeSleep()
+        if hasUnseenChange { await keeper?.refresh() }
     }
 
     private var holdsGroups: Bool { claims.values.contains { $0.record.groups.contains { $0.goal == .hold } } }
 
     private var hasUnseenChange: Bool {
-        let inventory = snapshot().inventory
+        let inventory = snapshot.inventory
         let held = claims.values.lazy.flatMap(\.record.groups).filter { $0.goal == .hold }
         return held.flatMap(\.members).map(\.address).contains { member in
             guard let link = host.driverLink(of: member) else { return false }

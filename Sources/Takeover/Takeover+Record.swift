@@ -12,10 +12,10 @@ extension Takeover {
         of id: GroupID, in claim: ActiveClaim, _ deadline: MonotonicTime, _ adopting: Bool
     ) async throws(StepFailure) {
         let context = StepContext(group: id, step: .prove, deadline: deadline)
-        let record = snapshot().group(id)
+        let record = snapshot.group(id)
         var members: [ClaimedMember] = []
         // They go with the driver of another member, and are no business of the claim.
-        let leaving = snapshot().functionsLost(with: record.map { [$0] } ?? [])
+        let leaving = snapshot.functionsLost(with: record.map { [$0] } ?? [])
         for member in record?.members ?? [] where !leaving.contains(member.device.address) {
             let device = member.device
             guard let binding = try await claim.binding(of: device.address, context) else { continue }
@@ -72,7 +72,7 @@ extension Takeover {
         if device.pci != nil, !device.isBridge {
             driver = await host.variantDriver(of: device.address) ?? "vfio-pci"
             pin = driver
-        } else if device.isBridge, MemberState(of: device, kernel: snapshot().inventory.kernel) == .host {
+        } else if device.isBridge, MemberState(of: device, kernel: snapshot.inventory.kernel) == .host {
             pin = Pin.noDriver
         }
         return ClaimedMember(

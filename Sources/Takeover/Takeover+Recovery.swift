@@ -10,15 +10,18 @@ import Registry
 extension Takeover {
     /// Takes up what is on record. To be called once, with the registry built, before anybody is served.
     ///
-    /// - Parameter left: what came back from the store of descriptors.
+    /// - Parameters:
+    ///   - left: what came back from the store of descriptors.
+    ///   - keeper: who keeps the registry, and is told of claims from now on.
     /// - Throws: why the journal cannot be read or put in order.
-    public func recover(_ left: [StoredDescriptor] = []) throws(FileFailure) {
+    public func recover(_ left: [StoredDescriptor] = [], for keeper: any RegistryKeeper) throws(FileFailure) {
+        self.keeper = keeper
         let contents = try journal.load()
         problems = contents.problems
         quarantines = contents.quarantines.mapValues(\.reason)
         // The oldest claim first: of groups that were joined the result is called what that one calls it.
-        onKnownGroups?(
-            contents.claims.flatMap(\.groups).map { KnownGroup($0.id, $0.members.map(\.address)) }
+        keeper.keepIdentities(
+            of: contents.claims.flatMap(\.groups).map { KnownGroup($0.id, $0.members.map(\.address)) }
                 + contents.quarantines.sorted { $0.key < $1.key }.map { KnownGroup($0.key, $0.value.members) })
         for record in contents.claims {
             let claim = ActiveClaim(record, of: self)

@@ -123,7 +123,7 @@ extension Takeover {
     /// Lets a group be claimed again whose reset had failed.
     public func unquarantine(_ text: String) throws(TakeoverError) {
         guard let group = quarantines.keys.first(where: { $0.text == text }) else {
-            guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
+            guard let record = GroupID(text).flatMap({ snapshot.group($0) }) else { throw .noSuchGroup(text) }
             throw .wrongState(subject: text, state: record.state.name, reason: "it is not in quarantine")
         }
         do throws(FileFailure) { try journal.setQuarantine(nil, of: group) } catch { throw .journal(error) }
@@ -135,7 +135,7 @@ extension Takeover {
     public func adopt(
         _ text: String, name: String?, lifetime: Lifetime, for owner: Owner
     ) async throws(TakeoverError) -> ClaimView {
-        guard let record = GroupID(text).flatMap({ snapshot().group($0) }) else { throw .noSuchGroup(text) }
+        guard let record = GroupID(text).flatMap({ snapshot.group($0) }) else { throw .noSuchGroup(text) }
         guard record.state == .orphaned, !claims.values.contains(where: { $0[record.id] != nil }),
             !record.members.contains(where: { claim(of: $0.device.address) != nil })
         else {

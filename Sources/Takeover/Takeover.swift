@@ -21,24 +21,13 @@ public final class Takeover {
     let store: (any DescriptorStore)?
     /// Makes the bits of a claim's identity.
     public var randomBits: @LoopActor () -> UInt64 = { UInt64.random(in: 0 ... .max) }
-    /// What is known of the host now.
-    public var snapshot: @LoopActor () -> Snapshot
-    /// Reads the host anew, for when what was done must be seen before it is said to be done.
-    public var refresh: (@LoopActor () async -> Void)?
-    /// Called when groups came into other hands, or something is to be told.
-    public var onChange: (@LoopActor ([ClaimEvent]) -> Void)?
-    /// Called at the start with the groups that are on record, so that the registry calls them what claims call them.
-    public var onKnownGroups: (@LoopActor ([KnownGroup]) -> Void)?
-    /// Called with what an operator should know.
-    public var onReport: (@LoopActor (String) -> Void)?
-    /// Tells the system unit that a process runs in, for who is to be named by it.
-    public var unit: (@LoopActor (ProcessIdentity) -> String?)?
+    /// Who keeps the registry: it owns this. nil before `recover` and after `stop`.
+    weak var keeper: (any RegistryKeeper)?
+    private var lastSnapshot: Snapshot
 
     /// Which devices are meant by their places: others are claimed only by force, and are the ones that are meant from
     /// then on.
     public var knownDevices = KnownDevices()
-    /// Called when other devices are meant than before.
-    public var onAccept: (@LoopActor () -> Void)?
 
     var claims: [String: ActiveClaim] = [:]
     var quarantines: [GroupID: String] = [:]
@@ -46,6 +35,8 @@ public final class Takeover {
     public internal(set) var problems: [String] = []
     /// Signalled whenever something about a claim changes.
     let condition = Condition()
+    /// How long the host had slept when it was last looked.
+    var timeAsleep: Duration
     var consumerTask: Task<Void, Never>?
     /// Looks at members.
     var memberTask: Task<Void, Never>?
@@ -56,14 +47,18 @@ public final class Takeover {
     /// A takeover of a host, with an empty set of claims until `recover`.
     public init(
         _ host: any Host, journal: any ClaimJournal, store: (any DescriptorStore)? = nil,
-        timing: TakeoverTiming = TakeoverTiming(), snapshot: @escaping @LoopActor () -> Snapshot
+        timing: TakeoverTiming = TakeoverTiming(), snapshot: Snapshot
     ) {
         self.host = host
         self.journal = journal
         self.timing = timing
         self.store = store
-        self.snapshot = snapshot
+        lastSnapshot = snapshot
+        timeAsleep = host.timeAsleep
     }
+
+    /// What is known of the host now.
+    public var snapshot: Snapshot { keeper?.snapshot ?? lastSnapshot }
 
     /// Ends all work and leaves everything as it is on record: the next daemon goes on.
     public func stop() {
@@ -76,9 +71,8 @@ public final class Takeover {
         // They refer to this; what is on record of them is the journal's. Whoever is still on their way out asks nobody
         // any more.
         claims = [:]
-        let last = snapshot()
-        snapshot = { last }
-        (onChange, onReport, onAccept, refresh) = (nil, nil, nil, nil)
+        lastSnapshot = snapshot
+        keeper = nil
     }
 
     /// Which groups are in whose hands.
@@ -90,7 +84,7 @@ public final class Takeover {
         for claim in claims.values {
             for group in claim.record.groups {
                 // What has split off, or was joined with another claim's, is called otherwise.
-                for id in Set(group.pending.compactMap { snapshot().group(of: $0)?.id }) where holdings[id] == nil {
+                for id in Set(group.pending.compactMap { snapshot.group(of: $0)?.id }) where holdings[id] == nil {
                     holdings[id] = Holding(claim: claim.id, state: claim.state(of: group))
                 }
             }
@@ -133,7 +127,7 @@ public final class Takeover {
 
     /// Something about a claim changed.
     func changed(_ events: [ClaimEvent] = []) {
-        onChange?(events)
+        keeper?.claimsChanged(events)
         condition.signal()
         watchMembers()
     }
@@ -148,7 +142,7 @@ public final class Takeover {
         claims.values.first { $0 !== own && $0.record.groups.contains { $0.pending.contains(device) } }
     }
 
-    func report(_ message: String) { onReport?(message) }
+    func report(_ message: String) { keeper?.report(message) }
 
     /// Seconds since 1970.
     func wallClock() -> Int { Int(time(nil)) }

@@ -23,18 +23,33 @@ final class Life {
         case failsAt(Int)
     }
 
+    /// What an effect is.
+    enum Effect {
+        case call(KernelCall)
+        case journal, store, reply
+    }
+
     let fate: Fate
     private(set) var effects = 0
     private(set) var isOver = false
     var onDeath: (@LoopActor () -> Void)?
+    /// Called before and after each effect, with its number from 1.
+    var before: (@LoopActor (Int, Effect) -> Void)?
+    var after: (@LoopActor (Int, Effect) -> Void)?
+    /// Where the journal lies there is no room: ENOSPC.
+    var isJournalFull = false
 
     init(_ fate: Fate = .none) { self.fate = fate }
 
     /// Has an effect, unless it goes wrong.
-    func affect(_ effect: () -> Void, failing: () -> Void) {
+    func affect(_ kind: Effect, _ effect: () -> Void, failing: () -> Void) {
         guard !isOver else { return }
         effects += 1
+        let number = effects
+        before?(number, kind)
+        defer { after?(number, kind) }
         if fate == .failsAt(effects) { return failing() }
+        if case .journal = kind, isJournalFull { return failing() }
         effect()
         if fate == .killedAfter(effects) { end() }
     }
@@ -78,6 +93,7 @@ final class MortalHost: Host {
     nonisolated var name: String { "a machine that outlives its daemon" }
     nonisolated var bootID: String { "boot" }
     var now: MonotonicTime { machine.now }
+    var timeAsleep: Duration { machine.timeAsleep }
 
     /// A process that is killed has nothing open any more.
     func closeFiles() { for weak in files { weak.file?.letGo() } }
@@ -138,7 +154,7 @@ final class MortalHost: Host {
     func prepare(_ call: KernelCall) throws(HostError) -> any KernelWorker {
         activity += 1
         if life.isOver { throw .system(call: "fork", errno: EAGAIN) }
-        return MortalWorker(try machine.prepare(call), self)
+        return MortalWorker(try machine.prepare(call), call, self)
     }
 
     func findWorker(_ id: ProcessIdentity) throws(HostError) -> (any KernelWorker)? {
@@ -152,17 +168,19 @@ final class MortalHost: Host {
 @LoopActor
 private final class MortalWorker: KernelWorker {
     let worker: any KernelWorker
+    let call: KernelCall
     let host: MortalHost
     private var failed = false
 
-    init(_ worker: any KernelWorker, _ host: MortalHost) {
+    init(_ worker: any KernelWorker, _ call: KernelCall, _ host: MortalHost) {
         self.worker = worker
+        self.call = call
         self.host = host
     }
 
     var id: ProcessIdentity { worker.id }
 
-    func go() { host.life.affect({ worker.go() }, failing: { failed = true }) }
+    func go() { host.life.affect(.call(call), { worker.go() }, failing: { failed = true }) }
 
     func outcome() async throws(LoopError) -> CallOutcome {
         if host.life.isOver { throw .cancelled }
@@ -189,6 +207,7 @@ final class MortalJournal: ClaimJournal {
         var failure: FileFailure?
         var isDone = false
         life.affect(
+            .journal,
             {
                 isDone = true
                 do throws(FileFailure) { try body() } catch { failure = error }
@@ -251,6 +270,7 @@ final class MortalStore: DescriptorStore {
     func keep(_ descriptor: Int32, as name: String) async throws(DescriptorStoreError) {
         var isDone = false
         life.affect(
+            .store,
             {
                 doDrops()
                 store.keep(descriptor, as: name)
@@ -261,14 +281,14 @@ final class MortalStore: DescriptorStore {
 
     func drop(_ name: String) {
         let effect = { self.drops.append(name) }
-        life.affect(effect, failing: effect)
+        life.affect(.store, effect, failing: effect)
         EventLoop.main.atEndOfTurn { self.doDrops() }
     }
 
     func settle() async throws(DescriptorStoreError) {
         var isDone = false
         if isSilent { throw .init(reason: "it does not answer") }
-        life.affect({ isDone = true }, failing: {})
+        life.affect(.store, { isDone = true }, failing: {})
         // Whoever does not answer may still do what it was told.
         doDrops()
         if !isDone { throw .init(reason: "it does not answer") }
@@ -294,7 +314,6 @@ final class MortalDaemon {
     private(set) var events: [RegistryEvent] = []
     private(set) var reports: [String] = []
     private var following: Task<Void, Never>?
-    private var isPublishing = false
 
     init(
         _ machine: SimulatedHost, journal: String, store: MachineStore, _ life: Life = Life(),
@@ -304,21 +323,14 @@ final class MortalDaemon {
         host = MortalHost(machine, life)
         host.unknown = unknown
         registry = Registry(try await host.readInventory(), policy: .auto)
-        let inventory = registry.snapshot
         self.store = MortalStore(store, life)
         takeover = Takeover(
             host, journal: MortalJournal(try JournalFolder(path: journal, bootID: "boot"), life), store: self.store,
-            snapshot: { inventory })
-        // A test may end, and let go of its daemon, while that is at work.
-        takeover.snapshot = { [weak self] in self?.registry.snapshot ?? inventory }
+            snapshot: registry.snapshot)
         // A clock that goes on to whatever is due next would stop at every look, and tests would take hours.
         takeover.timing.memberLook = .seconds(7200)
-        takeover.onChange = { [weak self] told in self?.take(told) }
-        takeover.onReport = { [weak self] message in self?.reports.append(message) }
-        takeover.refresh = { [weak self] in await self?.refresh() }
-        takeover.onKnownGroups = { [weak self] in self?.registry.keepIdentities(of: $0) }
         life.onDeath = { [weak self] in self?.die() }
-        try takeover.recover(store.passed())
+        try takeover.recover(store.passed(), for: self)
         following = EventLoop.main.spawn { [weak self, host] in
             while true {
                 do throws(LoopError) { try await host.awaitChange() } catch { return }
@@ -326,17 +338,6 @@ final class MortalDaemon {
                 await self.refresh()
             }
         }
-    }
-
-    private func refresh() async {
-        guard let inventory = try? await host.readInventory(), !life.isOver else { return }
-        events += registry.update(inventory)
-        takeover.hostChanged()
-    }
-
-    private func take(_ told: [ClaimEvent]) {
-        claimEvents += told
-        events += registry.hold(takeover.holdings)
     }
 
     private func die() {
@@ -349,6 +350,26 @@ final class MortalDaemon {
     func kill() { life.end() }
 
     func state(_ device: DeviceAddress) -> GroupState? { registry.snapshot.group(of: device)?.state }
+}
+
+extension MortalDaemon: RegistryKeeper {
+    var snapshot: Snapshot { registry.snapshot }
+
+    func refresh() async {
+        guard let inventory = try? await host.readInventory(), !life.isOver else { return }
+        events += registry.update(inventory)
+        takeover.hostChanged()
+    }
+
+    func claimsChanged(_ events: [ClaimEvent]) {
+        claimEvents += events
+        self.events += registry.hold(takeover.holdings)
+    }
+
+    func keepIdentities(of groups: [KnownGroup]) { registry.keepIdentities(of: groups) }
+    func devicesWereAccepted() {}
+    func unit(of process: ProcessIdentity) -> String? { nil }
+    func report(_ message: String) { reports.append(message) }
 }
 
 extension ClaimEvent {

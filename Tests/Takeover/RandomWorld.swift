@@ -1,6 +1,7 @@
 // A machine, its daemon and everybody who has to do with it, driven by chance, and a small model of what must be true.
 
 import EventLoop
+import Foundation
 import Grouping
 import Host
 import Inventory
@@ -25,24 +26,26 @@ final class RandomWorld {
     static let slot = device("0000:02:00.2")
 
     let host: SimulatedHost
-    private let clock = ManualClock()
-    private let folder = TemporaryFolder(inMemory: true)
+    let clock = ManualClock()
+    let folder = TemporaryFolder(inMemory: true)
     private var generator: Generator
-    private var daemon: MortalDaemon
+    var daemon: MortalDaemon
     private var clients: [ProcessIdentity] = []
-    private var requests: [Task<Void, Never>] = []
+    var requests: [Task<Void, Never>] = []
     /// What consumers have open.
-    private let store = MachineStore()
-    private var consumers: [Consumer] = []
+    let store = MachineStore()
+    var consumers: [SimulatedConsumer] = []
+    /// The iommufds that consumers have had.
+    var seenIOMMUFDs: Set<SimulatedKernel.File> = []
     /// What each device is when it is in no claim.
-    private var expected: [DeviceAddress: DeviceBinding] = [:]
+    var expected: [DeviceAddress: DeviceBinding] = [:]
     /// Devices that somebody else changed while they were claimed or being given back: whose they are is not the daemon's
     /// to say.
-    private var meddled: Set<DeviceAddress> = []
+    var meddled: Set<DeviceAddress> = []
     /// What happened, for whom looks for the reason of a failure.
     private(set) var history: [String] = []
-    private(set) var failures: [String] = []
-    private var promisesSeen = 0
+    var failures: [String] = []
+    var promisesSeen = 0
 
     init(seed: UInt64) async throws {
         generator = Generator(state: seed)
@@ -89,7 +92,7 @@ final class RandomWorld {
     private func pick<Element>(_ elements: [Element]) -> Element? { elements.randomElement(using: &generator) }
     private func chance(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &generator) == 0 }
 
-    private func fail(_ message: String) { failures.append("after \(history.suffix(12)): \(message)") }
+    func fail(_ message: String) { failures.append("after \(history.suffix(12)): \(message)") }
 
     // MARK: What happens
 
@@ -119,7 +122,7 @@ final class RandomWorld {
     }
 
     /// Lets everybody go on for a while.
-    private func turn(_ turns: Int) async { for _ in 0..<turns { await EventLoop.main.yield() } }
+    func turn(_ turns: Int) async { for _ in 0..<turns { await EventLoop.main.yield() } }
 
     private func ask(
         _ what: String, _ body: @escaping @Sendable @LoopActor (Takeover) async throws(TakeoverError) -> Void
@@ -132,19 +135,6 @@ final class RandomWorld {
                     if case .failed(let failure, let unrestored) = error { self?.hasFailed(failure, unrestored) }
                 }
             })
-    }
-
-    /// A client was told that a claim failed and what is not as it was: all else of the group is.
-    private func hasFailed(_ failure: StepFailure, _ unrestored: [Unrestored]) {
-        guard let record = daemon.registry.snapshot.group(failure.group), record.claim == nil, !daemon.life.isOver
-        else {
-            return
-        }
-        for member in record.group.members
-        where !meddled.contains(member) && !unrestored.contains(where: { $0.device == member }) {
-            guard let now = host.kernel.settledBinding(of: member), let before = expected[member] else { continue }
-            if now != before { fail("a failed claim left \(member) as \(now) instead of \(before)") }
-        }
     }
 
     private func claim() {
@@ -172,13 +162,8 @@ final class RandomWorld {
         ask("launch \(access)") { [weak self] (takeover) async throws(TakeoverError) in
             let granted = try await takeover.launch(id, access)
             guard let handover = granted.handover, let self else { return }
-            let files =
-                handover.devices.map(\.file) + handover.groups.map(\.file)
-                + [handover.container, handover.iommufd].compactMap { $0 }
-            var copies: [KernelFile] = []
-            for file in files { if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) } }
-            consumers.append(
-                Consumer(copies: copies, devices: handover.devices.map(\.device), nodes: handover.nodes.map(\.node)))
+            noteIOMMUFD(of: handover)
+            consumers.append(SimulatedConsumer(handover))
             await takeover.finishHandover(handover, of: id)
         }
     }
@@ -187,7 +172,8 @@ final class RandomWorld {
         guard !consumers.isEmpty else { return }
         history.append("a consumer ends")
         let index = Int.random(in: 0..<consumers.count, using: &generator)
-        consumers.remove(at: index).end(on: host)
+        var consumer = consumers.remove(at: index)
+        consumer.end(on: host)
     }
 
     /// A consumer does something with what it was given, at last.
@@ -195,6 +181,7 @@ final class RandomWorld {
         guard let index = consumers.indices.randomElement(using: &generator) else { return }
         history.append("a consumer opens its devices")
         consumers[index].open(on: host)
+        consumers[index].bind(on: host)
     }
 
     private func changeGroups() {
@@ -218,7 +205,7 @@ final class RandomWorld {
     }
 
     /// A group is somebody's, or was until a moment ago.
-    private func isClaimed(_ device: DeviceAddress) -> Bool {
+    func isClaimed(_ device: DeviceAddress) -> Bool {
         if daemon.registry.snapshot.group(of: device)?.claim != nil { return true }
         return daemon.takeover.claims.values.contains { claim in
             claim.record.groups.contains { group in
@@ -278,7 +265,7 @@ final class RandomWorld {
         host.perform { $0.inject(SimulatedFault(step, of: device, effect)) }
     }
 
-    private func letGoOn() {
+    func letGoOn() {
         history.append("blocked calls go on")
         host.perform { kernel in
             kernel.clearFaults()
@@ -299,7 +286,7 @@ final class RandomWorld {
     }
 
     /// The daemon is killed, now or after so many effects, and another one started.
-    private func restart(after effects: Int?) async {
+    func restart(after effects: Int?) async {
         history.append(effects.map { "killed after \($0) effects" } ?? "killed")
         daemon.kill()
         // A server that ends cuts its connections off.
@@ -307,6 +294,7 @@ final class RandomWorld {
         for request in requests { await request.value }
         requests = []
         await turn(10)
+        if chance(4) { changeVersion() }
         let life = effects.map { Life(.killedAfter($0)) } ?? Life()
         guard let next = try? await MortalDaemon(host, journal: folder.path + "/claims", store: store, life) else {
             return fail("a daemon does not start")
@@ -321,121 +309,19 @@ final class RandomWorld {
         }
     }
 
-    // MARK: What must be true
-
-    private func check() {
-        guard !daemon.life.isOver else { return }
-        var owners: [GroupID: String] = [:]
-        for claim in daemon.takeover.claims.values {
-            for group in claim.record.groups {
-                if let other = owners.updateValue(claim.id, forKey: group.id) {
-                    fail("group \(group.id) is in \(claim.id) and in \(other)")
-                }
-            }
+    /// The package is downgraded, or upgraded again: the next daemon finds records that a newer one has written, with what
+    /// it does not know, or its own.
+    private func changeVersion() {
+        let ours = #""version":1"#
+        let newer = #""lease":{"until":9},"version":2"#
+        let isDowngrade = chance(2)
+        history.append(isDowngrade ? "the records are a newer daemon's" : "the records are of this version")
+        let folder = folder.path + "/claims"
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] where name.hasSuffix(".json") {
+            guard let text = try? String(contentsOfFile: folder + "/" + name, encoding: .utf8) else { continue }
+            let (old, new) = isDowngrade ? (ours, newer) : (newer, ours)
+            try? text.replacingOccurrences(of: old, with: new)
+                .write(toFile: folder + "/" + name, atomically: true, encoding: .utf8)
         }
-        let kernel = host.kernel
-        for record in daemon.registry.snapshot.groups where owners[record.id] == nil && record.claim == nil {
-            for member in record.group.members where !meddled.contains(member) && !isClaimed(member) {
-                guard let now = kernel.settledBinding(of: member), let before = expected[member] else { continue }
-                if now != before { fail("\(member) is in no claim and \(now) instead of \(before)") }
-            }
-        }
-        for promise in host.brokenPromises.dropFirst(promisesSeen) { fail("broken promise: \(promise)") }
-        promisesSeen = host.brokenPromises.count
-        if failures.count > 20 { failures = Array(failures.prefix(20)) }
-    }
-
-    /// The end: nothing goes wrong any more, all claims are released, and all is as it was.
-    func finish() async {
-        await restart(after: nil)
-        for consumer in consumers { consumer.end(on: host) }
-        consumers = []
-        for round in 0..<200 {
-            letGoOn()
-            host.collectClosedFiles()
-            for id in daemon.takeover.claims.keys.sorted() where daemon.takeover.claims[id]?.record.goal != .restore {
-                let takeover = daemon.takeover
-                requests.append(
-                    EventLoop.main.spawn { do throws(TakeoverError) { _ = try await takeover.release(id) } catch {} })
-            }
-            await turn(200)
-            if let next = clock.nextDeadline { clock.advance(to: next) }
-            if daemon.takeover.claimCount == 0, host.kernel.blockedOperations.isEmpty { break }
-            if round == 199 {
-                fail("claims never end: \(daemon.takeover.views.map { "\($0.state) \($0.groups)" })")
-            }
-        }
-        await turn(50)
-        check()
-        for (member, before) in expected {
-            guard let now = host.kernel.settledBinding(of: member) else { continue }
-            if !meddled.contains(member), now != before { fail("at the end \(member) is \(now) instead of \(before)") }
-            if now.driverOverride == Pin.noDriver { fail("at the end \(member) is still pinned") }
-        }
-        let left = (try? JournalFolder(path: folder.path + "/claims", bootID: "boot").load())?.claims ?? []
-        if !left.isEmpty { fail("at the end there is on record \(left)") }
-        daemon.kill()
-        await turn(10)
-    }
-}
-
-/// A program that was given devices. It outlives whoever claimed them for it, and any daemon.
-@LoopActor
-private struct Consumer {
-    /// What it was sent.
-    var copies: [KernelFile]
-    var devices: [DeviceAddress]
-    /// What it may open.
-    var nodes: [VFIONode]
-    private var opened: [SimulatedKernel.File] = []
-
-    init(copies: [KernelFile], devices: [DeviceAddress], nodes: [VFIONode]) {
-        self.copies = copies
-        self.devices = devices
-        self.nodes = nodes
-    }
-
-    /// Opens what it was given, as far as the kernel lets it.
-    mutating func open(on host: SimulatedHost) {
-        let files = copies.compactMap { host.files.file($0) }
-        let nodes = nodes
-        opened += host.perform { kernel -> [SimulatedKernel.File] in
-            var opened: [SimulatedKernel.File] = []
-            var cdevs = files
-            var iommufds = files
-            for case .cdev(let device) in nodes {
-                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else {
-                    continue
-                }
-                opened.append(cdev)
-                cdevs.append(cdev)
-            }
-            if !nodes.isEmpty, let iommufd = try? kernel.openIOMMUFD() {
-                opened.append(iommufd)
-                iommufds.append(iommufd)
-            }
-            for cdev in cdevs { for iommufd in iommufds { try? kernel.bindIOMMUFD(cdev, iommufd) } }
-            for group in files {
-                guard case .group(let number, _)? = kernel.kind(group) else { continue }
-                for member in kernel.members(ofGroup: number) {
-                    if let device = try? kernel.getDevice(group, member) { opened.append(device) }
-                }
-            }
-            return opened
-        }
-    }
-
-    func end(on host: SimulatedHost) {
-        for file in copies { file.letGo() }
-        host.perform { kernel in for file in opened { kernel.closeWhateverHappens(file) } }
-        host.collectClosedFiles()
-    }
-}
-
-extension SimulatedKernel {
-    /// What a device is, whatever goes on with it.
-    func settledBinding(of address: DeviceAddress) -> DeviceBinding? {
-        var kernel = self
-        return (try? kernel.binding(of: address)) ?? nil
     }
 }

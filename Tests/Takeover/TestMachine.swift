@@ -35,6 +35,7 @@ final class TestMachine {
     let folder = TemporaryFolder(inMemory: true)
     let store = MachineStore()
     let client: ProcessIdentity
+    let hasIOMMUFD: Bool
 
     /// - Parameters:
     ///   - release: the kernel's.
@@ -64,6 +65,7 @@ final class TestMachine {
         for function in 0..<2 {
             devices.append(pciDevice("0000:04:01.\(function)", parent: "0000:03:00.0", group: 5, driver: "nvme"))
         }
+        self.hasIOMMUFD = hasIOMMUFD
         let inventory = machine(devices + more, kernel: release, behind: parents)
         var configuration = SimulatedKernel.Configuration(inventory.kernel)
         configuration.hasIOMMUFD = hasIOMMUFD

@@ -15,7 +15,7 @@ extension Takeover {
     ///   - own: those that the same claim has already.
     /// - Returns: the first obstacle; nil without one.
     func dependencyObstacle(_ records: [GroupRecord], besides own: [GroupID]) -> TakeoverError? {
-        let snapshot = snapshot()
+        let snapshot = self.snapshot
         for record in records {
             for member in record.group.members {
                 for dependent in snapshot.inventory.dependents(of: member) {
@@ -74,7 +74,7 @@ extension ActiveClaim {
 
     /// Who would lose a function if a member left its driver now.
     func userOfDependents(of member: DeviceAddress) async -> OthersWait? {
-        let dependents = takeover.snapshot().inventory.dependents(of: member)
+        let dependents = takeover.snapshot.inventory.dependents(of: member)
         guard !dependents.isEmpty else { return nil }
         for claim in takeover.claims.values.sorted(by: { $0.id < $1.id }) where claim !== self {
             guard let device = dependents.first(where: claim.has) else { continue }

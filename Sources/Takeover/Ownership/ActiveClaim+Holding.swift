@@ -22,7 +22,7 @@ extension ActiveClaim {
             work.looksAgain = true
             return
         }
-        let snapshot = takeover.snapshot()
+        let snapshot = takeover.snapshot
         for member in group.members { work.drivers[member.address] = snapshot.inventory[member.address]?.driver }
         if consumer == nil, ownableGroups(of: id).contains(where: { space.groups[$0] != nil && !isKept($0, of: id) }) {
             beginUnowned(id, cause: Self.lastDriverLost)
@@ -87,7 +87,7 @@ extension ActiveClaim {
     private func unownedMember(of group: GroupID) -> DeviceAddress? {
         guard consumer == nil, !isHandingOver else { return nil }
         return heldMembers(of: group).first { member in
-            guard let device = takeover.snapshot().inventory[member], let number = device.kernelGroup else {
+            guard let device = takeover.snapshot.inventory[member], let number = device.kernelGroup else {
                 return false
             }
             return !owns(number) && device.driver == self[group]?.members.first { $0.address == member }?.vfioDriver
@@ -258,7 +258,7 @@ extension ActiveClaim {
     /// Makes a device that came into a held group a member of the claim.
     private func takeIn(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
         let context = context(group, .pin(member))
-        guard let device = takeover.snapshot().inventory[member],
+        guard let device = takeover.snapshot.inventory[member],
             let binding = try await binding(of: member, context)
         else { return }
         var claimed = await takeover.record(of: device, binding)

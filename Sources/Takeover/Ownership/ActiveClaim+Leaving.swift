@@ -20,7 +20,7 @@ struct Maker: Equatable, Sendable {
 
 extension ActiveClaim {
     private func maker(of member: DeviceAddress) -> Maker? {
-        let inventory = takeover.snapshot().inventory
+        let inventory = takeover.snapshot.inventory
         return inventory.maker(of: member).map { device in
             Maker(device: device, isPhysicalFunction: inventory[member]?.pci?.virtualFunction != nil)
         }
@@ -64,7 +64,7 @@ extension ActiveClaim {
     }
 
     private func reason(forLossWith maker: Maker) -> String? {
-        guard let device = takeover.snapshot().inventory[maker.device] else { return "\(maker.text) left the host" }
+        guard let device = takeover.snapshot.inventory[maker.device] else { return "\(maker.text) left the host" }
         guard let driver = device.driver else { return "\(maker.text) was unbound from its driver" }
         guard maker.isPhysicalFunction, let function = device.pci else { return nil }
         let count = function.virtualFunctions.count

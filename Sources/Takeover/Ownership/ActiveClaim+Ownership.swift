@@ -10,7 +10,7 @@ import Registry
 
 extension ActiveClaim {
     /// The kernel group of a member, as the host shows it now.
-    func kernelGroup(of member: DeviceAddress) -> Int? { takeover.snapshot().inventory[member]?.kernelGroup }
+    func kernelGroup(of member: DeviceAddress) -> Int? { takeover.snapshot.inventory[member]?.kernelGroup }
 
     /// Whether the daemon keeps a kernel group owned.
     func owns(_ number: Int) -> Bool {
@@ -22,7 +22,7 @@ extension ActiveClaim {
 
     /// Whether the kernel knows ownership at all. One that does not lets a host driver into a group that is attached, and
     /// ends in a BUG() when it meets it (drivers/vfio/vfio.c before 5.19, vfio_iommu_group_notifier).
-    private var kernelOwns: Bool { takeover.snapshot().inventory.kernel?.countsOwnership != false }
+    private var kernelOwns: Bool { takeover.snapshot.inventory.kernel?.countsOwnership != false }
 
     /// Whether a kernel group is owned by what the daemon or its consumer has open, on a kernel that knows ownership. An
     /// open group does not keep its devices from leaving, and owns nothing any more when the last has left
@@ -44,7 +44,7 @@ extension ActiveClaim {
         let numbers = ownableGroups(of: group)
         guard self[group]?.goal == .hold, !numbers.allSatisfy({ isOwned($0, of: group) }) else { return nil }
         guard kernelOwns else {
-            let release = takeover.snapshot().inventory.kernel?.text ?? "this kernel"
+            let release = takeover.snapshot.inventory.kernel?.text ?? "this kernel"
             return "Linux \(release) keeps no host driver out of a group that is in use; 5.19 does. The overrides of "
                 + "its members keep drivers away that nobody binds by hand"
         }
@@ -245,7 +245,7 @@ extension ActiveClaim {
                 guard let driver = try await binding(of: member.address, context)?.driver, driver != member.vfioDriver
                 else { continue }
                 if member.vfioDriver == nil {
-                    let inventory = takeover.snapshot().inventory
+                    let inventory = takeover.snapshot.inventory
                     guard let device = inventory[member.address],
                         MemberState(of: device, kernel: inventory.kernel) == .host
                     else { continue }
@@ -253,7 +253,7 @@ extension ActiveClaim {
                 blockers.append("\(member.address) is bound to \(driver)")
             }
             guard !blockers.isEmpty else {
-                guard takeover.snapshot().inventory.interrupts?.isOn == false else { throw error }
+                guard takeover.snapshot.inventory.interrupts?.isOn == false else { throw error }
                 var failure = error
                 failure.explanation = InterruptRemapping.refusal
                 failure.remedy = InterruptRemapping.remedy

@@ -51,6 +51,12 @@ extension ActiveClaim {
             hasEnded(worker.id, in: context.group)
             throw error
         }
+        if let clearance = call.clearance, !host.stillHolds(clearance) {
+            hasEnded(worker.id, in: context.group)
+            throw context.failure(
+                .reason("somebody else bound, unbound or opened it at the last moment"), member: member,
+                remedy: "nothing was done to it; it is looked at again")
+        }
         worker.go()
         return try await result(of: worker, making: call, about: member, context)
     }

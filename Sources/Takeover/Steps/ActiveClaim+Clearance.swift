@@ -97,7 +97,7 @@ extension Takeover {
     }
 
     func named(_ process: ProcessIdentity) -> NamedProcess {
-        NamedProcess(pid: process.pid, command: process.command, unit: unit?(process))
+        NamedProcess(pid: process.pid, command: process.command, unit: keeper?.unit(of: process))
     }
 
     /// Whether a holder has a device for the daemon: the store's copies are its own.

@@ -54,7 +54,7 @@ extension ActiveClaim {
 
     /// Another device that a reset of the bus or slot would take along.
     private func neighbourInReset(of member: DeviceAddress) -> DeviceAddress? {
-        guard let reach = takeover.snapshot().resetReach(of: [member]).first else { return nil }
+        guard let reach = takeover.snapshot.resetReach(of: [member]).first else { return nil }
         return [reach.slot, reach.bus].lazy.compactMap { $0 }.flatMap(\.devices).first { $0 != member }
     }
 

@@ -42,13 +42,13 @@ extension ActiveClaim {
             do throws(StepFailure) {
                 try await restoreOnce(group)
                 // Without its claim the group is what its devices are: they are to be seen back first.
-                await takeover.refresh?()
+                await takeover.keeper?.refresh()
                 if Task.isCancelled { return }
                 return takeover.restored(group, of: self)
             } catch {
                 if case .stopped = error.cause { return }
                 // The release is answered with this setback: what did go home is to be seen there by then.
-                if tries == 0 || restoredMembers(of: group) != atHome { await takeover.refresh?() }
+                if tries == 0 || restoredMembers(of: group) != atHome { await takeover.keeper?.refresh() }
                 if Task.isCancelled { return }
                 tries += 1
                 refusals = error.isRefusal ? refusals + 1 : 0

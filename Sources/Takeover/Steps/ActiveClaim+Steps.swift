@@ -89,7 +89,7 @@ extension ActiveClaim {
             throw context.failure(
                 .reason(user.sentence), member: member, remedy: "have it let go of, and try again")
         }
-        let dependents = takeover.snapshot().inventory.dependents(of: member)
+        let dependents = takeover.snapshot.inventory.dependents(of: member)
         let clearance: Clearance
         do throws(Obstacle) {
             clearance = try await host.clear(terms(for: recorded, on: [recorded.before.driver.name]))

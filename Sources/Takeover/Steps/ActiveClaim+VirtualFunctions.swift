@@ -18,7 +18,7 @@ extension ActiveClaim {
     func checkGone(
         _ dependents: [DeviceAddress], with member: DeviceAddress, _ context: StepContext
     ) throws(StepFailure) {
-        let snapshot = takeover.snapshot()
+        let snapshot = takeover.snapshot
         for dependent in dependents {
             let isHere = host.driverLink(of: dependent).map { $0 != .noDevice } ?? false
             guard isHere, snapshot.group(of: dependent)?.id == context.group else { continue }

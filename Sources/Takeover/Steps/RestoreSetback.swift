@@ -62,7 +62,7 @@ extension ActiveClaim {
 
     /// What the members of a group show now.
     func signs(of group: GroupID) -> RestoreSigns {
-        let inventory = takeover.snapshot().inventory
+        let inventory = takeover.snapshot.inventory
         var signs = RestoreSigns()
         for member in self[group]?.members ?? [] where member.isTouched && !member.isRestored {
             let device = inventory[member.address]
