@@ -1,4 +1,4 @@
-// Reading sysfs for a source of uses. What is not there is nothing; what was denied or could not be read for want of
+// Reading sysfs, or another file system of the kernel's, for a source of uses. What is not there is nothing; what was denied or could not be read for want of
 // descriptors or memory may be anything, and is kept so that no source takes it for nothing.
 
 import EventLoop
@@ -7,14 +7,18 @@ import Glibc
 import Inventory
 import PCI
 
-/// Reads below /sys, and keeps the first failure that leaves something unknown.
+/// Reads below /sys, or another folder of the root, and keeps the first failure that leaves something unknown.
 @LoopActor
 final class UseReader {
     /// Why not all that was asked for is known, in words; nil when it is.
     private(set) var failure: String?
     private let root: String
+    private let folder: String
 
-    init(below root: String) { self.root = root }
+    init(below root: String, folder: String = "sys") {
+        self.root = root
+        self.folder = folder
+    }
 
     /// The names of a folder's entries, sorted; none of a folder that is not there.
     func names(_ path: [String]) -> [String] {
@@ -30,6 +34,14 @@ final class UseReader {
             let words = name.split(separator: "/").map { String($0) }
             return try Directory(path: full(path + words.dropLast())).text(words.last ?? name)
         }
+    }
+
+    /// The lines of a file of any length, without empty ones; none where there is none.
+    func lines(_ name: String, in path: [String]) -> [String] {
+        let bytes = attempt(path + [name]) { () throws(SystemError) in
+            try Directory(path: full(path)).readAll(name, limit: 1 << 20)
+        }
+        return bytes?.split(separator: 0x0a).map { String(decoding: $0, as: UTF8.self) } ?? []
     }
 
     /// Where a link leads, below /sys; nil where there is none.
@@ -66,13 +78,13 @@ final class UseReader {
     }
 
     private func full(_ path: some Sequence<String>) -> String {
-        (root.hasSuffix("/") ? root : root + "/") + "sys/" + path.joined(separator: "/")
+        (root.hasSuffix("/") ? root : root + "/") + folder + "/" + path.joined(separator: "/")
     }
 
     private func attempt<Value>(_ path: [String], _ body: () throws(SystemError) -> Value) -> Value? {
         do throws(SystemError) { return try body() } catch {
             if failure == nil, error.leavesUnknown {
-                failure = "/sys/\(path.joined(separator: "/")) cannot be read: \(errorText(error.errno))"
+                failure = "/\(folder)/\(path.joined(separator: "/")) cannot be read: \(errorText(error.errno))"
             }
             return nil
         }
