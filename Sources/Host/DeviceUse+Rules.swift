@@ -47,6 +47,14 @@ extension DeviceUse.Kind {
         case .mounted: .init("mounted", .refuses, "unmount it", "fs/proc_namespace.c")
         case .swap: .init("swap", .refuses, "swapoff it", "mm/swapfile.c")
         case .stacked: .init("stacked", .refuses, "stop what stacks on it", "block/holder.c")
+        case .part: .init("part", .refuses, "unmount that file system", "fs/xfs/xfs_super.c, fs/jbd2/journal.c")
+        case .fileSystem:
+            .init("fileSystem", .refuses, "end what keeps it: open files, or a mount namespace", "fs/ext4/sysfs.c")
+        case .exported: .init("exported", .refuses, "take back the export", "drivers/nvme/target/configfs.c")
+        case .volumeGroup:
+            .init("volumeGroup", .refuses, "deactivate the group, or take the volume out (vgreduce)", "lvm(8)")
+        case .path: .init("path", .refuses, "stop the use of the disk", "drivers/nvme/host/multipath.c")
+        case .sameDisk: .init("sameDisk", .refuses, "stop the use of the disk", "drivers/nvme/host/sysfs.c")
         // Network
         case .route: .init("route", .refuses, "move the route to another interface", "net/ipv4/fib_semantics.c")
         case .linkUp: .init("linkUp", .warns, "set the interface down, if nobody needs it", "net/ipv6/addrconf.c")

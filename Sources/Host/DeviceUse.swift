@@ -14,6 +14,18 @@ public struct DeviceUse: Equatable, Sendable {
         case swap(via: String)
         /// Something that is not known to be mounted stacks on it: device-mapper, md.
         case stacked(holder: String)
+        /// It is a part of a file system that has other parts elsewhere: its log, its journal. `of` says which.
+        case part(role: String, of: String, via: String)
+        /// The kernel has a file system on it in use, and no process is known to see it mounted.
+        case fileSystem(type: String, via: String)
+        /// The kernel offers it to other machines: `by` says what does, and under which name.
+        case exported(by: String, via: String)
+        /// It belongs to a volume group that is active, and no volume is known to lie on it.
+        case volumeGroup(String, via: String)
+        /// It is one of several paths to a disk that is used; `others` are those that would remain.
+        case path(to: String, others: [String])
+        /// Its disk is the same as another, which is used: `use` says how.
+        case sameDisk(as: String, use: String, via: String)
         /// A route of the host leads through this interface of it: to `default`, or to addresses.
         case route(to: String, interface: String)
         /// This interface of it is up, and nothing is known to go through it.
@@ -49,6 +61,15 @@ extension DeviceUse {
         case .mounted(let path, let via): "\(via) on it is mounted at \(path)"
         case .swap(let via): "\(via) on it is swapped to"
         case .stacked(let holder): "\(holder) stacks on it"
+        case .part(let role, let whole, let via): "\(via) on it is the \(role) of \(whole)"
+        case .fileSystem(let type, let via):
+            "the \(type) file system of \(via) on it is in use, though no process is known to see it mounted"
+        case .exported(let exporter, let via): "\(via) on it is exported by \(exporter)"
+        case .volumeGroup(let group, let via): "\(via) on it belongs to the volume group \(group), which is active"
+        case .path(let disk, let others):
+            "it is one of \(others.count + 1) paths to \(disk), which would be left with "
+                + others.joined(separator: " and ")
+        case .sameDisk(let other, let use, let via): "\(via) on it is the same disk as \(other), which \(use)"
         case .route("default", let interface): "the default route leads through its interface \(interface)"
         case .route(let destination, let interface):
             "the route to \(destination) leads through its interface \(interface)"

@@ -165,16 +165,6 @@ struct UseTests {
         #expect(await uses(of: nvme) == [DeviceUse(nvme, .mounted(at: "/pool", via: "btrfs uuid"))])
     }
 
-    @Test("a pool of ZFS may be on any disk that is not known to be another's")
-    @LoopActor func zfs() async {
-        addDisk()
-        mount("30 1 0:50 / /tank rw - zfs tank rw")
-        #expect(
-            await uses(of: nvme, nic) == [
-                DeviceUse(nvme, .unknown(reason: "a ZFS pool is in use, and it is not known on which disks"))
-            ])
-    }
-
     @Test("a disk of NVMe with several paths is its controller's, though it lies elsewhere")
     @LoopActor func multipath() async {
         let folder = "devices/virtual/nvme-subsystem/nvme-subsys0"

@@ -18,6 +18,10 @@ struct PreflightTests {
 
     private static let kinds: [DeviceUse.Kind] = [
         .mounted(at: "/", via: "dm-0"), .swap(via: "nvme0n1p3"), .stacked(holder: "md0"),
+        .part(role: "log device", of: "the XFS file system at /data", via: "nvme0n1p3"),
+        .fileSystem(type: "ext4", via: "nvme0n1p1"), .exported(by: "nvmet (nqn, namespace 1)", via: "nvme0n1"),
+        .volumeGroup("vg", via: "nvme0n1p2"), .path(to: "nvme0n1", others: ["nvme1"]),
+        .sameDisk(as: "nvme1n1", use: "is mounted at /", via: "nvme0n1"),
         .route(to: "default", interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
         .unknown(reason: "the mounts of process 1 cannot be read"),
     ]

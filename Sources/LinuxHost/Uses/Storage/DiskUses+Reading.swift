@@ -1,4 +1,4 @@
-// Reading which disks a host has, and what it swaps to.
+// Reading which disks a host has, what it swaps to, and what sysfs has no holder for.
 
 import EventLoop
 import Files
@@ -8,26 +8,61 @@ import PCI
 
 extension DiskUses {
     @LoopActor static func read(_ question: UseQuestion) async -> DiskUses {
-        let reader = UseReader(below: question.host.root)
+        let root = question.host.root
         let prefix = question.host.joined("")
+        let reader = UseReader(below: root)
         var uses = DiskUses(mounts: question.mounts.mounts, unknown: question.mounts.unknown)
         uses.readBlocks(reader)
-        uses.addLoops(prefix)
-        uses.resolveSources(prefix, reader)
-        uses.readSwaps(prefix)
-        uses.mounts = Array(Set(uses.mounts))
         uses.unread = reader.failure
+        // From here on it is known which disks there are, and not how they are used.
+        var facts = StorageFacts(
+            blocks: uses.blocks, mounts: uses.mounts, nodes: BlockNodes(uses.blocks, below: prefix),
+            sys: UseReader(below: root), proc: UseReader(below: root, folder: "proc"),
+            run: UseReader(below: root, folder: "run"))
+        uses.addBackings(facts.nodes)
+        uses.resolveSources(facts)
+        uses.readSwaps(prefix, facts.nodes)
+        uses.mounts = Array(Set(uses.mounts))
+        (facts.blocks, facts.mounts) = (uses.blocks, uses.mounts)
+        uses.readFound(&facts)
         return uses
+    }
+
+    @LoopActor private mutating func readFound(_ facts: inout StorageFacts) {
+        found.addParts(ofXFS: mounts, facts.nodes)
+        found.addJournals(facts)
+        found.addDisks(ofF2FS: facts)
+        found.addUnseen(facts)
+        found.addPhysicalVolumes(facts)
+        found.addCaches(facts)
+        found.addExports(&facts)
+        pools = ZFSPools.read(facts)
+        blocks = facts.blocks
+        for failure in [facts.sys.failure, facts.proc.failure, facts.run.failure] {
+            if let failure { unknown.append(failure) }
+        }
     }
 
     /// Reads /sys/class/block.
     @LoopActor private mutating func readBlocks(_ reader: UseReader) {
         for (name, path) in reader.devices("class/block") {
-            blocks.append(
-                BlockDevice(
-                    name: name, paths: [path] + Self.controllers(of: path, reader),
-                    number: reader.text("dev", in: path), holders: reader.names(path + ["holders"]),
-                    mapperName: reader.text("dm/name", in: path), backing: reader.text("loop/backing_file", in: path)))
+            var block = BlockDevice(
+                name: name, paths: [path] + Self.controllers(of: path, reader), number: reader.text("dev", in: path),
+                holders: reader.names(path + ["holders"]), mapperName: reader.text("dm/name", in: path),
+                backing: reader.text("loop/backing_file", in: path))
+            if block.mapperName != nil { block.mapperID = reader.text("dm/uuid", in: path) }
+            if name.hasPrefix("md"), let state = reader.text("md/array_state", in: path) {
+                block.array = BlockDevice.ArrayState(level: reader.text("md/level", in: path) ?? "", state: state)
+            }
+            if name.hasPrefix("zram"), let backing = reader.text("backing_dev", in: path), backing != "none" {
+                block.backing = backing
+            }
+            if name.hasPrefix("nvme") { block.wwid = reader.text("wwid", in: path) }
+            if name.hasPrefix("sd") { block.wwid = reader.text("device/wwid", in: path) }
+            for controller in block.controllers {
+                states[controller.name] = reader.text("state", in: controller.path)
+            }
+            blocks.append(block)
         }
     }
 
@@ -44,84 +79,95 @@ extension DiskUses {
         }
     }
 
-    private mutating func readSwaps(_ prefix: String) {
+    private mutating func readSwaps(_ prefix: String, _ nodes: BlockNodes) {
         do throws(SystemError) {
-            addSwaps(SwapArea.table(try Directory(path: prefix + "proc").readAll("swaps")), prefix)
+            addSwaps(SwapArea.table(try Directory(path: prefix + "proc").readAll("swaps")), nodes)
         } catch {
             // A kernel without swap has no such file.
             if !error.isVanished { unknown.append("/proc/swaps cannot be read: \(errorText(error.errno))") }
         }
     }
 
-    /// Finds the block devices of file systems whose number is none of a block device: btrfs, bcachefs.
-    @LoopActor private mutating func resolveSources(_ prefix: String, _ reader: UseReader) {
-        addBtrfs(prefix, reader)
-        var more: [Mount] = []
-        for index in mounts.indices where mounts[index].number.hasPrefix("0:") {
-            let mount = mounts[index]
-            // bcachefs names all its devices.
-            let numbers = mount.source.split(separator: ":").compactMap { blockNumber(ofNode: String($0), prefix) }
-            guard let first = numbers.first else { continue }
-            mounts[index].number = first
-            more += numbers.dropFirst().map { number in
-                Mount(number: number, point: mount.point, type: mount.type, source: mount.source)
-            }
-        }
-        mounts += more
-    }
-
-    /// A loop device stands on the block device that it is made of. Of one made of a file, the file system is mounted.
-    private mutating func addLoops(_ prefix: String) {
-        for loop in blocks {
-            guard let backing = loop.backing, let number = blockNumber(ofNode: backing, prefix) else { continue }
-            for index in blocks.indices where blocks[index].number == number { blocks[index].holders.append(loop.name) }
-        }
-    }
-
-    /// A file system of btrfs stands on all of its devices, whichever of them its mounts name.
-    @LoopActor private mutating func addBtrfs(_ prefix: String, _ reader: UseReader) {
-        for identity in reader.names(["fs", "btrfs"]) {
-            let members = reader.names(["fs", "btrfs", identity, "devices"])
-            guard !members.isEmpty else { continue }
-            let name = "btrfs \(identity)"
-            let number = "btrfs:\(identity)"
-            blocks.append(BlockDevice(name: name, paths: [], number: number))
-            let numbers = blocks.filter { members.contains($0.name) }.compactMap(\.number)
-            for index in blocks.indices where members.contains(blocks[index].name) {
-                blocks[index].holders.append(name)
-            }
-            for index in mounts.indices where mounts[index].type == "btrfs" {
-                guard let found = blockNumber(ofNode: mounts[index].source, prefix), numbers.contains(found) else {
-                    continue
-                }
-                mounts[index].number = number
-            }
-        }
-    }
-
-    /// MAJOR:MINOR of a node by its path.
-    private func blockNumber(ofNode path: String, _ prefix: String) -> String? {
-        guard path.hasPrefix("/dev/") else { return nil }
-        var status = stat()
-        if stat(prefix + path.dropFirst(), &status) == 0, let number = NodeNumber(status), number.isBlock {
-            return "\(number.major):\(number.minor)"
-        }
-        // A node that only another mount namespace has still names its device.
-        guard let name = path.split(separator: "/").last else { return nil }
-        return blocks.first { $0.name == name || $0.mapperName == String(name) }?.number
-    }
-
-    private mutating func addSwaps(_ areas: [SwapArea], _ prefix: String) {
+    private mutating func addSwaps(_ areas: [SwapArea], _ nodes: BlockNodes) {
         for area in areas {
             if area.isFile {
                 let mount = mounts.filter { area.path.isBelow($0.point) }.max { $0.point.count < $1.point.count }
                 if let mount { swaps.append(mount.number) }
-            } else if let number = blockNumber(ofNode: area.path, prefix) {
+            } else if let number = number(ofNode: area.path, nodes) {
                 swaps.append(number)
             } else {
                 unknown.append("it is not known where \(area.path) lies, which is swapped to")
             }
         }
+    }
+
+    /// A loop device stands on the block device that it is made of, and zram on the one that it writes to. Of one made
+    /// of a file, the file system is mounted.
+    private mutating func addBackings(_ nodes: BlockNodes) {
+        for device in blocks {
+            guard let backing = device.backing else { continue }
+            switch nodes.target(of: backing) {
+            case .block(let name):
+                guard let index = blocks.firstIndex(where: { $0.name == name }) else { continue }
+                blocks[index].holders.append(device.name)
+            case .other: break
+            case .unknown: found.addUnknown("it is not known which disk \(backing) is, on which \(device.name) stands")
+            }
+        }
+    }
+
+    /// MAJOR:MINOR of a node by its path.
+    private func number(ofNode path: String, _ nodes: BlockNodes) -> String? {
+        guard case .block(let name) = nodes.target(of: path) else { return nil }
+        return blocks.first { $0.name == name }?.number
+    }
+}
+
+extension DiskUses {
+    /// Finds the block devices of file systems whose number is none of a block device: btrfs, bcachefs.
+    @LoopActor private mutating func resolveSources(_ facts: StorageFacts) {
+        for identity in facts.sys.names(["fs", "btrfs"]) {
+            let members = facts.sys.names(["fs", "btrfs", identity, "devices"])
+            addFileSystem("btrfs", identity, members, facts.nodes)
+        }
+        // A folder for each disk that is there, with a link to it (bch2_dev_sysfs_online in fs/bcachefs/super.c).
+        for identity in facts.sys.names(["fs", "bcachefs"]) {
+            let folder = ["fs", "bcachefs", identity]
+            let members = facts.sys.names(folder).filter { $0.hasPrefix("dev-") }.compactMap {
+                facts.sys.linkName("block", in: folder + [$0])
+            }
+            addFileSystem("bcachefs", identity, members, facts.nodes)
+        }
+        resolveByNames(facts.nodes)
+    }
+
+    /// A file system on several devices stands on all of them, whichever its mounts name.
+    private mutating func addFileSystem(_ type: String, _ identity: String, _ members: [String], _ nodes: BlockNodes) {
+        guard !members.isEmpty else { return }
+        let name = "\(type) \(identity)"
+        let number = "\(type):\(identity)"
+        blocks.append(BlockDevice(name: name, paths: [], number: number))
+        for index in blocks.indices where members.contains(blocks[index].name) { blocks[index].holders.append(name) }
+        for index in mounts.indices where mounts[index].type == type {
+            // bcachefs names all its devices.
+            let targets = mounts[index].source.split(separator: ":").map { nodes.target(of: String($0)) }
+            if members.contains(where: { targets.contains(.block($0)) }) { mounts[index].number = number }
+        }
+    }
+
+    private mutating func resolveByNames(_ nodes: BlockNodes) {
+        var more: [Mount] = []
+        for index in mounts.indices where mounts[index].number.hasPrefix("0:") {
+            var mount = mounts[index]
+            let numbers = mount.source.split(separator: ":").compactMap { number(ofNode: String($0), nodes) }
+            guard let first = numbers.first else { continue }
+            mounts[index].number = first
+            for number in numbers.dropFirst() {
+                mount.number = number
+                more.append(mount)
+            }
+        }
+        mounts += more
     }
 }
 

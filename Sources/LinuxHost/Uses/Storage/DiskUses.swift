@@ -1,4 +1,4 @@
-// What is on the disks of a host: which of it is mounted, swapped to, or stacked on. No I/O.
+// What is on the disks of a host: which of it is mounted, swapped to, stacked on, or used in a way of its own. No I/O.
 
 import Host
 import Inventory
@@ -9,39 +9,55 @@ struct DiskUses: UseSource {
     var mounts: [Mount] = []
     /// The MAJOR:MINOR of what is swapped to.
     var swaps: [String] = []
+    /// What is used of single block devices without a holder in sysfs.
+    var found = BlockUses()
+    var pools = ZFSPools()
+    /// The states of the controllers of disks that have several.
+    var states: [String: String] = [:]
     /// Why the use of disks is not known in full; of a device that has none it says nothing.
     var unknown: [String] = []
     /// Why it is not known in full which disks there are.
     var unread: String?
 
+    /// A disk with several paths has its node elsewhere.
+    func nodes(of subject: UseSubject) -> Set<NodeNumber> {
+        Set(own(subject).compactMap { $0.number.flatMap { NodeNumber($0, isBlock: true) } })
+    }
+
     func kinds(of subject: UseSubject) -> [DeviceUse.Kind] {
         disks(of: subject) + (unread.map { [.unknown(reason: $0)] } ?? [])
     }
 
+    private func own(_ subject: UseSubject) -> [BlockDevice] { blocks.filter { $0.paths.contains(where: subject.has) } }
+
     private func disks(of subject: UseSubject) -> [DeviceUse.Kind] {
-        let own = blocks.filter { $0.paths.contains(where: subject.has) }
+        let own = own(subject)
         guard !own.isEmpty else { return [] }
         let stack = BlockStack(blocks)
         let involved = stack.withAllAbove(own.map(\.name))
         var kinds: [DeviceUse.Kind] = []
         for block in involved { kinds += direct(block) }
-        let isUsed = !kinds.isEmpty
         for block in involved {
             for holder in block.holders where !stack.withAllAbove([holder]).contains(where: { !direct($0).isEmpty }) {
-                kinds.append(.stacked(holder: holder))
+                kinds.append(.stacked(holder: stack[holder]?.label ?? holder))
             }
         }
-        if !isUsed, mounts.contains(where: { $0.type == "zfs" }) {
-            kinds.append(.unknown(reason: "a ZFS pool is in use, and it is not known on which disks"))
+        kinds += kinds.isEmpty ? duplicates(own, involved) : paths(subject, own, involved)
+        if kinds.isEmpty { kinds += pools.kinds(own) }
+        let elsewhere = nodes(of: subject).subtracting(subject.nodes)
+        for opener in subject.openers where !opener.nodes.isDisjoint(with: elsewhere) {
+            kinds.append(.open(pid: opener.process.pid, command: opener.command))
         }
-        return kinds + unknown.map { .unknown(reason: $0) }
+        return kinds + (unknown + found.unknown).map { .unknown(reason: $0) }
     }
 
-    private func direct(_ block: BlockDevice) -> [DeviceUse.Kind] {
-        guard let number = block.number else { return [] }
+    /// What is made of a block device itself, and not of what stands on it.
+    func direct(_ block: BlockDevice) -> [DeviceUse.Kind] {
+        let others = found[block.name]
+        guard let number = block.number else { return others }
         var points: Set<String> = []
         for mount in mounts where mount.number == number { points.insert(mount.point) }
         return points.sorted().map { .mounted(at: $0, via: block.name) }
-            + (swaps.contains(number) ? [.swap(via: block.name)] : [])
+            + (swaps.contains(number) ? [.swap(via: block.name)] : []) + others
     }
 }
