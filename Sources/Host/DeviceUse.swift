@@ -5,7 +5,7 @@ import PCI
 
 /// A device that the host itself uses.
 public struct DeviceUse: Equatable, Sendable {
-    /// How it is used.
+    /// How it is used, with what is known of that kind of use. What follows of a kind is in DeviceUse+Rules.swift.
     public enum Kind: Equatable, Sendable {
         /// A file system on it is mounted, perhaps through devices that stack on it: `via` is the block device that is
         /// mounted, such as dm-0.
@@ -14,8 +14,10 @@ public struct DeviceUse: Equatable, Sendable {
         case swap(via: String)
         /// Something that is not known to be mounted stacks on it: device-mapper, md.
         case stacked(holder: String)
-        /// The default route leads through this interface of it.
-        case defaultRoute(interface: String)
+        /// A route of the host leads through this interface of it: to `default`, or to addresses.
+        case route(to: String, interface: String)
+        /// This interface of it is up, and nothing is known to go through it.
+        case linkUp(interface: String)
         /// The firmware showed its messages on it (boot_vga), or the console is on it.
         case bootDisplay
         /// A process has one of its nodes open.
@@ -47,7 +49,10 @@ extension DeviceUse {
         case .mounted(let path, let via): "\(via) on it is mounted at \(path)"
         case .swap(let via): "\(via) on it is swapped to"
         case .stacked(let holder): "\(holder) stacks on it"
-        case .defaultRoute(let interface): "the default route leads through its interface \(interface)"
+        case .route("default", let interface): "the default route leads through its interface \(interface)"
+        case .route(let destination, let interface):
+            "the route to \(destination) leads through its interface \(interface)"
+        case .linkUp(let interface): "its interface \(interface) is up, with no more than a link-local address"
         case .bootDisplay: "the host's console is on it"
         case .open(let pid, let command): "process \(pid) (\(command)) has it open"
         case .virtualFunctions(let count):

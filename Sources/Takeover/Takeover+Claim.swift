@@ -14,6 +14,9 @@ extension Takeover {
         /// The groups that it is about.
         public var groups: [GroupID]
         public var handover: Handover?
+        /// What was known when these groups were chosen, and did not stop the claim: uses that only warn, and those of
+        /// members that were forced.
+        public var uses: [DeviceUse] = []
     }
 
     /// Claims groups for an owner. When it throws, or its task is cancelled, all is on its way back to what it was.
@@ -26,7 +29,7 @@ extension Takeover {
         }
         try await check(
             request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
-        let records = try await choose(
+        let (records, uses) = try await choose(
             request.selectors, besides: [], force: request.force, wait: request.wait,
             evenOrphaned: request.isReservation, progress)
         let members = Set(records.flatMap(\.group.members)).subtracting(snapshot.functionsLost(with: records))
@@ -55,7 +58,7 @@ extension Takeover {
         }
         watchOwner(of: claim)
         publish(.added, claim, cause: "claimed by \(owner.text)")
-        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover, uses: uses)
     }
 
     /// Adds groups to a claim.
@@ -66,7 +69,8 @@ extension Takeover {
         let claim = try claim(named: name)
         guard !selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
         try checkHeld(claim)
-        let records = try await choose(selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
+        let (records, uses) = try await choose(
+            selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
         try checkHeld(claim)
         let added = records.map(ClaimedGroup.init(taking:))
         try checkStore(for: added.storeDemand)
@@ -84,7 +88,7 @@ extension Takeover {
             }
         }
         publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
-        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover, uses: uses)
     }
 
     func checkHeld(_ claim: ActiveClaim) throws(TakeoverError) {
@@ -95,11 +99,11 @@ extension Takeover {
         }
     }
 
-    /// The groups, once they can be had and nothing of the host is in them.
+    /// The groups, once they can be had and nothing of the host is in them; and the uses that did not stop them.
     private func choose(
         _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration,
         evenOrphaned: Bool = false, _ progress: (@LoopActor (ClaimProgress) -> Void)? = nil
-    ) async throws(TakeoverError) -> [GroupRecord] {
+    ) async throws(TakeoverError) -> (records: [GroupRecord], uses: [DeviceUse]) {
         let began = host.now
         let deadline = began + wait
         var isFresh = false
@@ -130,15 +134,15 @@ extension Takeover {
             let members = records.flatMap(\.group.members)
             let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
             try await checkHolders(of: lost, lostWith: records)
-            let others = replacements(in: records)
-            let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot)
+            let all = uses + replacements(in: records)
+            let refusals = Preflight.refusals(records, uses: all, force: force, in: snapshot)
             guard refusals.isEmpty else { throw .inUse(refusals) }
             if isStopped { throw .stopped }
             // Others ran meanwhile: only who finds the groups still free has them.
             if let now = try? Selection.groups(selectors, in: snapshot), now.map(\.id) == records.map(\.id),
                 obstacle(now, besides: own, evenOrphaned) == nil
             {
-                return now
+                return (now, Preflight.uses(records, found: all, in: snapshot))
             }
         }
     }

@@ -1,6 +1,8 @@
 // What a host uses its devices for, on made-up machines: taking one of these would lose the host.
 
 import EventLoop
+import Files
+import Glibc
 import Host
 import Inventory
 import PCI
@@ -36,6 +38,17 @@ struct UseTests {
         sysfs.folder.write("sys/\(path)/dev", number + "\n")
         sysfs.folder.link("sys/class/block/\(name)", to: "../../" + path)
         for holder in holders { sysfs.folder.link("sys/\(path)/holders/\(holder)", to: "../x/" + holder) }
+    }
+
+    @Test("what a limit or a rule keeps from being seen is unknown, and what is not there is nothing")
+    @LoopActor func reader() {
+        let reader = UseReader(below: sysfs.root)
+        #expect(reader.devices("class/nothing").isEmpty)
+        #expect(reader.text("nothing", in: ["class"]) == nil)
+        #expect(reader.names(["nothing"]) == [])
+        #expect(reader.failure == nil)
+        for errno in [EACCES, EPERM, EMFILE, ENFILE, ENOMEM] { #expect(SystemError(errno: errno).leavesUnknown) }
+        for errno in [ENOENT, ENODEV, EINVAL, EIO] { #expect(!SystemError(errno: errno).leavesUnknown) }
     }
 
     private func addDisk(holders: String...) {
@@ -198,14 +211,14 @@ struct UseTests {
         #expect(await uses(of: nic) == [])
         sysfs.folder.write(
             "proc/1/net/route", heading + "bond0.5\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
-        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .defaultRoute(interface: "eth0"))])
+        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .route(to: "default", interface: "eth0"))])
         sysfs.folder.write("proc/1/net/route", heading)
         let zero = String(repeating: "0", count: 32)
         sysfs.folder.write(
             "proc/1/net/ipv6_route",
             "\(zero) 00 \(zero) 00 fe80 00000400 00000001 00000000 00000003     eth0\n"
                 + "\(zero) 00 \(zero) 00 \(zero) ffffffff 00000001 00000000 00200200       lo\n")
-        #expect(await uses(of: nic) == [DeviceUse(nic, .defaultRoute(interface: "eth0"))])
+        #expect(await uses(of: nic) == [DeviceUse(nic, .route(to: "default", interface: "eth0"))])
         sysfs.folder.remove("proc/1/net")
         #expect(
             await uses(of: nic, nvme) == [

@@ -176,7 +176,7 @@ struct DependencyTests {
     @LoopActor func open() async throws {
         let machine = try TestMachine(sharedGroup: false)
         let daemon = try await machine.start()
-        machine.host.uses = [DeviceUse(virtual[2], .defaultRoute(interface: "eth3"))]
+        machine.host.uses = [DeviceUse(virtual[2], .route(to: "default", interface: "eth3"))]
         guard case .failure(.inUse(let uses)) = await machine.claim(daemon, physical, force: [physical]) else {
             Issue.record("the default route was taken")
             return

@@ -18,7 +18,7 @@ struct PreflightTests {
 
     private static let kinds: [DeviceUse.Kind] = [
         .mounted(at: "/", via: "dm-0"), .swap(via: "nvme0n1p3"), .stacked(holder: "md0"),
-        .defaultRoute(interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
+        .route(to: "default", interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
         .unknown(reason: "the mounts of process 1 cannot be read"),
     ]
 
@@ -40,6 +40,30 @@ struct PreflightTests {
         #expect(try await machine.bindings() == before)
         #expect(daemon.life.effects == 0)
         _ = try await machine.claim(daemon, TestMachine.triple[0], force: [TestMachine.triple[1]]).get()
+    }
+
+    @Test("a use that only warns refuses nothing, and is told with the claim, as is what was forced")
+    @LoopActor func warnings() async throws {
+        let machine = try TestMachine()
+        let warning = DeviceUse(TestMachine.triple[1], .linkUp(interface: "eth0"))
+        machine.host.uses = [warning]
+        let daemon = try await machine.start()
+        let granted = try await machine.claim(daemon, TestMachine.triple[0]).get()
+        #expect(granted.uses == [warning])
+        _ = try await machine.release(daemon, granted.claim.claim.id).get()
+        machine.host.uses = [DeviceUse(TestMachine.triple[2], .swap(via: "sda2"))]
+        let forced = try await machine.claim(daemon, TestMachine.triple[0], force: [TestMachine.triple[2]]).get()
+        #expect(forced.uses == machine.host.uses)
+    }
+
+    @Test("the table has a line for every kind: a word for programs, a remedy and a source", arguments: kinds)
+    func rules(kind: DeviceUse.Kind) {
+        let rule = kind.rule
+        #expect(!rule.word.isEmpty && rule.word.allSatisfy { $0.isASCII && $0.isLetter })
+        #expect(!rule.remedy.isEmpty && !rule.remedy.hasSuffix("."))
+        #expect(!rule.source.isEmpty)
+        #expect(rule.severity.stopsClaim)
+        #expect((rule.severity == .unknown) == (rule.word == "unknown"))
     }
 
     @Test("a physical function with virtual ones refuses, and so does a virtual one whose physical function is claimed")

@@ -1,5 +1,5 @@
 // What must be known before a group is taken: what the host would lose with it. What is in use refuses, what cannot be
-// found out refuses too, and only a member that is named is taken all the same.
+// found out refuses too, and only a member that is named is taken all the same. What only warns is told with the claim.
 
 import Grouping
 import Host
@@ -9,12 +9,16 @@ import Registry
 
 /// The uses that the host, or another claim, has for the members of groups.
 enum Preflight {
-    /// What speaks against taking the groups; what is forced does not count.
+    /// All uses of the groups' members: what was found on the host, and what follows from other groups.
+    static func uses(_ records: [GroupRecord], found: [DeviceUse], in snapshot: Snapshot) -> [DeviceUse] {
+        found + records.flatMap { virtualFunctionUses($0, in: snapshot) }
+    }
+
+    /// What speaks against taking the groups; what is forced does not count, nor what only warns.
     static func refusals(
         _ records: [GroupRecord], uses: [DeviceUse], force: [DeviceAddress], in snapshot: Snapshot
     ) -> [DeviceUse] {
-        let all = uses + records.flatMap { virtualFunctionUses($0, in: snapshot) }
-        return all.filter { !force.contains($0.device) }
+        self.uses(records, found: uses, in: snapshot).filter { $0.stopsClaim && !force.contains($0.device) }
     }
 
     /// A physical function and its virtual functions exclude each other: without its host driver a physical function

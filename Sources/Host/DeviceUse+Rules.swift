@@ -1,0 +1,63 @@
+// What follows of each kind of use: one line a kind, and nowhere else.
+
+extension DeviceUse {
+    /// What a use means for a claim.
+    public enum Severity: String, Equatable, Sendable, CaseIterable {
+        /// The host, or somebody on it, would lose what it works with: refused, unless the member is forced.
+        case refuses
+        /// Worth knowing, and no reason to refuse.
+        case warns
+        /// It could not be found out whether the host uses the device, which refuses as well.
+        case unknown
+
+        /// Whether a claim is refused that does not force the member.
+        public var stopsClaim: Bool { self != .warns }
+    }
+
+    /// What follows of a kind of use.
+    public struct Rule: Equatable, Sendable {
+        /// The kind's name in the API.
+        public var word: String
+        public var severity: Severity
+        /// What the administrator can do, in words.
+        public var remedy: String
+        /// Where it can be read that this is a use and what taking the device does: a file of the kernel's source, a
+        /// page of its documentation, a public report.
+        public var source: String
+
+        init(_ word: String, _ severity: Severity, _ remedy: String, _ source: String) {
+            self.word = word
+            self.severity = severity
+            self.remedy = remedy
+            self.source = source
+        }
+    }
+
+    /// What follows of this use.
+    public var rule: Rule { kind.rule }
+    /// Whether it refuses a claim that does not force the member.
+    public var stopsClaim: Bool { rule.severity.stopsClaim }
+}
+
+extension DeviceUse.Kind {
+    /// The table: the word in the API, the severity, the remedy, the source.
+    public var rule: DeviceUse.Rule {
+        switch self {
+        // Disks
+        case .mounted: .init("mounted", .refuses, "unmount it", "fs/proc_namespace.c")
+        case .swap: .init("swap", .refuses, "swapoff it", "mm/swapfile.c")
+        case .stacked: .init("stacked", .refuses, "stop what stacks on it", "block/holder.c")
+        // Network
+        case .route: .init("route", .refuses, "move the route to another interface", "net/ipv4/fib_semantics.c")
+        case .linkUp: .init("linkUp", .warns, "set the interface down, if nobody needs it", "net/ipv6/addrconf.c")
+        // Displays
+        case .bootDisplay: .init("bootDisplay", .refuses, "move the console to another display", "drivers/pci/vgaarb.c")
+        // Processes, claims, and what is not known
+        case .open: .init("open", .refuses, "end the process", "fs/proc/fd.c")
+        case .virtualFunctions: .init("virtualFunctions", .refuses, "set sriov_numvfs to 0", "drivers/pci/iov.c")
+        case .physicalFunctionClaimed: .init("physicalFunction", .refuses, "release that claim", "drivers/pci/iov.c")
+        case .replaced: .init("replaced", .refuses, "force the member, if it is the one that is meant", "law 9")
+        case .unknown: .init("unknown", .unknown, "remove the reason, or force the member", "promise 8")
+        }
+    }
+}
