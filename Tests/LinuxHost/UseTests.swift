@@ -26,7 +26,6 @@ struct UseTests {
         sysfs.add("0000:02:00.0", below: "pci0000:00")
         sysfs.folder.write("proc/1/mountinfo", "20 1 0:20 / /proc rw - proc proc rw\n")
         sysfs.folder.link("proc/1/ns/mnt", to: "mnt:[1]")
-        sysfs.folder.write("proc/1/net/route", "Iface\tDestination\tGateway\n")
     }
 
     @LoopActor private func uses(of devices: DeviceAddress...) async -> [DeviceUse] {
@@ -62,12 +61,6 @@ struct UseTests {
     private func mount(pid: Int = 1, namespace: Int? = nil, _ lines: String...) {
         sysfs.folder.write("proc/\(pid)/mountinfo", lines.joined(separator: "\n") + "\n")
         if let namespace { sysfs.folder.link("proc/\(pid)/ns/mnt", to: "mnt:[\(namespace)]") }
-    }
-
-    private func interface(_ name: String, below path: String, lower: String...) {
-        sysfs.folder.makeFolder("sys/\(path)/net/\(name)")
-        sysfs.folder.link("sys/class/net/\(name)", to: "../../\(path)/net/\(name)")
-        for lower in lower { sysfs.folder.link("sys/\(path)/net/\(name)/lower_\(lower)", to: "../x/\(lower)") }
     }
 
     @Test("a machine that uses nothing is free")
@@ -199,33 +192,6 @@ struct UseTests {
             ])
     }
 
-    @Test("the default route, through a VLAN on a bond of the interface")
-    @LoopActor func defaultRoute() async {
-        interface("eth0", below: String(sysfs.path(of: "0000:02:00.0").dropFirst(4)))
-        interface("bond0", below: "devices/virtual", lower: "eth0", "eth1")
-        interface("bond0.5", below: "devices/virtual", lower: "bond0")
-        #expect(await uses(of: nic) == [])
-        let heading = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
-        sysfs.folder.write(
-            "proc/1/net/route", heading + "eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
-        #expect(await uses(of: nic) == [])
-        sysfs.folder.write(
-            "proc/1/net/route", heading + "bond0.5\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
-        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .route(to: "default", interface: "eth0"))])
-        sysfs.folder.write("proc/1/net/route", heading)
-        let zero = String(repeating: "0", count: 32)
-        sysfs.folder.write(
-            "proc/1/net/ipv6_route",
-            "\(zero) 00 \(zero) 00 fe80 00000400 00000001 00000000 00000003     eth0\n"
-                + "\(zero) 00 \(zero) 00 \(zero) ffffffff 00000001 00000000 00200200       lo\n")
-        #expect(await uses(of: nic) == [DeviceUse(nic, .route(to: "default", interface: "eth0"))])
-        sysfs.folder.remove("proc/1/net")
-        #expect(
-            await uses(of: nic, nvme) == [
-                DeviceUse(nic, .unknown(reason: "the routes cannot be read from /proc/net/route"))
-            ])
-    }
-
     @Test("the display of the firmware, and the one that the console is on")
     @LoopActor func displays() async {
         let path = sysfs.path(of: "0000:02:00.0")
@@ -266,7 +232,5 @@ struct UseTests {
                 Mount(number: "3:4", point: "/x", type: "ext4", source: "/dev/x\\")
             ])
         #expect(SwapArea.table("Filename\n/x\n".utf8) == [])
-        #expect(RouteTable.defaultInterfaces(ofIPv4: "Iface\neth0 0 0\n".utf8) == [])
-        #expect(RouteTable.defaultInterfaces(ofIPv6: "0 0\n".utf8) == [])
     }
 }

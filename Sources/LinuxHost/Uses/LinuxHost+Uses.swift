@@ -16,9 +16,9 @@ extension LinuxHost {
             for device in devices {
                 // What is not there is not used.
                 guard let path = try sysfsPath(of: device)?.components else { continue }
-                subjects.append(UseSubject(device: device, path: path, nodes: nodes(ofDeviceAt: path, sys)))
+                subjects.append(try UseSubject(device, at: path, sys))
             }
-        } catch { return unknown("where the devices are in /sys cannot be read: \(errorText(error.errno))") }
+        } catch { return unknown("what the devices have in /sys cannot be read: \(errorText(error.errno))") }
         let question = UseQuestion(host: self, subjects: subjects, mounts: await MountFacts(below: root))
         var sources: [any UseSource] = []
         for source in UseSources.all { sources.append(await source.read(question)) }
@@ -45,5 +45,14 @@ extension LinuxHost {
         for index in subjects.indices {
             subjects[index].openers = open.holders.filter { !$0.nodes.isDisjoint(with: nodes[index]) }
         }
+    }
+
+    /// Why what the kernel tells of the network is not told of the host's; nil where it is.
+    func otherNetworkReason() -> String? {
+        guard let proc = try? Directory(path: joined("proc")), let own = try? proc.link("self/ns/net"),
+            let host = try? proc.link("1/ns/net")
+        else { return nil }
+        return own == host
+            ? nil : "the daemon is in another network namespace than process 1: run it in the host's (--network=host)"
     }
 }

@@ -11,6 +11,11 @@ struct Mount: Hashable, Sendable {
     var type: String
     /// What was mounted: a node, or any other word.
     var source: String
+    /// The options of the file system: of one from the network, where its server is. Of others they are left out.
+    var options: String = ""
+
+    /// The file systems whose options are kept.
+    private static let networkTypes: Set<String> = ["nfs", "nfs4", "cifs", "smb3"]
 
     /// The mounts that a process sees.
     static func table(_ bytes: some Collection<UInt8>) -> [Mount] {
@@ -20,9 +25,11 @@ struct Mount: Hashable, Sendable {
             guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
                 fields.count > dash + 2
             else { return nil }
+            let type = unescaped(fields[dash + 1])
+            let options = networkTypes.contains(type) && fields.count > dash + 3 ? unescaped(fields[dash + 3]) : ""
             return Mount(
                 number: String(decoding: fields[2], as: UTF8.self), point: unescaped(fields[4]),
-                type: unescaped(fields[dash + 1]), source: unescaped(fields[dash + 2]))
+                type: type, source: unescaped(fields[dash + 2]), options: options)
         }
     }
 }
