@@ -32,7 +32,8 @@ static int write_whole(int fd, const void *data, size_t length) {
 
 /// Whether a datagram ends the answer to a dump.
 static int is_last(const char *data, size_t length) {
-    for (const struct nlmsghdr *header = (const void *)data; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length))
+    const struct nlmsghdr *header = (const void *)data;
+    for (; NLMSG_OK(header, length); header = NLMSG_NEXT(header, length))
         if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR) return 1;
     return 0;
 }
@@ -91,7 +92,8 @@ int clinux_start_route_questions(const void *questions, size_t length, size_t li
     if (out != 3) out = dup3(out, 3, O_CLOEXEC);
     if (out < 0) _exit(1);
     syscall(SYS_close_range, 4, ~0U, 0);
-    for (const struct nlmsghdr *question = questions; NLMSG_OK(question, length); question = NLMSG_NEXT(question, length)) {
+    const struct nlmsghdr *question = questions;
+    for (; NLMSG_OK(question, length); question = NLMSG_NEXT(question, length)) {
         int error = ask(question, limit, out);
         if (!error) continue;
         struct {

@@ -26,6 +26,7 @@ struct UseTests {
         sysfs.add("0000:02:00.0", below: "pci0000:00")
         sysfs.folder.write("proc/1/mountinfo", "20 1 0:20 / /proc rw - proc proc rw\n")
         sysfs.folder.link("proc/1/ns/mnt", to: "mnt:[1]")
+        sysfs.folder.link("proc/1/ns/pid", to: "pid:[4026531836]")
     }
 
     @LoopActor private func uses(of devices: DeviceAddress...) async -> [DeviceUse] {
@@ -222,6 +223,104 @@ struct UseTests {
         sysfs.folder.write(sysfs.path(of: "0000:01:00.0") + "/nvme/nvme0/dev", "1:3\n")
         #expect(await uses(of: bridge) == [])
         #expect(await uses(of: nvme) == [DeviceUse(nvme, .open(pid: 4_200_012, command: "Xorg"))])
+    }
+
+    @Test("in a container nothing is known, and that is said with what helps; on a kernel without namespaces all is")
+    @LoopActor func container() async throws {
+        addDisk()
+        mount("30 1 0:30 / / rw - overlay overlay rw")
+        sysfs.folder.remove("proc/1/ns/pid")
+        sysfs.folder.link("proc/1/ns/pid", to: "pid:[4026532201]")
+        let found = await uses(of: nvme, nic)
+        #expect(found.map(\.device) == [nvme, nic])
+        for use in found {
+            #expect(use.rule.severity == .unknown)
+            #expect(use.reason.contains("--pid=host"), "\(use.reason)")
+        }
+        sysfs.folder.remove("proc/1/ns/pid")
+        #expect(await uses(of: nvme, nic) == [])
+        // A file where a link should be cannot be read as one by anybody.
+        sysfs.folder.write("proc/1/ns/pid", "")
+        #expect(await uses(of: nic).map(\.rule.severity) == [.unknown])
+        sysfs.folder.remove("proc/1")
+        #expect(await uses(of: nic).first?.reason.contains("process 1") == true)
+        sysfs.folder.remove("proc")
+        #expect(await uses(of: nic).map(\.rule.severity) == [.unknown])
+    }
+
+    @Test("a namespace that cannot be read is named by its process, and says nothing of a drive without a medium")
+    @LoopActor func unreadableNamespace() async {
+        addDisk()
+        sysfs.folder.makeFolder("proc/60/mountinfo")
+        sysfs.folder.write("proc/60/comm", "runc\n")
+        sysfs.folder.link("proc/60/ns/mnt", to: "mnt:[60]")
+        let found = await uses(of: nvme, nic)
+        #expect(found.map(\.device) == [nvme])
+        #expect(found.first?.reason.contains("the mounts of process 60 (runc) cannot be read") == true)
+        let disk = sysfs.path(of: "0000:01:00.0") + "/nvme/nvme0/nvme0n1"
+        for path in [disk, disk + "/nvme0n1p1"] { sysfs.folder.write(path + "/size", "0\n") }
+        #expect(await uses(of: nvme) == [])
+        for path in [disk, disk + "/nvme0n1p1"] { sysfs.folder.write(path + "/size", "4096\n") }
+        // Another process of the namespace tells the same.
+        mount(pid: 61, namespace: 60, "30 1 0:30 / / rw - overlay overlay rw")
+        #expect(await uses(of: nvme) == [])
+    }
+
+    @Test("many processes that cannot be looked into are counted, not listed")
+    @LoopActor func manyUnreadable() async {
+        addDisk()
+        for pid in 70..<80 {
+            sysfs.folder.makeFolder("proc/\(pid)/mountinfo")
+            sysfs.folder.link("proc/\(pid)/ns/mnt", to: "mnt:[\(pid)]")
+        }
+        let found = await uses(of: nvme)
+        #expect(found.count == 4)
+        #expect(found.last?.reason.contains("7 more processes") == true)
+    }
+
+    @Test("a table of 100,000 mounts is read as a stream, and what is mounted on the disk is found at its end")
+    @LoopActor func manyMounts() async throws {
+        addDisk()
+        var text = "20 1 0:20 / /proc rw - proc proc rw\n"
+        for index in 0..<50_000 {
+            text += "\(index) 1 0:\(index) / /tmp/\(index) rw - tmpfs /dev/nvme0n1p1 rw\n"
+            text += "\(index) 1 8:1 / /bind/\(index) rw - ext4 /dev/sda1 rw\n"
+        }
+        text += "7 1 259:1 / /late rw - ext4 /dev/nvme0n1p1 rw"
+        sysfs.folder.write("proc/1/mountinfo", text)
+        let facts = await MountFacts(below: sysfs.root)
+        #expect(facts.mounts.count == 9)
+        #expect(facts.unknown == [])
+        #expect(await uses(of: nvme) == [DeviceUse(nvme, .mounted(at: "/late", via: "nvme0n1p1"))])
+    }
+
+    @Test("however a table is cut into pieces, the same is kept; a line without an end does not fill memory")
+    func pieces() {
+        let lines = (0..<40).map { "\($0) 1 259:\($0 % 3) / /m/\($0) rw shared:1 - xfs /dev/x\($0 % 3) rw" }
+        let bytes = Array(lines.joined(separator: "\n").utf8)
+        var whole = MountStream(files: ["/m/39/swap"])
+        whole.add(bytes)
+        whole.endTable()
+        #expect(whole.mounts.count == 25)
+        #expect(whole.mounts.contains { $0.point == "/m/39" })
+        for size in [1, 2, 3, 7, 64, 1000] {
+            var stream = MountStream(files: ["/m/39/swap"])
+            for start in stride(from: 0, to: bytes.count, by: size) { stream.add(bytes[start...].prefix(size)) }
+            stream.endTable()
+            #expect(stream.mounts == whole.mounts)
+        }
+        var endless = MountStream()
+        for _ in 0..<40 { endless.add([UInt8](repeating: 0x20, count: 1 << 16)) }
+        #expect(endless.isIncomplete)
+        #expect(endless.mounts == [])
+    }
+
+    @Test("a process that may not be looked into leaves unknown who has nodes open, of devices that have nodes")
+    func unseen() {
+        var open = OpenNodes()
+        #expect(open.unseenText == nil)
+        open.unseen = [.init(pid: 7, command: "qemu", errno: EACCES), .init(pid: 8, command: "x", errno: EACCES)]
+        #expect(open.unseenText == "what process 7 (qemu) has open cannot be seen, nor of 1 more: Permission denied")
     }
 
     @Test("lines that make no sense are left out")

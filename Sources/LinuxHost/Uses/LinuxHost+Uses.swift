@@ -10,6 +10,9 @@ extension LinuxHost {
     public func uses(of devices: [DeviceAddress]) async -> [DeviceUse] {
         func unknown(_ reason: String) -> [DeviceUse] { devices.map { DeviceUse($0, .unknown(reason: reason)) } }
         guard isWritable else { return unknown(HostError.notLive(name: name).description) }
+        do throws(SystemError) {
+            if let reason = Viewpoint.doubt(try Directory(path: joined("proc"))) { return unknown(reason) }
+        } catch { return unknown("/proc cannot be opened: \(errorText(error.errno))") }
         var subjects: [UseSubject] = []
         do throws(SystemError) {
             let sys = try Directory(path: joined("sys"))
@@ -27,7 +30,8 @@ extension LinuxHost {
         }
         return subjects.flatMap { subject in
             var uses: [DeviceUse] = []
-            for kind in sources.flatMap({ $0.kinds(of: subject) }) where !uses.contains(where: { $0.kind == kind }) {
+            for kind in sources.flatMap({ $0.kinds(of: subject) }) + subject.doubts
+            where !uses.contains(where: { $0.kind == kind }) {
                 uses.append(DeviceUse(subject.device, kind))
             }
             return uses
@@ -44,6 +48,9 @@ extension LinuxHost {
         let open = try await OpenNodes(of: all, below: root)
         for index in subjects.indices {
             subjects[index].openers = open.holders.filter { !$0.nodes.isDisjoint(with: nodes[index]) }
+            if !nodes[index].isEmpty, let unseen = open.unseenText {
+                subjects[index].doubts.append(.unknown(reason: unseen))
+            }
         }
     }
 

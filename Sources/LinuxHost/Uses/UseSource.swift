@@ -55,6 +55,8 @@ struct UseSubject: Equatable, Sendable {
     var emptyNetworks: [[String]] = []
     /// Who has these open, or nodes that a source named.
     var openers: [OpenNodes.Holder] = []
+    /// Why it is not known in full who has these open.
+    var doubts: [DeviceUse.Kind] = []
 
     /// Whether what lies at `path` is a part of the device: below it, and below no other PCI function, unless that hangs
     /// on a host bridge which the device itself is (Intel VMD).

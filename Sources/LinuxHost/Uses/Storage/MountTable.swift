@@ -19,18 +19,25 @@ struct Mount: Hashable, Sendable {
 
     /// The mounts that a process sees.
     static func table(_ bytes: some Collection<UInt8>) -> [Mount] {
-        bytes.split(separator: 0x0a).compactMap { line in
-            let fields = line.split(separator: 0x20)
-            // Optional fields come before the dash, as many as there are.
-            guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
-                fields.count > dash + 2
-            else { return nil }
-            let type = unescaped(fields[dash + 1])
-            let options = networkTypes.contains(type) && fields.count > dash + 3 ? unescaped(fields[dash + 3]) : ""
-            return Mount(
-                number: String(decoding: fields[2], as: UTF8.self), point: unescaped(fields[4]),
-                type: type, source: unescaped(fields[dash + 2]), options: options)
-        }
+        bytes.split(separator: 0x0a).compactMap { Mount(line: $0) }
+    }
+
+    /// What a line says; nil for one that makes no sense.
+    init?(line: some Collection<UInt8>) {
+        let fields = line.split(separator: 0x20)
+        // Optional fields come before the dash, as many as there are.
+        guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
+            fields.count > dash + 2
+        else { return nil }
+        number = String(decoding: fields[2], as: UTF8.self)
+        point = unescaped(fields[4])
+        type = unescaped(fields[dash + 1])
+        source = unescaped(fields[dash + 2])
+        if Self.networkTypes.contains(type), fields.count > dash + 3 { options = unescaped(fields[dash + 3]) }
+    }
+
+    init(number: String, point: String, type: String, source: String, options: String = "") {
+        (self.number, self.point, self.type, self.source, self.options) = (number, point, type, source, options)
     }
 }
 
