@@ -22,7 +22,10 @@ struct PreflightTests {
         .fileSystem(type: "ext4", via: "nvme0n1p1"), .exported(by: "nvmet (nqn, namespace 1)", via: "nvme0n1"),
         .volumeGroup("vg", via: "nvme0n1p2"), .path(to: "nvme0n1", others: ["nvme1"]),
         .sameDisk(as: "nvme1n1", use: "is mounted at /", via: "nvme0n1"),
-        .route(to: "default", interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
+        .route(to: "default", interface: "eth0"), .address("192.0.2.1/24", interface: "eth0"),
+        .port(interface: "eth0", of: "br0"), .upper(interface: "eth0", upper: "eth0.5"), .otherNetwork,
+        .remoteStorage("/srv", interface: "eth0"), .ipOverInfiniBand(interface: "ib0"),
+        .iSCSISession("session1", target: nil), .bootDisplay, .open(pid: 4711, command: "Xorg"),
         .unknown(reason: "the mounts of process 1 cannot be read"),
     ]
 

@@ -48,7 +48,8 @@ extension DiskUses {
         for (name, path) in reader.devices("class/block") {
             var block = BlockDevice(
                 name: name, paths: [path] + Self.controllers(of: path, reader), number: reader.text("dev", in: path),
-                holders: reader.names(path + ["holders"]), mapperName: reader.text("dm/name", in: path),
+                holders: reader.names(path + ["holders"]), isEmpty: reader.text("size", in: path) == "0",
+                mapperName: reader.text("dm/name", in: path),
                 backing: reader.text("loop/backing_file", in: path))
             if block.mapperName != nil { block.mapperID = reader.text("dm/uuid", in: path) }
             if name.hasPrefix("md"), let state = reader.text("md/array_state", in: path) {
@@ -168,12 +169,5 @@ extension DiskUses {
             }
         }
         mounts += more
-    }
-}
-
-extension String {
-    /// Whether the path lies in the folder.
-    fileprivate func isBelow(_ folder: String) -> Bool {
-        folder == "/" || hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
     }
 }

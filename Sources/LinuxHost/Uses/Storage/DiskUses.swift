@@ -43,11 +43,14 @@ struct DiskUses: UseSource {
             }
         }
         kinds += kinds.isEmpty ? duplicates(own, involved) : paths(subject, own, involved)
-        if kinds.isEmpty { kinds += pools.kinds(own) }
         let elsewhere = nodes(of: subject).subtracting(subject.nodes)
         for opener in subject.openers where !opener.nodes.isDisjoint(with: elsewhere) {
             kinds.append(.open(pid: opener.process.pid, command: opener.command))
         }
+        // What could not be found out may be about any disk that has room for a file system.
+        let room = own.filter { !$0.isEmpty }
+        guard !room.isEmpty else { return kinds }
+        if kinds.isEmpty { kinds += pools.kinds(room) }
         return kinds + (unknown + found.unknown).map { .unknown(reason: $0) }
     }
 
