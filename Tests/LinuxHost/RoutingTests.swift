@@ -28,6 +28,12 @@ struct RoutingTests {
 
     private func index(_ number: Int) -> UInt32 { Self.interfaces[number] }
 
+    @Test("a kernel without IPv6 is asked about IPv4 alone")
+    func withoutIPv6() {
+        let questions = RoutingQuestion.all(interfaces: [1, 2], servers: Self.servers, hasIPv6: false)
+        #expect(questions.count >= 4 && questions.allSatisfy { !$0.isAboutIPv6 })
+    }
+
     @Test("an interface that is only up has a link-local address and the kernel's own routes")
     func idle() throws {
         let answer = try answer()

@@ -54,6 +54,11 @@ extension LinuxHost {
         }
     }
 
+    /// Whether the kernel speaks IPv6, which `ipv6.disable=1` takes away; true where that cannot be seen.
+    var hasIPv6: Bool {
+        access(joined("proc/sys/net"), F_OK) != 0 || access(joined("proc/sys/net/ipv6"), F_OK) == 0
+    }
+
     /// Why what the kernel tells of the network is not told of the host's; nil where it is.
     func otherNetworkReason() -> String? {
         guard let proc = try? Directory(path: joined("proc")), let own = try? proc.link("self/ns/net"),

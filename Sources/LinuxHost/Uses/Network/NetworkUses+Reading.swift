@@ -37,7 +37,8 @@ extension NetworkUses {
             routing.unknown[index] = "there are too many interfaces to ask about"
         }
         let questions = RoutingQuestion.all(
-            interfaces: Array(indexes.prefix(Self.mostQuestions)), servers: Array(servers.prefix(Self.mostQuestions)))
+            interfaces: Array(indexes.prefix(Self.mostQuestions)), servers: Array(servers.prefix(Self.mostQuestions)),
+            hasIPv6: question.host.hasIPv6)
         let tooMany = routing.unknown
         switch await question.host.routing(RoutingQuestion.bytes(of: questions)) {
         case .bytes(let bytes): routing = RoutingAnswer(questions, NetlinkMessage.all(in: bytes))

@@ -17,13 +17,18 @@ enum RoutingQuestion: Hashable, Sendable {
     /// The interface that leads to an address.
     case way(to: InternetAddress)
 
-    /// All about interfaces, and about the ways to some servers.
-    static func all(interfaces: [UInt32], servers: [InternetAddress]) -> [RoutingQuestion] {
-        interfaces.flatMap { index in
-            [false, true].flatMap { isIPv6 -> [RoutingQuestion] in
-                [.addresses(interface: index, isIPv6: isIPv6), .routes(interface: index, isIPv6: isIPv6)]
-            }
-        } + servers.map { .way(to: $0) }
+    /// All about interfaces, and about the ways to some servers. A kernel without IPv6 answers what is asked about that for
+    /// all families, some of which refuse (rtnl_dump_all in net/core/rtnetlink.c): it is not asked.
+    static func all(
+        interfaces: [UInt32], servers: [InternetAddress], hasIPv6: Bool = true
+    ) -> [RoutingQuestion] {
+        let questions =
+            interfaces.flatMap { index in
+                [false, true].flatMap { isIPv6 -> [RoutingQuestion] in
+                    [.addresses(interface: index, isIPv6: isIPv6), .routes(interface: index, isIPv6: isIPv6)]
+                }
+            } + servers.map { .way(to: $0) }
+        return hasIPv6 ? questions : questions.filter { !$0.isAboutIPv6 }
     }
 
     /// The question as the kernel reads it.
