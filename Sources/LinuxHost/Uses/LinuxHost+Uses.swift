@@ -16,7 +16,7 @@ extension LinuxHost {
             for device in devices {
                 // What is not there is not used.
                 guard let path = try sysfsPath(of: device)?.components else { continue }
-                subjects.append(UseSubject(device: device, path: path, nodes: nodes(ofDeviceAt: path, sys)))
+                subjects.append(UseSubject(device: device, path: path, nodes: try nodes(ofDeviceAt: path, sys)))
             }
         } catch { return unknown("where the devices are in /sys cannot be read: \(errorText(error.errno))") }
         let question = UseQuestion(host: self, subjects: subjects, mounts: await MountFacts(below: root))
@@ -37,7 +37,7 @@ extension LinuxHost {
     /// Finds out who has open the nodes of devices, those in sysfs and those that sources name.
     private func findOpeners(of subjects: inout [UseSubject], _ sources: [any UseSource]) async throws(HostError) {
         let nodes = subjects.map { subject in
-            sources.reduce(into: subject.nodes) { $0.formUnion($1.nodes(of: subject)) }
+            sources.reduce(into: Set(subject.nodes.keys)) { $0.formUnion($1.nodes(of: subject)) }
         }
         let all = nodes.reduce(into: Set<NodeNumber>()) { $0.formUnion($1) }
         guard !all.isEmpty else { return }

@@ -28,6 +28,7 @@ enum UseSources {
         DiskUses.self,
         NetworkUses.self,
         DisplayUses.self,
+        NVIDIAUses.self,
         OpenNodeUses.self,
     ]
 }
@@ -47,8 +48,8 @@ struct UseSubject: Equatable, Sendable {
     var device: DeviceAddress
     /// Its folder below /sys.
     var path: [String]
-    /// The nodes in its folder.
-    var nodes: Set<NodeNumber> = []
+    /// The nodes in its folder, each with its path below that.
+    var nodes: [NodeNumber: [String]] = [:]
     /// Who has these open, or nodes that a source named.
     var openers: [OpenNodes.Holder] = []
 
