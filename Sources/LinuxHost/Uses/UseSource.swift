@@ -29,6 +29,10 @@ enum UseSources {
         NetworkUses.self,
         DisplayUses.self,
         NVIDIAUses.self,
+        ComputeUses.self,
+        MediatedDeviceUses.self,
+        EngineUses.self,
+        MemoryUses.self,
         OpenNodeUses.self,
     ]
 }
