@@ -33,6 +33,10 @@ enum UseSources {
         MediatedDeviceUses.self,
         EngineUses.self,
         MemoryUses.self,
+        SoundUses.self,
+        ConsoleUses.self,
+        WatchdogUses.self,
+        RouterUses.self,
         OpenNodeUses.self,
     ]
 }
