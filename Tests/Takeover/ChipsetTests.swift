@@ -109,6 +109,8 @@ struct ChipsetTests {
         #expect(name(0x0c0500) == "an SMBus controller")
         #expect(name(0x050000) == "a memory controller of the chipset")
         #expect(name(0x058000) == "a memory controller of the chipset")
+        #expect(name(0x0c8000, at: "0000:00:1f.5") == "the controller of the firmware's flash")
+        #expect(name(0x0c8000, at: "0000:00:1e.2") == nil)
         #expect(name(0x080600) == "an IOMMU")
         #expect(name(0x108000, vendor: 0x1022, parent: "0000:00:08.1") == "a platform security processor")
         // ivshmem of QEMU, an FPGA, a CXL expander, a crypto card, an Ethernet card.

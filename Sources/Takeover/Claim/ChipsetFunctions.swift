@@ -27,6 +27,8 @@ enum ChipsetFunctions {
         case (0x0c, 0x05) where isRoot: return "an SMBus controller"
         case (0x05, 0x00) where isRoot && isChipsetMaker(vendor), (0x05, 0x80) where isRoot && isChipsetMaker(vendor):
             return "a memory controller of the chipset"
+        case (0x0c, 0x80) where isRoot && isFlashController(device.address.pci, vendor):
+            return "the controller of the firmware's flash"
         case (0x08, 0x06): return "an IOMMU"
         // AMD's and Hygon's sit behind internal ports.
         case (0x10, 0x80) where vendor == 0x1022 || vendor == 0x1d94: return "a platform security processor"
@@ -38,6 +40,13 @@ enum ChipsetFunctions {
     private static func isDataFabric(_ address: PCIAddress?) -> Bool {
         guard let address else { return false }
         return address.bus == 0 && address.device >= 0x18
+    }
+
+    /// Intel's, since the 100 series: function 5 of the slot that the ISA bridge is in
+    /// (drivers/mtd/spi-nor/controllers/intel-spi-pci.c).
+    private static func isFlashController(_ address: PCIAddress?, _ vendor: UInt16?) -> Bool {
+        guard let address else { return false }
+        return vendor == 0x8086 && address.bus == 0 && address.device == 0x1f && address.function == 5
     }
 
     /// Intel, AMD, Hygon, VIA and Zhaoxin. Others give these classes to devices that emulators put on the root bus.
