@@ -25,7 +25,7 @@ struct UseMachine {
         sysfs.add("0000:02:00.0", below: "pci0000:00", classCode: classCode, driver: driver)
         sysfs.folder.write("proc/1/mountinfo", "20 1 0:20 / /proc rw - proc proc rw\n")
         sysfs.folder.link("proc/1/ns/mnt", to: "mnt:[1]")
-        sysfs.folder.write("proc/1/net/route", "Iface\tDestination\tGateway\n")
+        sysfs.folder.link("proc/1/ns/pid", to: "pid:[4026531836]")
     }
 
     /// The folder of a device, below the root and below /sys.
