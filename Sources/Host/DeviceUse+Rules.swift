@@ -71,7 +71,26 @@ extension DeviceUse.Kind {
         case .linkUp: .init("linkUp", .warns, "set the interface down, if nobody needs it", "net/ipv6/addrconf.c")
         // Displays
         case .bootDisplay: .init("bootDisplay", .refuses, "move the console to another display", "drivers/pci/vgaarb.c")
+        case .graphicsClient: .init("graphicsClient", .refuses, "end the process", "drivers/gpu/drm/drm_file.c")
+        case .nvidiaControl: .init("nvidiaControl", .warns, "end the process, if the unbind waits", "nvidia/nv.c")
+        case .nvidiaConsole: .init("nvidiaConsole", .refuses, "boot with nvidia_drm.fbdev=0", "nvidia/nv-pci.c")
+        // Compute, memory
+        case .computing: .init("computing", .refuses, "end the process", "drivers/gpu/drm/amd/amdkfd/kfd_process.c")
+        case .mediatedDevices: .init("mediatedDevices", .refuses, "remove them (UUID/remove)", "drivers/vfio/mdev")
+        case .memoryOnline: .init("memoryOnline", .refuses, "daxctl offline-memory", "drivers/dax/kmem.c")
+        case .secureGuests: .init("secureGuests", .refuses, "end the guests", "drivers/crypto/ccp/sev-dev.c")
+        // Sound, input, console
+        case .sound: .init("sound", .warns, "stop what plays or records, if it matters", "sound/core/pcm_native.c")
+        case .attended: .init("attended", .warns, "end the process, if the unbind waits for it", "sound/core/init.c")
+        case .kernelConsole: .init("kernelConsole", .refuses, "boot with another console=", "drivers/tty/serial")
+        case .onlyKeyboard: .init("onlyKeyboard", .warns, "have another way in: ssh", "drivers/tty/vt/keyboard.c")
+        // Chipset
+        case .watchdog: .init("watchdog", .refuses, "stop it with who feeds it", "drivers/watchdog/watchdog_dev.c")
+        case .routed: .init("routed", .refuses, "unplug it", "drivers/thunderbolt/tb.c")
+        case .chipset: .init("chipset", .refuses, "ask for another member of the group", "drivers/mfd/lpc_ich.c")
+        case .chipsetAlong: .init("chipsetAlong", .warns, "leave it out: no guest needs it", "drivers/mfd/lpc_ich.c")
         // Processes, claims, and what is not known
+        case .silent: .init("silent", .refuses, "remove it and rescan its bus, or power off", "drivers/pci/access.c")
         case .open: .init("open", .refuses, "end the process", "fs/proc/fd.c")
         case .virtualFunctions: .init("virtualFunctions", .refuses, "set sriov_numvfs to 0", "drivers/pci/iov.c")
         case .physicalFunctionClaimed: .init("physicalFunction", .refuses, "release that claim", "drivers/pci/iov.c")

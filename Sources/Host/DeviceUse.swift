@@ -51,6 +51,42 @@ public struct DeviceUse: Equatable, Sendable {
         case linkUp(interface: String)
         /// The firmware showed its messages on it (boot_vga), or the console is on it.
         case bootDisplay
+        /// A process draws or computes with it: it has these nodes of a graphics driver open, such as card0.
+        case graphicsClient(pid: Int32, command: String, nodes: String)
+        /// A process has NVIDIA's control node open, and no card's.
+        case nvidiaControl(pid: Int32, command: String)
+        /// The console is on it through nvidia-drm; the driver's version where it is known.
+        case nvidiaConsole(version: String?)
+        // Compute, memory
+        /// A process has memory or queues of it through ROCm.
+        case computing(pid: Int32, command: String)
+        /// It has so many mediated devices, which go when its host driver does.
+        case mediatedDevices(count: Int)
+        /// So many blocks of the host's memory are on it: the name of its region, or of its DAX device.
+        case memoryOnline(region: String, blocks: Int)
+        /// What SEV guests there are, whose keys it has: in words.
+        case secureGuests(who: String)
+        // Sound, input, console
+        /// Sound runs through it: the stream, such as pcm0p.
+        case sound(stream: String)
+        /// A process has no more of it open than sound cards and input devices, which may go at any time.
+        case attended(pid: Int32, command: String, what: String)
+        /// The kernel writes its messages to this terminal on it.
+        case kernelConsole(terminal: String)
+        /// The only keyboard beside those of other devices that are asked for hangs on it; its name.
+        case onlyKeyboard(name: String)
+        // Chipset
+        /// This watchdog of it runs, and resets the machine when nobody feeds it any more.
+        case watchdog(name: String)
+        /// This device hangs on it through Thunderbolt or USB4.
+        case routed(device: String)
+        /// It is a function of the chipset, and was asked for; which one, in words.
+        case chipset(what: String)
+        /// It is a function of the chipset, and comes along with what was asked for.
+        case chipsetAlong(what: String)
+        // Processes, claims, and what is not known
+        /// Its configuration space reads as all ones.
+        case silent
         /// A process has one of its nodes open.
         case open(pid: Int32, command: String)
         /// It has so many virtual functions, which go when its host driver does.
@@ -106,6 +142,32 @@ extension DeviceUse {
             "its vDPA device \(name)\(driver.map { " (\($0))" } ?? "") goes with its driver"
         case .linkUp(let interface): "its interface \(interface) is up, with no more than a link-local address"
         case .bootDisplay: "the host's console is on it"
+        case .graphicsClient(let pid, let command, let nodes): "process \(pid) (\(command)) has \(nodes) of it open"
+        case .nvidiaControl(let pid, let command):
+            "process \(pid) (\(command)) has /dev/nvidiactl open, and may come to use it"
+        case .nvidiaConsole(let version):
+            "the console is on it through nvidia-drm, and NVIDIA's driver\(version.map { " \($0)" } ?? "") may never "
+                + "let go of a card that is in use: the unbind would not return before the next boot"
+        // Compute, memory
+        case .computing(let pid, let command): "process \(pid) (\(command)) computes on it through /dev/kfd"
+        case .mediatedDevices(let count):
+            "it has \(count) mediated device\(count == 1 ? ", which goes" : "s, which go") with its host driver"
+        case .memoryOnline(let region, let blocks):
+            "memory of the host is on it: \(blocks) block\(blocks == 1 ? "" : "s") of \(region) "
+                + "\(blocks == 1 ? "is" : "are") online"
+        case .secureGuests(let who): "it keeps the keys of SEV guests: \(who)"
+        // Sound, input, console
+        case .sound(let stream): "sound runs through its \(stream)"
+        case .attended(let pid, let command, let what): "process \(pid) (\(command)) has \(what) on it open"
+        case .kernelConsole(let terminal): "the kernel writes its messages to \(terminal) on it"
+        case .onlyKeyboard(let name): "the only keyboard of the host's console hangs on it: \(name)"
+        // Chipset
+        case .watchdog(let name): "its \(name) runs, and resets the machine when nobody feeds it"
+        case .routed(let device): "\(device) hangs on it, and what is connected through that goes with its host driver"
+        case .chipset(let what): "it is \(what), a part of the machine itself"
+        case .chipsetAlong(let what): "it is \(what), a part of the machine itself, and comes along with its group"
+        // Processes, claims, and what is not known
+        case .silent: "it answers nothing but ones: it has fallen off its bus, or has no power"
         case .open(let pid, let command): "process \(pid) (\(command)) has it open"
         case .virtualFunctions(let count):
             "it has \(count) virtual function\(count == 1 ? "" : "s"), which go with its host driver"

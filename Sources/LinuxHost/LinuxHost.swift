@@ -24,6 +24,8 @@ public final class LinuxHost: Host {
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
     nonisolated let lockedAttributes: LockedAttributeReader
+    /// The minors of NVIDIA's cards, read once a bind.
+    nonisolated let nvidiaMinors: NVIDIAMinors
     /// How long a node may take to appear, or to be the right one, once sysfs shows its device.
     var nodePatience: Duration = .seconds(5)
     /// The devices' cdevs by their numbers, as they were last seen.
@@ -44,6 +46,8 @@ public final class LinuxHost: Host {
         self.root = root
         isWritable = root == "/" || writable
         lockedAttributes = LockedAttributeReader(deadline: patience)
+        // A card that sleeps wakes for it, which takes a second or two.
+        nvidiaMinors = NVIDIAMinors(deadline: patience * 10)
         let kernel = isWritable ? try? Directory(path: Self.joined(root, "proc/sys/kernel/random")) : nil
         bootID = (try? kernel?.text("boot_id")) ?? root
         if root == "/" {

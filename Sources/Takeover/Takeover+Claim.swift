@@ -134,17 +134,29 @@ extension Takeover {
             let members = records.flatMap(\.group.members)
             let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
             try await checkHolders(of: lost, lostWith: records)
-            let all = uses + replacements(in: records)
-            let refusals = Preflight.refusals(records, uses: all, force: force, in: snapshot)
+            let found = uses + replacements(in: records) + (await silentMembers(of: records))
+            let all = Preflight.uses(records, askedBy: selectors, found: found, in: snapshot)
+            let refusals = Preflight.refusals(all, force: force)
             guard refusals.isEmpty else { throw .inUse(refusals) }
             if isStopped { throw .stopped }
             // Others ran meanwhile: only who finds the groups still free has them.
             if let now = try? Selection.groups(selectors, in: snapshot), now.map(\.id) == records.map(\.id),
                 obstacle(now, besides: own, evenOrphaned) == nil
             {
-                return (now, Preflight.uses(records, found: all, in: snapshot))
+                return (now, all)
             }
         }
+    }
+
+    /// The members that answer nothing but ones, each as the use that speaks against taking it. A virtual function has
+    /// no vendor of its own in configuration space (SR-IOV 9.3.4.1.1), and a bridge is not taken.
+    private func silentMembers(of records: [GroupRecord]) async -> [DeviceUse] {
+        var silent: [DeviceUse] = []
+        for device in records.flatMap(\.members).map(\.device) {
+            guard let function = device.pci, !function.isBridge, function.virtualFunction == nil else { continue }
+            if await host.isAnswering(device.address) == false { silent.append(DeviceUse(device.address, .silent)) }
+        }
+        return silent
     }
 
     private func obstacle(

@@ -208,7 +208,8 @@ struct UseTests {
             sysfs.folder.write("proc/\(pid)/comm", "Xorg\n")
             sysfs.folder.link("proc/\(pid)/fd/5", to: target)
         }
-        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .open(pid: 4_200_011, command: "Xorg"))])
+        let client = DeviceUse.Kind.graphicsClient(pid: 4_200_011, command: "Xorg", nodes: "card0")
+        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, client)])
         let bridge = DeviceAddress.pci(try #require(PCIAddress("0000:00:01.0")))
         sysfs.folder.write(sysfs.path(of: "0000:01:00.0") + "/nvme/nvme0/dev", "1:3\n")
         #expect(await uses(of: bridge) == [])

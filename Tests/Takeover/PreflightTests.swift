@@ -17,6 +17,11 @@ struct PreflightTests {
     init() throws { try EventLoop.main.runInBackground() }
 
     private static let kinds: [DeviceUse.Kind] = [
+        .graphicsClient(pid: 4711, command: "Xorg", nodes: "card0"), .nvidiaConsole(version: "550.54.14"),
+        .computing(pid: 4711, command: "python3"), .mediatedDevices(count: 1),
+        .memoryOnline(region: "region0", blocks: 2), .secureGuests(who: "the kernel counts 1"),
+        .kernelConsole(terminal: "ttyS4"), .watchdog(name: "watchdog0"), .routed(device: "Dock"),
+        .chipset(what: "an ISA bridge"), .silent,
         .mounted(at: "/", via: "dm-0"), .swap(via: "nvme0n1p3"), .stacked(holder: "md0"),
         .part(role: "log device", of: "the XFS file system at /data", via: "nvme0n1p3"),
         .fileSystem(type: "ext4", via: "nvme0n1p1"), .exported(by: "nvmet (nqn, namespace 1)", via: "nvme0n1"),
@@ -49,6 +54,12 @@ struct PreflightTests {
         _ = try await machine.claim(daemon, TestMachine.triple[0], force: [TestMachine.triple[1]]).get()
     }
 
+    private static let warningKinds: [DeviceUse.Kind] = [
+        .linkUp(interface: "eth0"), .nvidiaControl(pid: 4711, command: "nvidia-smi"), .sound(stream: "pcm0p"),
+        .attended(pid: 4711, command: "pipewire", what: "a sound card"), .onlyKeyboard(name: "AT keyboard"),
+        .chipsetAlong(what: "an ISA bridge"),
+    ]
+
     @Test("a use that only warns refuses nothing, and is told with the claim, as is what was forced")
     @LoopActor func warnings() async throws {
         let machine = try TestMachine()
@@ -63,13 +74,15 @@ struct PreflightTests {
         #expect(forced.uses == machine.host.uses)
     }
 
-    @Test("the table has a line for every kind: a word for programs, a remedy and a source", arguments: kinds)
+    @Test(
+        "the table has a line for every kind: a word for programs, a remedy and a source",
+        arguments: kinds + warningKinds)
     func rules(kind: DeviceUse.Kind) {
         let rule = kind.rule
         #expect(!rule.word.isEmpty && rule.word.allSatisfy { $0.isASCII && $0.isLetter })
         #expect(!rule.remedy.isEmpty && !rule.remedy.hasSuffix("."))
         #expect(!rule.source.isEmpty)
-        #expect(rule.severity.stopsClaim)
+        #expect(rule.severity.stopsClaim != Self.warningKinds.contains(kind))
         #expect((rule.severity == .unknown) == (rule.word == "unknown"))
     }
 
@@ -84,15 +97,17 @@ struct PreflightTests {
         let snapshot = Registry(machine(physical, virtual), policy: .auto).snapshot
         let group = try #require(snapshot.group(of: physical.address))
         #expect(
-            Preflight.refusals([group], uses: [], force: [], in: snapshot)
+            Preflight.uses([group], askedBy: [], found: [], in: snapshot)
                 == [DeviceUse(physical.address, .virtualFunctions(count: 1))])
-        #expect(Preflight.refusals([group], uses: [], force: [physical.address], in: snapshot) == [])
+        let uses = Preflight.uses([group], askedBy: [], found: [], in: snapshot)
+        #expect(Preflight.refusals(uses, force: []) == uses)
+        #expect(Preflight.refusals(uses, force: [physical.address]) == [])
         var registry = Registry(machine(physical, virtual), policy: .auto)
         _ = registry.hold([group.id: Holding(claim: "claim-1", state: .claimed)])
         let other = try #require(registry.snapshot.group(of: virtual.address))
         guard let address = physical.address.pci else { return }
         #expect(
-            Preflight.refusals([other], uses: [], force: [], in: registry.snapshot)
+            Preflight.uses([other], askedBy: [], found: [], in: registry.snapshot)
                 == [DeviceUse(virtual.address, .physicalFunctionClaimed(address, claim: "claim-1"))])
     }
 

@@ -41,7 +41,7 @@ extension LinuxHost {
     /// Finds out who has open the nodes of devices, those in sysfs and those that sources name.
     private func findOpeners(of subjects: inout [UseSubject], _ sources: [any UseSource]) async throws(HostError) {
         let nodes = subjects.map { subject in
-            sources.reduce(into: subject.nodes) { $0.formUnion($1.nodes(of: subject)) }
+            sources.reduce(into: Set(subject.nodes.keys)) { $0.formUnion($1.nodes(of: subject)) }
         }
         let all = nodes.reduce(into: Set<NodeNumber>()) { $0.formUnion($1) }
         guard !all.isEmpty else { return }

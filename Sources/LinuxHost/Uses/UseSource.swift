@@ -29,6 +29,15 @@ enum UseSources {
         NetworkUses.self,
         FabricUses.self,
         DisplayUses.self,
+        NVIDIAUses.self,
+        ComputeUses.self,
+        MediatedDeviceUses.self,
+        EngineUses.self,
+        MemoryUses.self,
+        SoundUses.self,
+        ConsoleUses.self,
+        WatchdogUses.self,
+        RouterUses.self,
         OpenNodeUses.self,
     ]
 }
@@ -48,8 +57,8 @@ struct UseSubject: Equatable, Sendable {
     var device: DeviceAddress
     /// Its folder below /sys.
     var path: [String]
-    /// The nodes in its folder.
-    var nodes: Set<NodeNumber> = []
+    /// The nodes in its folder, each with its path below that.
+    var nodes: [NodeNumber: [String]] = [:]
     /// The folders named `net` in its folder that have nothing in them. One is made for the first interface of a device and
     /// goes with the last, whose network namespace alone shows them in it (drivers/base/core.c, class_dir_create_and_add).
     var emptyNetworks: [[String]] = []

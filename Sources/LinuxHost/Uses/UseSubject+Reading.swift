@@ -47,7 +47,8 @@ extension UseSubject {
         if isEmpty, depth > 0, path.last == "net" { emptyNetworks.append(path) }
         if hasNode, let text = try ifThere({ () throws(SystemError) in try folder.text("dev") }) {
             let isBlock = try ifThere { () throws(SystemError) in try folder.linkName("subsystem") } == "block"
-            if let number = NodeNumber(text, isBlock: isBlock) { nodes.insert(number) }
+            let below = Array(path.dropFirst(self.path.count))
+            if let number = NodeNumber(text, isBlock: isBlock) { nodes[number] = below }
         }
         for name in folders {
             let below = try ifThere { () throws(SystemError) in try Directory(name, below: folder) }

@@ -10,15 +10,18 @@ import Registry
 /// The uses that the host, or another claim, has for the members of groups.
 enum Preflight {
     /// All uses of the groups' members: what was found on the host, and what follows from other groups.
-    static func uses(_ records: [GroupRecord], found: [DeviceUse], in snapshot: Snapshot) -> [DeviceUse] {
-        found + records.flatMap { virtualFunctionUses($0, in: snapshot) }
+    static func uses(
+        _ records: [GroupRecord], askedBy selectors: [GroupSelector], found: [DeviceUse], in snapshot: Snapshot
+    ) -> [DeviceUse] {
+        found
+            + records.flatMap {
+                virtualFunctionUses($0, in: snapshot) + ChipsetFunctions.uses($0, askedBy: selectors)
+            }
     }
 
     /// What speaks against taking the groups; what is forced does not count, nor what only warns.
-    static func refusals(
-        _ records: [GroupRecord], uses: [DeviceUse], force: [DeviceAddress], in snapshot: Snapshot
-    ) -> [DeviceUse] {
-        self.uses(records, found: uses, in: snapshot).filter { $0.stopsClaim && !force.contains($0.device) }
+    static func refusals(_ uses: [DeviceUse], force: [DeviceAddress]) -> [DeviceUse] {
+        uses.filter { $0.stopsClaim && !force.contains($0.device) }
     }
 
     /// A physical function and its virtual functions exclude each other: without its host driver a physical function
