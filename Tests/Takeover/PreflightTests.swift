@@ -66,6 +66,11 @@ struct PreflightTests {
         #expect((rule.severity == .unknown) == (rule.word == "unknown"))
     }
 
+    /// What speaks against a claim of a group that the host was found to make no use of.
+    private func refusals(
+        of group: GroupRecord, in snapshot: Snapshot, force: [DeviceAddress] = []
+    ) -> [DeviceUse] { Preflight.refusals(Preflight.uses([group], found: [], in: snapshot), force: force) }
+
     @Test("a physical function with virtual ones refuses, and so does a virtual one whose physical function is claimed")
     @LoopActor func virtualFunctions() async throws {
         var physical = pciDevice("0000:01:00.0", group: 1, driver: "ice")
@@ -77,15 +82,15 @@ struct PreflightTests {
         let snapshot = Registry(machine(physical, virtual), policy: .auto).snapshot
         let group = try #require(snapshot.group(of: physical.address))
         #expect(
-            Preflight.refusals([group], uses: [], force: [], in: snapshot)
+            refusals(of: group, in: snapshot)
                 == [DeviceUse(physical.address, .virtualFunctions(count: 1))])
-        #expect(Preflight.refusals([group], uses: [], force: [physical.address], in: snapshot) == [])
+        #expect(refusals(of: group, in: snapshot, force: [physical.address]) == [])
         var registry = Registry(machine(physical, virtual), policy: .auto)
         _ = registry.hold([group.id: Holding(claim: "claim-1", state: .claimed)])
         let other = try #require(registry.snapshot.group(of: virtual.address))
         guard let address = physical.address.pci else { return }
         #expect(
-            Preflight.refusals([other], uses: [], force: [], in: registry.snapshot)
+            refusals(of: other, in: registry.snapshot)
                 == [DeviceUse(virtual.address, .physicalFunctionClaimed(address, claim: "claim-1"))])
     }
 
@@ -104,13 +109,13 @@ struct PreflightTests {
                 } catch { return .failure(error) }
             }
         }
-        guard case .failure(.notEnoughGroups(selector: 0, wanted: 4, found: 3)) = await claim(4) else {
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 4, found: 3, _)) = await claim(4) else {
             Issue.record("four groups were found")
             return
         }
         let granted = try await claim(2).get()
         #expect(granted.claim.groups.map(\.record.id.text) == ["pci0000-00_01.0_00.0", "pci0000-00_02.0_00.0"])
-        guard case .failure(.notEnoughGroups(selector: 0, wanted: 2, found: 1)) = await claim(2) else {
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 2, found: 1, _)) = await claim(2) else {
             Issue.record("groups that are claimed were found")
             return
         }
