@@ -14,7 +14,7 @@ RELEASE  := .build/release-stripped
 DEBUG    := .build/debug
 SOURCES  := Package.swift Sources Tests $(wildcard Benchmarks)
 
-LONG_TESTS := TakeoverTests.(CrashTests|PropertyTests)
+LONG_TESTS := TakeoverTests.(CrashTests|MatrixTests|PropertyTests)
 
 help:  ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

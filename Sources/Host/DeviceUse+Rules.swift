@@ -48,7 +48,18 @@ extension DeviceUse.Kind {
         case .swap: .init("swap", .refuses, "swapoff it", "mm/swapfile.c")
         case .stacked: .init("stacked", .refuses, "stop what stacks on it", "block/holder.c")
         // Network
+        case .address: .init("address", .refuses, "take the address away, or set the interface down", "net/core/dev.c")
         case .route: .init("route", .refuses, "move the route to another interface", "net/ipv4/fib_semantics.c")
+        case .port: .init("port", .refuses, "take the interface out (ip link set ... nomaster)", "net/core/dev.c")
+        case .upper: .init("upper", .refuses, "delete the interface that stands on it", "net/core/dev.c")
+        case .otherNetwork: .init("otherNetwork", .refuses, "end the container that has it", "net/core/net-sysfs.c")
+        case .remoteStorage: .init("remoteStorage", .refuses, "unmount or disconnect it", "drivers/nvme/host/fabrics.c")
+        case .ipOverInfiniBand: .init("ipoib", .refuses, "set the interface down", "drivers/infiniband/ulp/ipoib")
+        case .iSCSISession:
+            .init("iscsi", .refuses, "log out (iscsiadm --logout)", "drivers/scsi/scsi_transport_iscsi.c")
+        case .fibreChannel:
+            .init("fibreChannel", .warns, "see who needs the targets", "drivers/scsi/scsi_transport_fc.c")
+        case .vDPA: .init("vdpa", .warns, "delete it (vdpa dev del), if nobody needs it", "drivers/vdpa/vdpa.c")
         case .linkUp: .init("linkUp", .warns, "set the interface down, if nobody needs it", "net/ipv6/addrconf.c")
         // Displays
         case .bootDisplay: .init("bootDisplay", .refuses, "move the console to another display", "drivers/pci/vgaarb.c")

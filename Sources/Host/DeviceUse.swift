@@ -14,8 +14,27 @@ public struct DeviceUse: Equatable, Sendable {
         case swap(via: String)
         /// Something that is not known to be mounted stacks on it: device-mapper, md.
         case stacked(holder: String)
+        /// This interface of it, or one that stands on it, is up and has an address that more than the link can reach.
+        case address(String, interface: String)
         /// A route of the host leads through this interface of it: to `default`, or to addresses.
         case route(to: String, interface: String)
+        /// This interface of it is a port of another: a bond, a bridge, a team, a VRF, Open vSwitch.
+        case port(interface: String, of: String)
+        /// Another interface stands on this one of it: a VLAN, a macvlan, a software RDMA device.
+        case upper(interface: String, upper: String)
+        /// It has an interface, which is in another network namespace: somebody gave it to a container.
+        case otherNetwork
+        /// Something comes over this interface, or port, that is read and written: a network file system, iSCSI, NVMe over
+        /// Fabrics.
+        case remoteStorage(String, interface: String)
+        /// This interface of it, of IP over InfiniBand, is up.
+        case ipOverInfiniBand(interface: String)
+        /// It keeps this session of iSCSI itself.
+        case iSCSISession(String, target: String?)
+        /// This Fibre Channel port of it has logged in to so many targets, of which nothing is known to be used.
+        case fibreChannel(port: String, targets: Int)
+        /// It has this vDPA device, which goes with its driver.
+        case vDPA(String, driver: String?)
         /// This interface of it is up, and nothing is known to go through it.
         case linkUp(interface: String)
         /// The firmware showed its messages on it (boot_vga), or the console is on it.
@@ -52,6 +71,18 @@ extension DeviceUse {
         case .route("default", let interface): "the default route leads through its interface \(interface)"
         case .route(let destination, let interface):
             "the route to \(destination) leads through its interface \(interface)"
+        case .address(let address, let interface): "its interface \(interface) is up and has the address \(address)"
+        case .port(let interface, let master): "its interface \(interface) is a port of \(master)"
+        case .upper(let interface, let upper): "\(upper) stands on its interface \(interface)"
+        case .otherNetwork: "its network interface is in another network namespace, where a container may use it"
+        case .remoteStorage(let storage, let interface): "\(storage) comes over its \(interface)"
+        case .ipOverInfiniBand(let interface): "its interface \(interface), of IP over InfiniBand, is up"
+        case .iSCSISession(let session, let target):
+            "it keeps the iSCSI \(session)" + (target.map { " with \($0)" } ?? "")
+        case .fibreChannel(let port, let targets):
+            "its Fibre Channel port \(port) has logged in to \(targets) target\(targets == 1 ? "" : "s")"
+        case .vDPA(let name, let driver):
+            "its vDPA device \(name)\(driver.map { " (\($0))" } ?? "") goes with its driver"
         case .linkUp(let interface): "its interface \(interface) is up, with no more than a link-local address"
         case .bootDisplay: "the host's console is on it"
         case .open(let pid, let command): "process \(pid) (\(command)) has it open"

@@ -34,6 +34,8 @@ public final class LinuxHost: Host {
     private var ownershipSymbol: Bool?
     /// Whether interrupts are remapped, which is so or not from boot on.
     private var interrupts: InterruptRemapping?
+    /// Asks the kernel about addresses and routes: messages of netlink, and what comes back. A copy of a host knows of none.
+    var routing: @LoopActor ([UInt8]) async -> RoutingReading = { _ in .failed(errno: EOPNOTSUPP) }
     /// The aliases of vfio's variant drivers, as the files were when they were last read.
     var variantAliases: VariantAliases?
 
@@ -46,6 +48,10 @@ public final class LinuxHost: Host {
         lockedAttributes = LockedAttributeReader(deadline: patience)
         let kernel = isWritable ? try? Directory(path: Self.joined(root, "proc/sys/kernel/random")) : nil
         bootID = (try? kernel?.text("boot_id")) ?? root
+        if root == "/" {
+            let reader = RoutingReader(deadline: .seconds(2))
+            routing = { await reader.read($0) }
+        }
     }
 
     public func readInventory() async throws(HostError) -> Inventory {

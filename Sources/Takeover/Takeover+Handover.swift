@@ -144,6 +144,8 @@ extension Takeover {
         }
         for file in files { closeAside(file) }
         publish(.changed, claim, cause: "handed over as \(handover.access.rawValue)")
+        // A device that somebody began to take away meanwhile had to wait.
+        for group in claim.record.groups where group.goal == .hold { claim.look(at: group.id) }
         watchConsumers()
     }
 

@@ -124,6 +124,34 @@ struct HandoverTests {
         }
     }
 
+    @Test("lets a member leave at once that was left out, and is not owned before its consumer binds another")
+    @LoopActor func leftOutLeaves() async throws {
+        let machine = try TestMachine(kernel: "6.12.95")
+        let daemon = try await machine.start()
+        let id = try await machine.claim(daemon, TestMachine.triple[0]).get().claim.claim.id
+        let leaving = TestMachine.triple[2]
+        let (_, copies) = try await machine.launch(daemon, id, .unbound, leaveOut: [leaving])
+        machine.host.perform { _ = $0.unplug(leaving) }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel.blockedOperations.isEmpty)
+        #expect(machine.host.kernel[leaving] == nil)
+        let request = try #require(daemon.claimEvents.first { $0.isRemovalRequest })
+        #expect(request.cause.contains("it was left out of what its consumer has"), "\(request.cause)")
+        let claim = try daemon.takeover.view(of: id).claim
+        #expect(claim.access == .unbound && claim.unownedMoments.count == 1, "\(claim.unownedMoments)")
+        // What the consumer has is its to close.
+        machine.host.perform { _ = $0.unplug(TestMachine.triple[0]) }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel[TestMachine.triple[0]] != nil)
+        for file in copies { file.letGo() }
+        machine.host.collectClosedFiles()
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel[TestMachine.triple[0]] == nil)
+        await machine.settle(daemon, within: .seconds(60)) { machine.host.kernel.isOwned(4) }
+        #expect(machine.host.kernel.isOwned(4))
+        #expect(machine.host.brokenPromises == [])
+    }
+
     @Test("of a container does not keep a member from being taken again that its consumer does not have open")
     @LoopActor func sibling() async throws {
         let machine = try TestMachine(kernel: "6.12.95", hasIOMMUFD: false)

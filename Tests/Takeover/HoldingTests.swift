@@ -163,6 +163,13 @@ struct HoldingTests {
         // The group stayed owned by the first member's cdev, so that no host driver could take it.
         #expect(machine.host.kernel[TestMachine.triple[1]]?.driver == "vfio-pci")
         #expect(try daemon.takeover.view(of: claim).state == .claimed)
+        // And again: it is not as if somebody unbound it all the time.
+        machine.host.perform { _ = $0.write(.remove(TestMachine.triple[1])) }
+        await machine.settle(daemon, within: .seconds(1))
+        machine.host.perform { _ = $0.write(.rescan) }
+        await machine.settle(daemon, within: .seconds(1))
+        #expect(machine.host.kernel[TestMachine.triple[1]]?.driver == "vfio-pci")
+        #expect(try daemon.takeover.view(of: claim).state == .claimed)
         _ = try await machine.release(daemon, claim).get()
         #expect(try await machine.bindings() == before)
     }

@@ -42,6 +42,14 @@ struct PathHandoverTests {
         return id
     }
 
+    /// Who may open each node.
+    @LoopActor
+    private func permissions(_ machine: TestMachine) -> [SimulatedKernel.Node: NodePermissions] {
+        let kernel = machine.host.kernel
+        let all = kernel.nodesInDev.compactMap { node in kernel.permissions(of: node).map { (node, $0) } }
+        return Dictionary(uniqueKeysWithValues: all)
+    }
+
     /// What a consumer does: opens the nodes as its user, and makes the group its own.
     @LoopActor
     private func open(_ machine: TestMachine, as uid: UInt32) throws -> SimulatedKernel.File {
@@ -90,21 +98,50 @@ struct PathHandoverTests {
         }
     }
 
-    @Test("keeps others from unbinding a device though the group is not owned, where there are cdevs")
-    @LoopActor func barrier() async throws {
-        let machine = try TestMachine()
+    @Test("lets a device leave that no consumer has come for: no hotplug of the host waits for the daemon")
+    @LoopActor func leaves() async throws {
+        let machine = try TestMachine(kernel: "6.12.95")
         let daemon = try await machine.start()
         let id = try await claim(machine, daemon)
         _ = try await launch(machine, daemon, id).get()
-        #expect(!machine.host.kernel.isOwned(4))
-        let unbind = machine.host.perform { $0.write(.unbind(TestMachine.triple[1], from: "vfio-pci")) }
-        guard case .blocked(let operation) = unbind else {
-            Issue.record("the unbind was \(unbind)")
-            return
+        let leaving = TestMachine.triple[1]
+        machine.host.perform { _ = $0.unplug(leaving) }
+        await machine.settle(daemon, within: .seconds(5))
+        #expect(machine.host.kernel.blockedOperations.isEmpty)
+        #expect(machine.host.kernel[leaving] == nil)
+        machine.host.perform { _ = $0.write(.remove(TestMachine.single)) }
+        #expect(machine.host.kernel[TestMachine.single] == nil)
+        let request = try #require(daemon.claimEvents.first { $0.isRemovalRequest })
+        #expect(request.member == leaving)
+        let isLetGo = request.cause.contains("no consumer has opened its nodes yet, and the daemon lets go of it")
+        #expect(isLetGo, "\(request.cause)")
+        // The others are still waited for.
+        #expect(try daemon.takeover.view(of: id).claim.access == .path)
+        #expect(machine.host.kernel.permissions(of: .group(4))?.uid == Self.user)
+        #expect(daemon.takeover.claims[id]?.space.barriers.keys.contains(leaving) == false)
+        #expect(machine.host.brokenPromises == [])
+    }
+
+    @Test("gives nodes to their user again that came back with a device that somebody had unbound")
+    @LoopActor func unbound() async throws {
+        for hasIOMMUFD in [true, false] {
+            let machine = try TestMachine(kernel: "6.12.95", hasIOMMUFD: hasIOMMUFD)
+            let daemon = try await machine.start()
+            let id = try await machine.claim(daemon, TestMachine.single).get().claim.claim.id
+            _ = try await launch(machine, daemon, id).get()
+            let opened = permissions(machine)
+            #expect(opened.values.allSatisfy { $0.uid == Self.user })
+            machine.host.perform { _ = $0.write(.unbind(TestMachine.single, from: "vfio-pci")) }
+            await machine.settle(daemon, within: .seconds(5))
+            #expect(machine.host.kernel.blockedOperations.isEmpty)
+            #expect(machine.host.kernel[TestMachine.single]?.driver == "vfio-pci")
+            #expect(permissions(machine) == opened)
+            #expect(try daemon.takeover.view(of: id).claim.access == .path)
+            await machine.settle(daemon, within: .seconds(400)) { daemon.takeover.claims[id]?.consumer == nil }
+            await machine.settle(daemon, within: .seconds(1))
+            #expect(permissions(machine).values.allSatisfy { $0.uid == 0 })
+            #expect(machine.host.kernel.isOwned(2))
         }
-        let before = try await machine.release(daemon, id).get()
-        #expect(before.isOver)
-        #expect(machine.host.kernel.outcome(of: operation) == .done)
     }
 
     @Test("takes the nodes back at once when the claim is released, and waits for the consumer with the rest")

@@ -18,7 +18,10 @@ struct PreflightTests {
 
     private static let kinds: [DeviceUse.Kind] = [
         .mounted(at: "/", via: "dm-0"), .swap(via: "nvme0n1p3"), .stacked(holder: "md0"),
-        .route(to: "default", interface: "eth0"), .bootDisplay, .open(pid: 4711, command: "Xorg"),
+        .route(to: "default", interface: "eth0"), .address("192.0.2.1/24", interface: "eth0"),
+        .port(interface: "eth0", of: "br0"), .upper(interface: "eth0", upper: "eth0.5"), .otherNetwork,
+        .remoteStorage("/srv", interface: "eth0"), .ipOverInfiniBand(interface: "ib0"),
+        .iSCSISession("session1", target: nil), .bootDisplay, .open(pid: 4711, command: "Xorg"),
         .unknown(reason: "the mounts of process 1 cannot be read"),
     ]
 

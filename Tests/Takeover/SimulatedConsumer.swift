@@ -14,11 +14,15 @@ struct SimulatedConsumer {
     private var copies: [KernelFile] = []
     /// What it may open.
     private let nodes: [VFIONode]
+    /// Who it is.
+    private let user: UInt32
+    private var hasEnded = false
     private var opened: [SimulatedKernel.File] = []
 
     /// One that keeps what it is handed.
     init(_ handover: Handover) {
         nodes = handover.nodes.map(\.node)
+        user = handover.user ?? 0
         let files = handover.devices.map(\.file) + handover.groups.map(\.file)
         for file in files + [handover.container, handover.iommufd].compactMap({ $0 }) {
             if let copy = file.copy() { copies.append(KernelFile(owning: copy.release())) }
@@ -27,14 +31,15 @@ struct SimulatedConsumer {
 
     /// Opens the nodes that it was given, and the devices of the groups, as far as the kernel lets it.
     mutating func open(on host: SimulatedHost) {
+        guard !hasEnded else { return }
+        let user = user
         let files = copies.compactMap { host.files.file($0) }
         let nodes = nodes
         opened += host.perform { kernel -> [SimulatedKernel.File] in
             var opened: [SimulatedKernel.File] = []
             for case .cdev(let device) in nodes {
-                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number) else {
-                    continue
-                }
+                guard let number = kernel.vfioNumber(of: device), let cdev = try? kernel.openCdev(number, as: user)
+                else { continue }
                 opened.append(cdev)
             }
             if !nodes.isEmpty, let iommufd = try? kernel.openIOMMUFD() { opened.append(iommufd) }
@@ -72,6 +77,7 @@ struct SimulatedConsumer {
     mutating func end(on host: SimulatedHost) {
         for file in copies { file.letGo() }
         copies = []
+        hasEnded = true
         close(on: host)
         host.collectClosedFiles()
     }

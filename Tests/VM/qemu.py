@@ -43,6 +43,9 @@ class QEMU:
 
     def __init__(self, place: Place, initramfs: pathlib.Path, disk: pathlib.Path | None, folder: pathlib.Path):
         self.folder = folder
+        # What QEMU calls the devices that were plugged.
+        self._ids: dict[str, str] = {}
+        self._plugged = 0
         folder.mkdir(parents=True, exist_ok=True)
         # Names of sockets hold 107 bytes at most: they cannot lie in a cache folder that may lie anywhere.
         self._sockets = pathlib.Path(tempfile.mkdtemp(prefix="vfiogroupd-vm-"))
@@ -89,7 +92,11 @@ class QEMU:
 
     def plug(self, name: str, driver: str, **properties: Any) -> None:
         """Adds a device; `name` is what `unplug` knows it by."""
-        self._monitor.execute("device_add", id=name, driver=driver, **properties)
+        # Each time another: QEMU tells of a deletion when its last reference goes, which may be after a device of the
+        # same name has come.
+        self._plugged += 1
+        self._ids[name] = f"{name}.{self._plugged}"
+        self._monitor.execute("device_add", id=self._ids[name], driver=driver, **properties)
 
     def plug_disk(self, name: str, bus: str) -> None:
         """Adds a disk of nothing but zeroes."""
@@ -101,7 +108,7 @@ class QEMU:
         """Has a disk answer no more than a byte a second, or answer again. A request more or less passes first."""
         limits = {"bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0}
         self._monitor.execute(
-            "block_set_io_throttle", id=f"/machine/peripheral/{name}/virtio-backend", bps=int(is_stalled), **limits)
+            "block_set_io_throttle", id=f"/machine/peripheral/{self._ids[name]}/virtio-backend", bps=int(is_stalled), **limits)
 
     def unplug_disk(self, name: str) -> None:
         self.unplug(name)
@@ -109,16 +116,16 @@ class QEMU:
 
     def request_unplug(self, name: str) -> None:
         """Asks the guest to let a device go; `unplug` waits until it has."""
-        self._monitor.execute("device_del", id=name)
+        self._monitor.execute("device_del", id=self._ids[name])
 
     def unplug(self, name: str) -> None:
         """Asks the guest to let a device go, and waits until it has gone. A guest whose slot is still busy with what
         happened before does not hear of the request, which is why it is repeated."""
         end = waiting.deadline(waiting.CHANGE)
-        while not self._monitor.has_deleted(name):
+        while not self._monitor.has_deleted(self._ids[name]):
             if time.monotonic() > end:
                 raise AssertionError(f"the guest did not let {name} go")
-            self._monitor.request_deletion(name)
+            self._monitor.request_deletion(self._ids[name])
 
     def copy_root(self, path: pathlib.Path) -> None:
         """Copies the disk of the userspace as it is now; what is to be in the copy was synced."""
@@ -195,7 +202,7 @@ class Monitor:
         try:
             self.execute("device_del", id=name)
         except AssertionError as error:
-            # QEMU 7.2 has let a qemu-xhci go without its event.
+            # Its event comes later, or not at all: QEMU 7.2 has let a qemu-xhci go without.
             if "not found" in str(error):
                 self._deleted.add(name)
             elif "already in the process" not in str(error):
@@ -205,10 +212,7 @@ class Monitor:
             pass
 
     def has_deleted(self, name: str) -> bool:
-        if name not in self._deleted:
-            return False
-        self._deleted.remove(name)
-        return True
+        return name in self._deleted
 
     def _receive(self, end: float) -> dict[str, Any] | None:
         """The next message; nothing when there is none before the deadline."""

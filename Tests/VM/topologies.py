@@ -79,7 +79,7 @@ pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0
 e1000e,bus=rp2,romfile=
 """
 
-# An empty port (rp8), and a conventional bus with two cards and free slots (br1).
+# Two empty ports (rp8, rp9), and a conventional bus with two cards and free slots (br1).
 HOTPLUG = """
 pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0
 e1000e,bus=rp1,romfile=
@@ -88,6 +88,7 @@ pcie-pci-bridge,id=br1,bus=rp2
 e1000,bus=br1,addr=1,romfile=
 e1000,bus=br1,addr=2,romfile=
 pcie-root-port,id=rp8,chassis=1,slot=8,addr=09.0
+pcie-root-port,id=rp9,chassis=1,slot=9,addr=0a.0
 """
 
 # A machine before and after somebody had it open: ports that isolate and ports that do not (a firmware's switch), cards

@@ -10,15 +10,18 @@ extension LinuxHost {
     public func uses(of devices: [DeviceAddress]) async -> [DeviceUse] {
         func unknown(_ reason: String) -> [DeviceUse] { devices.map { DeviceUse($0, .unknown(reason: reason)) } }
         guard isWritable else { return unknown(HostError.notLive(name: name).description) }
+        do throws(SystemError) {
+            if let reason = Viewpoint.doubt(try Directory(path: joined("proc"))) { return unknown(reason) }
+        } catch { return unknown("/proc cannot be opened: \(errorText(error.errno))") }
         var subjects: [UseSubject] = []
         do throws(SystemError) {
             let sys = try Directory(path: joined("sys"))
             for device in devices {
                 // What is not there is not used.
                 guard let path = try sysfsPath(of: device)?.components else { continue }
-                subjects.append(UseSubject(device: device, path: path, nodes: nodes(ofDeviceAt: path, sys)))
+                subjects.append(try UseSubject(device, at: path, sys))
             }
-        } catch { return unknown("where the devices are in /sys cannot be read: \(errorText(error.errno))") }
+        } catch { return unknown("what the devices have in /sys cannot be read: \(errorText(error.errno))") }
         let question = UseQuestion(host: self, subjects: subjects, mounts: await MountFacts(below: root))
         var sources: [any UseSource] = []
         for source in UseSources.all { sources.append(await source.read(question)) }
@@ -27,7 +30,8 @@ extension LinuxHost {
         }
         return subjects.flatMap { subject in
             var uses: [DeviceUse] = []
-            for kind in sources.flatMap({ $0.kinds(of: subject) }) where !uses.contains(where: { $0.kind == kind }) {
+            for kind in sources.flatMap({ $0.kinds(of: subject) }) + subject.doubts
+            where !uses.contains(where: { $0.kind == kind }) {
                 uses.append(DeviceUse(subject.device, kind))
             }
             return uses
@@ -44,6 +48,18 @@ extension LinuxHost {
         let open = try await OpenNodes(of: all, below: root)
         for index in subjects.indices {
             subjects[index].openers = open.holders.filter { !$0.nodes.isDisjoint(with: nodes[index]) }
+            if !nodes[index].isEmpty, let unseen = open.unseenText {
+                subjects[index].doubts.append(.unknown(reason: unseen))
+            }
         }
+    }
+
+    /// Why what the kernel tells of the network is not told of the host's; nil where it is.
+    func otherNetworkReason() -> String? {
+        guard let proc = try? Directory(path: joined("proc")), let own = try? proc.link("self/ns/net"),
+            let host = try? proc.link("1/ns/net")
+        else { return nil }
+        return own == host
+            ? nil : "the daemon is in another network namespace than process 1: run it in the host's (--network=host)"
     }
 }

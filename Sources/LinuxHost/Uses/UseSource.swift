@@ -27,6 +27,7 @@ enum UseSources {
     static let all: [any UseSource.Type] = [
         DiskUses.self,
         NetworkUses.self,
+        FabricUses.self,
         DisplayUses.self,
         OpenNodeUses.self,
     ]
@@ -49,8 +50,13 @@ struct UseSubject: Equatable, Sendable {
     var path: [String]
     /// The nodes in its folder.
     var nodes: Set<NodeNumber> = []
+    /// The folders named `net` in its folder that have nothing in them. One is made for the first interface of a device and
+    /// goes with the last, whose network namespace alone shows them in it (drivers/base/core.c, class_dir_create_and_add).
+    var emptyNetworks: [[String]] = []
     /// Who has these open, or nodes that a source named.
     var openers: [OpenNodes.Holder] = []
+    /// Why it is not known in full who has these open.
+    var doubts: [DeviceUse.Kind] = []
 
     /// Whether what lies at `path` is a part of the device: below it, and below no other PCI function, unless that hangs
     /// on a host bridge which the device itself is (Intel VMD).

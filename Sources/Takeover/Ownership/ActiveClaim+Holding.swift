@@ -35,6 +35,8 @@ extension ActiveClaim {
         work.setbacks = work.setbacks.filter { findings.contains($0.key) }
         let leaving = Set(findings.compactMap(\.leaving))
         work.leaving = work.leaving.filter { leaving.contains($0.key) }
+        // One that left the host and comes back was not unbound again.
+        for case .gone(let member) in findings { work.retaken[member] = nil }
         tellOfLosses(in: group, findings)
         tellProblems(of: work)
         let remediable = findings.filter { $0.isRemediable && (work.setbacks[$0]?.due ?? host.now) <= host.now }
@@ -179,38 +181,50 @@ extension ActiveClaim {
         try await forgetLostGroup(of: member, group)
         try await pin(member, context(group, .pin(member)))
         try await bind(member, context(group, .bind(member)))
-        if consumer == nil { try await regain(group) }
+        if consumer == nil { try await regain(group) } else { try await openNodesAgain(group) }
         work[group]?.retaken[member] = host.now
         takeover.publish(
             .memberRetaken(member, in: group), self, cause: "it had lost its vfio driver, and is bound to it again")
         return true
     }
 
-    /// Lets a member leave that nobody uses: what the daemon has open of it would keep a hotplug driver waiting, and with it
-    /// all hotplug of the host (pciehp holds the rescan lock meanwhile). Its pin stays. A consumer is only told of: the
-    /// device is its to close.
+    /// Lets a member leave: what the daemon has open of it would keep a hotplug driver waiting, and with it all hotplug of
+    /// the host (pciehp holds the rescan lock meanwhile). Its pin stays. A consumer is only told of: what it has open is its
+    /// to close.
     private func letLeave(_ member: DeviceAddress, _ group: GroupID) async throws(StepFailure) {
         let reason = await reasonToLeave(of: member, in: group)
         guard let work = work[group] else { return }
-        let isDaemons = space.cdevs[member] != nil || space.barriers[member] != nil
-        let letsGo = consumer == nil && !isHandingOver && isDaemons
+        let isNobodys = whyNobodyUses(member)
         let cause =
-            letsGo
-            ? "\(reason); nobody uses it, and the daemon lets go of it"
-            : "\(reason), which waits until its consumer closes it; other hotplug of the host may wait as well"
+            isNobodys.map { "\(reason); \($0), and the daemon lets go of it" }
+            ?? "\(reason), which waits until its consumer closes it; other hotplug of the host may wait as well"
         let isNew = work.leaving.updateValue(cause, forKey: member) == nil
         if isNew { tellProblems(of: work) }
-        if letsGo {
-            let context = context(group, .disown)
-            if let barrier = space.barriers.removeValue(forKey: member) {
-                try await close(barrier, about: member, context)
-            }
-            if space.cdevs[member] != nil { try await closeEverywhere([.cdev(member)], context) }
-            if let number = kernelGroup(of: member), !owns(number) {
-                beginUnowned(group, cause: "from letting a member leave until the group was owned again")
-            }
-        }
+        // Whoever gets what is being handed over is to find it open, and is told of right after.
+        if !isHandingOver { try await letGo(of: member, in: group) }
         if isNew { takeover.publish(.removalRequested(member, in: group), self, cause: cause) }
+    }
+
+    /// Why a member is in nobody's use, as far as was seen, in words; nil where a consumer may have it open.
+    private func whyNobodyUses(_ member: DeviceAddress) -> String? {
+        guard !isHandingOver, space.cdevs[member] != nil || space.barriers[member] != nil else { return nil }
+        guard let consumer else { return "nobody uses it" }
+        if record.leftOut.contains(member) { return "it was left out of what its consumer has" }
+        // Fresh cdevs are on their way in a socket; nodes are nobody's before somebody opens them.
+        return record.access == .path && consumer.sighting == .awaited ? "no consumer has opened its nodes yet" : nil
+    }
+
+    /// Closes all that the daemon has open of a member.
+    private func letGo(of member: DeviceAddress, in group: GroupID) async throws(StepFailure) {
+        let context = context(group, .disown)
+        if let barrier = space.barriers.removeValue(forKey: member) {
+            try await close(barrier, about: member, context)
+        }
+        guard space.cdevs[member] != nil else { return }
+        try await closeEverywhere([.cdev(member)], context)
+        if let number = kernelGroup(of: member), !isKept(number, of: group) {
+            beginUnowned(group, cause: "from letting a member leave until the group was owned again")
+        }
     }
 
     /// What was only unbound is taken again, but not as often as somebody unbinds it: he may mean it.

@@ -22,6 +22,20 @@ extension ActiveClaim {
         try await letGo(context)
     }
 
+    /// Gives nodes to their user again that went with a member's vfio driver, and came back with it as root's; and opens
+    /// what goes beside them. What others made of a node is theirs.
+    func openNodesAgain(_ group: GroupID) async throws(StepFailure) {
+        let context = StepContext(
+            group: group, step: .own(kernelGroup: ownableGroups(of: group).first ?? 0),
+            deadline: host.now + takeover.timing.patience)
+        for opened in self[group]?.nodes ?? [] where isOurs(opened.node, in: group) {
+            let now = try await awaitStatus(of: opened.node, context).permissions
+            guard now != opened.meanwhile, now.uid == opened.before.uid else { continue }
+            _ = try await open(opened.node, to: opened.user, context)
+        }
+        try await raiseBarriersAgain(group)
+    }
+
     /// The user who may open nodes: who may open some already, or its owner.
     var userOfNodes: UInt32 { record.groups.lazy.flatMap(\.nodes).first?.user ?? record.owner.uid }
 

@@ -105,7 +105,10 @@ final class MatrixRun {
             await machine.settle(started, within: .seconds(20)) { hasReplied || life.isOver }
             endTrouble(started)
             await machine.settle(started, within: .seconds(600)) { hasReplied || life.isOver }
-            if !hasReplied, !life.isOver { wrong.append("no reply, though nothing is in the way any more") }
+            if !hasReplied, !life.isOver {
+                let doing = started.takeover.views.flatMap(\.groups).map { ($0.setback?.sentence, $0.operation) }
+                wrong.append("no reply, though nothing is in the way any more: \(doing)")
+            }
         }
         await machine.settle(started, within: .seconds(20))
         started.kill()

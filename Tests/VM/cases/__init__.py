@@ -23,5 +23,8 @@ from cases import (  # noqa: F401
     hotplug,
     slow_drivers,
     package,
+    waiting_releases,
     early_boot,
+    sleep,
+    removal,
 )

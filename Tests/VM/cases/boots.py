@@ -5,6 +5,7 @@ import base64
 from daemon import JSON
 from machine import Machine
 from suite import test
+from waiting import until
 
 STATE = "/var/lib/vfiogroupd"
 E1000E, VIRTIO = "8086:10d3", "1af4:1041"
@@ -32,7 +33,7 @@ def a_machine_that_grew_and_shrank_between_boots_is_told_with_the_causes(vm: Mac
         told = {word for entry in changes for word in entry["groups"]}
         assert told <= {group["id"] for group in grown.daemon.groups()} | {f"{PORTS[4]}_00.0"}, told
         for entry in changes:
-            assert f"since the last boot: {entry['sentence']}" in grown.daemon.log(), entry
+            until(lambda: f"since the last boot: {entry['sentence']}" in grown.daemon.log(), str(entry))  # noqa: B023
         is_refused_until_it_is_forced(grown, another)
         state = end_boot(grown)
 

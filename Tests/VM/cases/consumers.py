@@ -1,5 +1,8 @@
 """Programs that use what was claimed for them, without any right of their own; and what becomes of it when they end."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from cases.claims import E1000, E1000E, unchanged
 from cases.ownership import cards, state, wait_until_whole
 from daemon import JSON
@@ -152,3 +155,46 @@ def a_card_that_a_containers_consumer_does_not_have_open_is_taken_again(vm: Mach
         vm.guest.check(f"kill -KILL {consumer(vm)}")
         until(lambda: access_of(vm, "used") == "hold", "the daemon to have the group again")
         vm.daemon.release("used")
+
+
+FOLDER = "/tmp/backing"
+
+
+@contextmanager
+def backing(vm: Machine) -> Iterator[str]:
+    """A file to map, on a file system of its own: that can be unmounted when nobody has it mapped any more."""
+    vm.guest.check(f"mkdir -p {FOLDER} && mount -t tmpfs tmpfs {FOLDER} && dd if=/dev/zero of={FOLDER}/file bs=1M count=1")
+    yield f"{FOLDER}/file"
+    until(lambda: vm.guest.run(f"umount {FOLDER}").status == 0, "the file to be mapped by nobody")
+
+
+def prove_that_a_second_launch_finds_nothing_of_the_first(vm: Machine, access: str) -> None:
+    """Both map the same: memory, and a file. The first is killed with all of it mapped."""
+    card = vm.sysfs.find(E1000E).address
+    with unchanged(vm):
+        for launch in (f"vfiogroupctl claim {card} --access {access} --name used --lifetime manual --",
+                       f"vfio-launch used {access}"):
+            with backing(vm) as file:
+                owner = vm.guest.start(f"{launch} vfio-consume hold {card} file={file}")
+                wait_for_consumer(owner)
+                # Each leaves an address space of its own behind in its iommufd.
+                said = owner.output()
+                assert "others had 0 bytes mapped, spaces 1" in said, said
+                print(f"VM note: {next(line for line in said.splitlines() if line.startswith('mapped the file'))}")
+                assert vm.guest.run(f"umount {FOLDER}").status != 0, "the file is not mapped: nothing was tested"
+                claim = vm.daemon.claim_of("used")
+                assert claim is not None and claim["access"] == access and claim["groups"][0]["owned"], claim
+                vm.guest.check(f"kill -KILL {consumer(vm)}")
+                until(lambda: access_of(vm, "used") == "hold", "the daemon to have the group again")
+        vm.daemon.release("used")
+
+
+@test(PLACES, FURTHER, interface="legacy")
+@test({}, PLACES, interface="iommufd")
+def a_second_launch_of_a_container_maps_what_the_first_had_mapped_when_it_was_killed(vm: Machine) -> None:
+    prove_that_a_second_launch_finds_nothing_of_the_first(vm, "container")
+
+
+@test(PLACES, FURTHER, interface="iommufd")
+def a_second_launch_of_bound_devices_gets_another_iommufd_and_maps_what_the_first_had_mapped(vm: Machine) -> None:
+    prove_that_a_second_launch_finds_nothing_of_the_first(vm, "bound")

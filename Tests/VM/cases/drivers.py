@@ -80,3 +80,4 @@ def this_kernel_has_character_devices(vm: Machine) -> None:
     node = vm.guest.check(f"ls {PCI}/{card}/vfio-dev").strip()
     vm.guest.check(f"test -c /dev/iommu && test -c /dev/vfio/devices/{node}")
     vm.sysfs.give_back(card)
+    until_equal(lambda: standing(vm.daemon, card), lambda: ("host", "e1000e", "available"), "what was given back")

@@ -1,5 +1,6 @@
 """Devices that come and go."""
 
+from cases.claims import unchanged
 from cases.consumers import consumer, start, wait_for_consumer
 from cases.ownership import state
 from daemon import names
@@ -88,6 +89,44 @@ def a_removal_that_waits_for_a_consumer_is_told_also_where_the_kernel_announces_
     monitor.stop()
     vm.daemon.release("used")
     until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, without the device")
+
+
+def prove_that_a_device_is_plugged_while_a_claimed_one_leaves(vm: Machine, words: str) -> None:
+    """The kernel has one thread for all that is plugged and unplugged, and one lock: a removal that waits holds up what
+    comes into other slots."""
+    before = set(vm.sysfs.functions())
+    with unchanged(vm):
+        vm.qemu.plug("leaves", "e1000e", bus="rp8", romfile="")
+        leaves = newcomer(vm, before)
+        until(lambda: vm.sysfs.settings()[leaves].driver == "e1000e", "its driver")
+        until(lambda: leaves in vm.daemon.devices(), "the daemon to know of the device")
+        group = vm.daemon.group_of(leaves)["id"]
+        vm.daemon.claim(f"{leaves} --name held --lifetime manual {words}")
+        monitor = vm.daemon.monitor()
+        vm.qemu.request_unplug("leaves")
+        vm.qemu.plug("comes", "e1000e", bus="rp9", romfile="")
+        comes = newcomer(vm, before | {leaves})
+        monitor.wait_for("groupAdded", member=comes)
+        until_equal(lambda: vm.sysfs.settings()[comes].driver, lambda: "e1000e", "the driver of the plugged device")
+        vm.qemu.unplug("leaves")
+        monitor.wait_for("groupRemoved", group=group)
+        monitor.stop()
+        vm.daemon.release("held")
+        vm.qemu.unplug("comes")
+        until_equal(lambda: set(vm.sysfs.functions()), lambda: before, "the functions")
+        until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, without the devices")
+
+
+@test(PLACES, {"hotplug": ("amd",)})
+def a_device_is_plugged_into_a_slot_while_a_held_one_leaves_another(vm: Machine) -> None:
+    prove_that_a_device_is_plugged_while_a_claimed_one_leaves(vm, "")
+
+
+@test(PLACES, {"hotplug": ("amd",)}, interface="iommufd")
+@test({}, PLACES, interface="legacy")
+def a_device_is_plugged_into_a_slot_while_one_leaves_that_nobody_has_come_for(vm: Machine) -> None:
+    """Beside opened nodes the daemon has character devices open."""
+    prove_that_a_device_is_plugged_while_a_claimed_one_leaves(vm, "--access path --user nobody")
 
 
 @test({"small": ("intel",)}, {"rich": ("intel", "amd", "virtio")})

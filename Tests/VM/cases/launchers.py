@@ -2,7 +2,7 @@
 
 from cases.claims import E1000E, unchanged
 from cases.consumers import access_of
-from cases.ownership import wait_until_whole
+from cases.ownership import wait_until_moments_end, wait_until_whole
 from guest import Process
 from machine import Machine
 from suite import test
@@ -58,8 +58,7 @@ def prove_that_qemu_realizes(vm: Machine, access: str, taken: list[str], left_ou
         assert claim is not None and claim["access"] == access and claim["state"] == "claimed", claim
         assert len(claim["unownedMoments"]) == moments, claim
         until(lambda: owned(vm, "used"), "QEMU to be seen with what it has bound")
-        claim = vm.daemon.claim_of("used")
-        assert claim is not None and all("seconds" in m for m in claim["unownedMoments"]), claim
+        wait_until_moments_end(vm, "used")
 
         vm.guest.check(f"kill -KILL {process}")
         until(lambda: not owner.is_running(), "the owner to end with QEMU")
@@ -70,7 +69,7 @@ def prove_that_qemu_realizes(vm: Machine, access: str, taken: list[str], left_ou
         assert claim is not None, "the claim is gone"
         # A member that was left out has the group owned all along.
         assert len(claim["unownedMoments"]) == (moments if left_out else moments + 1), claim
-        assert all("seconds" in m for m in claim["unownedMoments"]), claim
+        wait_until_moments_end(vm, "used")
         vm.daemon.release("used")
 
 

@@ -36,6 +36,16 @@ def wait_until_whole(vm: Machine, name: str, addresses: list[str]) -> None:
     until(look, f"the claim {name} to be whole: {vm.daemon.claim_of(name)}")
 
 
+def wait_until_moments_end(vm: Machine, name: str) -> None:
+    """A group is owned before its nodes are taken back, and before it is written down how long it was unowned."""
+
+    def look() -> bool:
+        claim = vm.daemon.claim_of(name)
+        return claim is not None and all("seconds" in moment for moment in claim["unownedMoments"])
+
+    until(look, f"the unowned moments of {name} to be over")
+
+
 @test(PLACES, FURTHER)
 def the_kernel_refuses_host_drivers_in_a_claimed_group(vm: Machine) -> None:
     first, second = cards(vm)

@@ -1,5 +1,6 @@
 """The daemon may end at any time, and serve for long."""
 
+from cases.claims import opened_since
 from machine import Machine
 from suite import test
 from waiting import until_equal
@@ -28,4 +29,4 @@ def serving_leaves_one_thread_and_nothing_open(vm: Machine) -> None:
         monitor.stop()
     assert vm.daemon.threads() == 1
     # The daemon hears of the end of a connection a moment after the client has ended.
-    until_equal(vm.daemon.descriptors, lambda: before, "what the daemon has open after and before")
+    until_equal(lambda: opened_since(vm, before), lambda: [], "what the daemon has opened")

@@ -104,7 +104,7 @@ def no_attacker_gets_a_member_while_the_service_is_restarted_and_killed(vm: Mach
         vm.guest.run(f"echo vfio-pci > {PCI}/{second}/driver_override; echo {second} > /sys/bus/pci/drivers_probe")
         wait_until_whole(vm, "held", [first, second])
         # Of the owner, which has ended, the next daemon kept nothing.
-        assert in_store(vm) == 2
+        until_equal(lambda: in_store(vm), lambda: 2, "the number of descriptors in the store")
         vm.daemon.release("held")
         until_equal(lambda: in_store(vm), lambda: 0, "the number of descriptors in the store")
 

@@ -19,9 +19,14 @@ def virtual_functions_appear_and_vanish_with_events(vm: Machine) -> None:
     for function in virtual.values():
         monitor.wait_for("groupAdded", group=function.identity)
     until_equal(vm.daemon.members, vm.sysfs.kernel_groups, "the groups and the kernel's, with virtual functions")
-    devices = vm.daemon.devices()
-    assert sorted(vf["name"] for vf in devices[physical.address]["virtualFunctions"]) == sorted(virtual)
-    assert {devices[address]["physicalFunction"]["name"] for address in virtual} == {physical.address}
+
+    def links() -> tuple[list[str], set[str]]:
+        devices = vm.daemon.devices()
+        return (sorted(vf["name"] for vf in devices[physical.address].get("virtualFunctions", [])),
+                {devices[address].get("physicalFunction", {}).get("name") for address in virtual})
+
+    # The kernel makes the links after the functions.
+    until_equal(links, lambda: (sorted(virtual), {physical.address}), "how virtual functions are linked")
 
     vm.guest.write(f"{PCI}/{physical.address}/sriov_numvfs", "0")
     for function in virtual.values():

@@ -4,7 +4,10 @@
 //     vfio-consume hold [ADDRESS]       says so, and holds on until it is killed
 //     vfio-consume device [ADDRESS]     so too, but closes the container and the group before
 // A container's device is opened by its ADDRESS. What was not bound for it, it binds by itself: the fresh cdev of the
-// device at ADDRESS, or by path its node or, with the word `group` behind, that of its kernel group.
+// device at ADDRESS, or by path its node or, with the word `group` behind, that of its kernel group. Further words:
+//     marked       marks a register of an e1000e, and ends with "was reset" when the mark has gone
+//     file=PATH    says what was mapped before by others, and in how many I/O address spaces; maps this file too, which is
+//                  on a tmpfs, by its descriptor where the kernel can; and leaves a further I/O address space behind
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,6 +23,7 @@
 #define NOBODY 65534
 #define SIZE (1 << 20)
 #define IOVA 0x100000
+#define FILE_IOVA 0x10000000
 
 // Debian 12's headers are older than iommufd (include/uapi/linux/iommufd.h).
 struct ioas_map {
@@ -30,8 +34,17 @@ struct ioas_unmap {
     __u32 size, ioas_id;
     __aligned_u64 iova, length;
 };
+struct ioas_map_file {
+    __u32 size, flags, ioas_id;
+    __s32 fd;
+    __aligned_u64 start, length, iova;
+};
 struct ioas_alloc {
     __u32 size, flags, out_ioas_id;
+};
+struct ioas_iova_ranges {
+    __u32 size, ioas_id, num_iovas, reserved;
+    __aligned_u64 allowed_iovas, out_iova_alignment;
 };
 struct bind_iommufd {
     __u32 argsz, flags;
@@ -44,8 +57,10 @@ struct attach_iommufd {
 #define BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define ATTACH_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 19)
 #define IOAS_ALLOC _IO(';', 0x81)
+#define IOAS_IOVA_RANGES _IO(';', 0x84)
 #define IOAS_MAP _IO(';', 0x85)
 #define IOAS_UNMAP _IO(';', 0x86)
+#define IOAS_MAP_FILE _IO(';', 0x8f) // Linux 6.13
 #define IOAS_MAP_FLAGS 7 // FIXED_IOVA | WRITEABLE | READABLE
 
 static int checked(int result, const char *what) {
@@ -64,6 +79,13 @@ static int number(const char *text, const char *name) {
         exit(1);
     }
     return atoi(found + strlen(name));
+}
+
+// What is behind a word's beginning, among the words after the ADDRESS; nothing when there is no such word.
+static const char *option(char **words, const char *beginning) {
+    for (char **at = words + 1; at[0] && at[1]; at++)
+        if (!strncmp(at[1], beginning, strlen(beginning))) return at[1] + strlen(beginning);
+    return NULL;
 }
 
 static int has(const char *text, const char *part) { return text && strstr(text, part) != NULL; }
@@ -104,11 +126,87 @@ static int descriptor_of(const char *handover, const char *address) {
     return wanted;
 }
 
-static void read_config(int device) {
-    struct vfio_region_info region = {.argsz = sizeof region, .index = VFIO_PCI_CONFIG_REGION_INDEX};
+// Says what of others can be found in an iommufd and its address space, and leaves a trace there for who comes next.
+static void search_iommufd(int iommufd, __u32 ioas) {
+    int spaces = 0;
+    for (__u32 id = 1; id < 256; id++) {
+        struct ioas_iova_ranges ranges = {.size = sizeof ranges, .ioas_id = id};
+        // EMSGSIZE: it is there, and has more ranges than none.
+        if (ioctl(iommufd, IOAS_IOVA_RANGES, &ranges) == 0 || errno == EMSGSIZE) spaces++;
+    }
+    struct ioas_unmap all = {.size = sizeof all, .ioas_id = ioas, .length = UINT64_MAX};
+    checked(ioctl(iommufd, IOAS_UNMAP, &all), "IOAS_UNMAP of all");
+    printf("others had %llu bytes mapped, spaces %d\n", (unsigned long long)all.length, spaces);
+    struct ioas_alloc further = {.size = sizeof further};
+    checked(ioctl(iommufd, IOAS_ALLOC, &further), "IOAS_ALLOC");
+}
+
+static void search_container(int container) {
+    struct vfio_iommu_type1_dma_unmap all = {.argsz = sizeof all, .flags = VFIO_DMA_UNMAP_FLAG_ALL};
+    checked(ioctl(container, VFIO_IOMMU_UNMAP_DMA, &all), "UNMAP_DMA of all");
+    printf("others had %llu bytes mapped, spaces 1\n", (unsigned long long)all.size);
+}
+
+static void *address_of(int file) {
+    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    checked(memory == MAP_FAILED ? -1 : 0, "mmap of the file");
+    return memory;
+}
+
+static void map_file(int iommufd, __u32 ioas, int file) {
+    struct ioas_map_file map = {.size = sizeof map, .flags = IOAS_MAP_FLAGS, .ioas_id = ioas, .fd = file,
+                                .length = SIZE, .iova = FILE_IOVA};
+    int result = ioctl(iommufd, IOAS_MAP_FILE, &map);
+    if (result < 0 && errno == ENOTTY) {
+        struct ioas_map old = {.size = sizeof old, .flags = IOAS_MAP_FLAGS, .ioas_id = ioas,
+                               .user_va = (uintptr_t)address_of(file), .length = SIZE, .iova = FILE_IOVA};
+        checked(ioctl(iommufd, IOAS_MAP, &old), "IOAS_MAP of the file");
+        puts("mapped the file by its address");
+    } else {
+        checked(result, "IOAS_MAP_FILE");
+        puts("mapped the file by its descriptor");
+    }
+}
+
+static void map_in_container(int container, void *memory, __u64 iova) {
+    struct vfio_iommu_type1_dma_map map = {
+        .argsz = sizeof map, .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+        .vaddr = (uintptr_t)memory, .iova = iova, .size = SIZE};
+    checked(ioctl(container, VFIO_IOMMU_MAP_DMA, &map), "MAP_DMA");
+}
+
+static __u64 region_offset(int device, __u32 index) {
+    struct vfio_region_info region = {.argsz = sizeof region, .index = index};
     checked(ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &region), "GET_REGION_INFO");
+    return region.offset;
+}
+
+// Marks a register that nothing but a reset changes: FCTTV, while nothing is sent.
+#define FCTTV 0x170
+#define MARK 0x5a5a
+static void watch_for_reset(int device) {
+    __u64 command = region_offset(device, VFIO_PCI_CONFIG_REGION_INDEX) + 4;
+    __u64 marked = region_offset(device, VFIO_PCI_BAR0_REGION_INDEX) + FCTTV;
+    uint16_t memory = 2;
+    uint32_t value = MARK;
+    checked(pwrite(device, &memory, sizeof memory, command) == sizeof memory ? 0 : -1, "switch memory on");
+    checked(pwrite(device, &value, sizeof value, marked) == sizeof value ? 0 : -1, "mark");
+    for (int count = 0;; count++) {
+        checked(pread(device, &value, sizeof value, marked) == sizeof value ? 0 : -1, "look for the mark");
+        if (value != MARK) {
+            printf("was reset: 0x%x after %d looks\n", value, count);
+            exit(1);
+        }
+        if (count == 0) puts("marked");
+        fflush(stdout);
+        usleep(200000);
+    }
+}
+
+static void read_config(int device) {
     uint16_t ids[2];
-    checked(pread(device, ids, sizeof ids, region.offset) == sizeof ids ? 0 : -1, "read config space");
+    __u64 offset = region_offset(device, VFIO_PCI_CONFIG_REGION_INDEX);
+    checked(pread(device, ids, sizeof ids, offset) == sizeof ids ? 0 : -1, "read config space");
     printf("read 0x%04x:0x%04x as uid %d\n", ids[0], ids[1], getuid());
     fflush(stdout);
 }
@@ -116,6 +214,8 @@ static void read_config(int device) {
 int main(int count, char **words) {
     if (count < 2) return 2;
     const char *handover = getenv("VFIOGROUPD_HANDOVER");
+    const char *path = option(words, "file=");
+    int file = path ? checked(open(path, O_RDWR), path) : -1;
     checked(setgroups(0, NULL), "setgroups");
     checked(setgid(NOBODY), "setgid");
     checked(setuid(NOBODY), "setuid");
@@ -124,7 +224,7 @@ int main(int count, char **words) {
     int container = -1, group = -1, iommufd = -1, device;
     __u32 ioas = 0;
     int by_path = has(handover, "\"access\":\"path\"");
-    int by_group = by_path && (!has(handover, "/dev/vfio/devices/") || (count > 3 && !strcmp(words[3], "group")));
+    int by_group = by_path && (!has(handover, "/dev/vfio/devices/") || option(words, "group"));
     if (by_group || has(handover, "\"container\":")) {
         if (by_group) {
             container = checked(open("/dev/vfio/vfio", O_RDWR), "/dev/vfio/vfio");
@@ -136,10 +236,12 @@ int main(int count, char **words) {
             group = number(handover, "\"descriptor\":");
         }
         device = checked(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, count > 2 ? words[2] : ""), "GET_DEVICE_FD");
-        struct vfio_iommu_type1_dma_map map = {
-            .argsz = sizeof map, .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-            .vaddr = (uintptr_t)memory, .iova = IOVA, .size = SIZE};
-        checked(ioctl(container, VFIO_IOMMU_MAP_DMA, &map), "MAP_DMA");
+        if (path) {
+            search_container(container);
+            map_in_container(container, address_of(file), FILE_IOVA);
+            puts("mapped the file by its address");
+        }
+        map_in_container(container, memory, IOVA);
     } else {
         iommufd = number(handover, "\"iommufd\":");
         if (has(handover, "\"ioas\":")) {
@@ -149,6 +251,10 @@ int main(int count, char **words) {
             device = by_path ? open_node(handover, "/dev/vfio/devices/")
                              : descriptor_of(handover, count > 2 ? words[2] : "");
             ioas = bind_and_attach(device, iommufd);
+        }
+        if (path) {
+            search_iommufd(iommufd, ioas);
+            map_file(iommufd, ioas, file);
         }
         struct ioas_map map = {.size = sizeof map, .flags = IOAS_MAP_FLAGS, .ioas_id = ioas,
                                .user_va = (uintptr_t)memory, .length = SIZE, .iova = IOVA};
@@ -160,6 +266,7 @@ int main(int count, char **words) {
         close(group);
     }
     read_config(device);
+    if (option(words, "marked")) watch_for_reset(device);
     if (closes || !strcmp(words[1], "hold"))
         for (;;) pause();
     if (container >= 0) {

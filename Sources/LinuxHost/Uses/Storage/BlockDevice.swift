@@ -12,6 +12,8 @@ struct BlockDevice: Equatable, Sendable {
     var number: String?
     /// The devices that stack on it.
     var holders: [String] = []
+    /// Whether it has no room, as a drive without a medium: nobody has mounted it then.
+    var isEmpty = false
     /// What device-mapper calls it, below /dev/mapper.
     var mapperName: String?
     /// What a loop device is made of: a file, or another block device, which does not know of it.

@@ -27,6 +27,7 @@ extension DiskUses {
                 BlockDevice(
                     name: name, paths: [path] + Self.controllers(of: path, reader),
                     number: reader.text("dev", in: path), holders: reader.names(path + ["holders"]),
+                    isEmpty: reader.text("size", in: path) == "0",
                     mapperName: reader.text("dm/name", in: path), backing: reader.text("loop/backing_file", in: path)))
         }
     }
@@ -122,12 +123,5 @@ extension DiskUses {
                 unknown.append("it is not known where \(area.path) lies, which is swapped to")
             }
         }
-    }
-}
-
-extension String {
-    /// Whether the path lies in the folder.
-    fileprivate func isBelow(_ folder: String) -> Bool {
-        folder == "/" || hasPrefix(folder.hasSuffix("/") ? folder : folder + "/")
     }
 }

@@ -34,6 +34,8 @@ struct DiskUses: UseSource {
         if !isUsed, mounts.contains(where: { $0.type == "zfs" }) {
             kinds.append(.unknown(reason: "a ZFS pool is in use, and it is not known on which disks"))
         }
+        // What could not be read may be about any disk that can be mounted.
+        guard own.contains(where: { !$0.isEmpty }) else { return kinds }
         return kinds + unknown.map { .unknown(reason: $0) }
     }
 
