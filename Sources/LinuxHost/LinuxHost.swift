@@ -18,11 +18,13 @@ public final class LinuxHost: Host {
     public var timeAsleep: Duration { isLive ? MonotonicTime.asleep : .zero }
 
     /// Whether it is the running kernel's own tree, whose changes are announced.
-    private nonisolated var isLive: Bool { root == "/" }
+    nonisolated var isLive: Bool { root == "/" }
     /// Whether it can be changed: what a copy would answer about the use of its devices would be wrong, too.
     nonisolated let isWritable: Bool
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
+    /// Follows what the host uses; nil before somebody asks.
+    var useChanges: UseChanges?
     nonisolated let lockedAttributes: LockedAttributeReader
     /// The minors of NVIDIA's cards, read once a bind.
     nonisolated let nvidiaMinors: NVIDIAMinors

@@ -349,7 +349,7 @@ struct StorageUseTests {
         let process = ProcessIdentity(pid: 77, startTime: 1)
         subject.openers = [.init(process: process, command: "qemu", nodes: [number], vfioDevices: [])]
         #expect(uses.kinds(of: subject) == [.open(pid: 77, command: "qemu")])
-        subject.nodes = [number]
+        subject.nodes = [number: ["nvme0n1"]]
         #expect(uses.kinds(of: subject) == [], "another source says so")
     }
 

@@ -86,6 +86,13 @@ struct PreflightTests {
         #expect((rule.severity == .unknown) == (rule.word == "unknown"))
     }
 
+    /// What speaks against a claim of a group that the host was found to make no use of.
+    private func refusals(
+        of group: GroupRecord, in snapshot: Snapshot, force: [DeviceAddress] = []
+    ) -> [DeviceUse] {
+        Preflight.refusals(Preflight.uses([group], askedBy: [], found: [], in: snapshot), force: force)
+    }
+
     @Test("a physical function with virtual ones refuses, and so does a virtual one whose physical function is claimed")
     @LoopActor func virtualFunctions() async throws {
         var physical = pciDevice("0000:01:00.0", group: 1, driver: "ice")
@@ -97,17 +104,15 @@ struct PreflightTests {
         let snapshot = Registry(machine(physical, virtual), policy: .auto).snapshot
         let group = try #require(snapshot.group(of: physical.address))
         #expect(
-            Preflight.uses([group], askedBy: [], found: [], in: snapshot)
+            refusals(of: group, in: snapshot)
                 == [DeviceUse(physical.address, .virtualFunctions(count: 1))])
-        let uses = Preflight.uses([group], askedBy: [], found: [], in: snapshot)
-        #expect(Preflight.refusals(uses, force: []) == uses)
-        #expect(Preflight.refusals(uses, force: [physical.address]) == [])
+        #expect(refusals(of: group, in: snapshot, force: [physical.address]) == [])
         var registry = Registry(machine(physical, virtual), policy: .auto)
         _ = registry.hold([group.id: Holding(claim: "claim-1", state: .claimed)])
         let other = try #require(registry.snapshot.group(of: virtual.address))
         guard let address = physical.address.pci else { return }
         #expect(
-            Preflight.uses([other], askedBy: [], found: [], in: registry.snapshot)
+            refusals(of: other, in: registry.snapshot)
                 == [DeviceUse(virtual.address, .physicalFunctionClaimed(address, claim: "claim-1"))])
     }
 
@@ -126,13 +131,13 @@ struct PreflightTests {
                 } catch { return .failure(error) }
             }
         }
-        guard case .failure(.notEnoughGroups(selector: 0, wanted: 4, found: 3)) = await claim(4) else {
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 4, found: 3, _)) = await claim(4) else {
             Issue.record("four groups were found")
             return
         }
         let granted = try await claim(2).get()
         #expect(granted.claim.groups.map(\.record.id.text) == ["pci0000-00_01.0_00.0", "pci0000-00_02.0_00.0"])
-        guard case .failure(.notEnoughGroups(selector: 0, wanted: 2, found: 1)) = await claim(2) else {
+        guard case .failure(.notEnoughGroups(selector: 0, wanted: 2, found: 1, _)) = await claim(2) else {
             Issue.record("groups that are claimed were found")
             return
         }

@@ -43,7 +43,7 @@ struct DiskUses: UseSource {
             }
         }
         kinds += kinds.isEmpty ? duplicates(own, involved) : paths(subject, own, involved)
-        let elsewhere = nodes(of: subject).subtracting(subject.nodes)
+        let elsewhere = nodes(of: subject).subtracting(subject.nodes.keys)
         for opener in subject.openers where !opener.nodes.isDisjoint(with: elsewhere) {
             kinds.append(.open(pid: opener.process.pid, command: opener.command))
         }
