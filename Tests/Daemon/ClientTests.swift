@@ -177,7 +177,7 @@ struct ControlTests {
         #expect(printed.output == (try String(contentsOfFile: file, encoding: .utf8)))
         let groups = try await Program.run("vfiogroupd", ["--simulate", file, "--print-groups"])
         let list = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "--json", "list"])
-        #expect(try JSONValue(parsing: groups.output) == JSONValue(parsing: list.output))
+        #expect(try JSONValue(parsing: groups.output) == JSONValue(parsing: list.output).withoutUses)
         let nowhere = try await daemon.control("snapshot", "--output", daemon.folder.path + "/no/where")
         #expect(nowhere.code == 1)
         #expect(nowhere.errors.contains("cannot be written"))
