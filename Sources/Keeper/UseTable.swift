@@ -62,11 +62,14 @@ final class UseTable {
         self.wallClock = wallClock
     }
 
-    /// Whether the answer may be shown as it is.
-    var isFresh: Bool {
-        guard let answer, answer.changes == changes else { return false }
-        return answer.began + timing.age > .now
-    }
+    /// Whether the answer may be shown as it is. One that a change has outdated may while it is looked up again: claims that
+    /// come and go are changes, too, and nobody who asks for a group is to wait for a lookup after each.
+    var isFresh: Bool { isYoung && (lookup != nil || isCurrent) }
+
+    /// Whether nothing happened since the answer after which it may be wrong.
+    private var isCurrent: Bool { answer?.changes == changes }
+
+    private var isYoung: Bool { answer.map { $0.began + timing.age > .now } ?? false }
 
     /// Something happened after which the answer may be wrong.
     func outdate() { changes += 1 }
@@ -97,7 +100,7 @@ final class UseTable {
         guard deadline > .now else { return }
         let timer = EventLoop.main.schedule(at: deadline) { [hasNews] in hasNews.signal() }
         defer { timer.cancel() }
-        try? await hasNews.wait { isFresh || isStopped || MonotonicTime.now >= deadline }
+        try? await hasNews.wait { isYoung && isCurrent || isStopped || MonotonicTime.now >= deadline }
     }
 
     /// Looks once; whether there is reason to look again.
