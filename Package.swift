@@ -91,7 +91,8 @@ let package = Package(
                 "Config",
             ], small),
         module(
-            "GroupTree", ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Grouping", "Registry", "Keeper"], small),
+            "GroupTree",
+            ["CLinux", "Files", "EventLoop", "PCI", "Inventory", "Host", "Grouping", "Registry", "Keeper"], small),
         module(
             "Service",
             [
@@ -182,7 +183,11 @@ let package = Package(
                 "Takeover",
             ]),
         tests(
-            "GroupTree", ["TestSupport", "EventLoop", "Files", "Grouping", "Inventory", "Keeper", "Registry"]),
+            "GroupTree",
+            [
+                "TestSupport", "EventLoop", "Files", "Grouping", "Host", "Inventory", "Keeper", "Registry",
+                "SimulatedHost",
+            ]),
         tests(
             "Service",
             [

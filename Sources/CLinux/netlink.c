@@ -2,6 +2,7 @@
 #include "netlink.h"
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,4 +40,27 @@ long clinux_uevent_receive(int fd, void *data, size_t length) {
     struct ucred sender;
     memcpy(&sender, CMSG_DATA(header), sizeof sender);
     return sender.uid == 0 ? n : 0;
+}
+
+int clinux_link_open(void) {
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    if (fd < 0) return -errno;
+    struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int clinux_link_drain(int fd) {
+    // One byte of each message: what it says is read elsewhere.
+    char byte;
+    int any = 0;
+    for (;;) {
+        if (recv(fd, &byte, sizeof byte, 0) >= 0 || errno == ENOBUFS) any = 1;
+        else if (errno == EAGAIN) return any;
+        else if (errno != EINTR) return -errno;
+    }
 }

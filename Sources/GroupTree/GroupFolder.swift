@@ -2,7 +2,9 @@
 // own /sys/kernel/iommu_groups does.
 
 import Grouping
+import Host
 import Inventory
+import Keeper
 import PCI
 import Registry
 
@@ -20,17 +22,21 @@ struct GroupFolder: Equatable {
     /// - Parameters:
     ///   - record: the group.
     ///   - windows: its DMA windows.
+    ///   - uses: what the host uses of it; nil while that is not known.
     ///   - sysfs: where the links lead: `/sys`, and in a simulation somewhere that is nobody's device.
-    init(_ record: GroupRecord, windows: [DMAWindow], sysfs: String) {
+    init(_ record: GroupRecord, windows: [DMAWindow], uses: KnownUses.OfGroup?, sysfs: String) {
         let group = record.group
+        let isInUse = record.state == .available && uses?.refuseClaim == true
         files = [
-            ("state", record.state.name + "\n"), ("reason", Self.lines([record.state.reason].compactMap { $0 })),
+            ("state", (isInUse ? "in use" : record.state.name) + "\n"),
+            ("reason", Self.lines([record.state.reason].compactMap { $0 })),
             ("backend", group.backend.rawValue + "\n"),
             ("host_bridges", Self.lines(group.hostBridges.map(\.description))),
             ("kernel_groups", Self.lines(group.kernelGroups.map(String.init))),
             ("dma_windows", Self.lines(windows.map(Self.line))), ("complete", record.isComplete ? "yes\n" : "no\n"),
             ("blockers", Self.lines(record.blockers.map { "\($0.device) \($0.driver)" })),
             ("claim", Self.lines([record.claim].compactMap { $0 })),
+            ("uses", Self.lines(uses?.uses.map(Self.line) ?? [])),
         ]
         (devices, bridges) = ([], [])
         var names: Set<String> = []
@@ -54,6 +60,11 @@ struct GroupFolder: Equatable {
             address(window.start), address(window.last), window.kind.name, sizes.isEmpty ? "-" : sizes,
             window.time.rawValue, window.source,
         ].joined(separator: " ")
+    }
+
+    /// `DEVICE KIND SEVERITY SENTENCE`.
+    private static func line(_ use: DeviceUse) -> String {
+        "\(use.device) \(use.rule.word) \(use.rule.severity.rawValue) \(use.reason)"
     }
 
     /// A line each; a newline inside one would look like another.

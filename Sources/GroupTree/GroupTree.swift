@@ -180,7 +180,8 @@ extension GroupTree {
             path: path,
             render: { [weak keeper] id in
                 guard let keeper, let record = keeper.snapshot.group(id) else { return nil }
-                return GroupFolder(record, windows: keeper.windows(of: record), sysfs: sysfs)
+                return GroupFolder(
+                    record, windows: keeper.windows(of: record), uses: keeper.uses.uses(of: record), sysfs: sysfs)
             }, onFailure: onFailure)
         keeper.observe { [weak self] change in self?.update(change.groups) }
         update(keeper.snapshot.groups.lazy.map(\.id))

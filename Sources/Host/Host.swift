@@ -37,6 +37,11 @@ public protocol Host: AnyObject, Sendable {
     /// What the host itself uses of the devices.
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse]
 
+    /// Suspends until what the host uses may have changed since the last call: its mounts or its network interfaces. Much
+    /// else that `uses` looks at changes without anybody being told. A host that does not tell suspends until the task is
+    /// cancelled.
+    func awaitUseChange() async throws(LoopError)
+
     /// Who else has a device of these open through vfio: its cdev, a descriptor from its group, or the group.
     ///
     /// - Throws: why that cannot be found out: nobody is not said of what could not be looked at.
@@ -121,6 +126,10 @@ public protocol Host: AnyObject, Sendable {
 
 extension Host {
     public var now: MonotonicTime { .now }
+
+    public func awaitUseChange() async throws(LoopError) {
+        try await EventLoop.main.sleep(until: MonotonicTime(nanoseconds: .max))
+    }
 
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
 

@@ -42,7 +42,7 @@ extension SimulatedHost {
         let machine = try SimulatedHost(name: "the built-in demo machine", snapshot: PackageResources.demo_json)
         let uses: [(String, DeviceUse.Kind)] = [
             ("0000:02:00.0", .mounted(at: "/", via: "nvme0n1p2")), ("0000:02:00.0", .swap(via: "nvme0n1p3")),
-            ("0000:03:00.0", .defaultRoute(interface: "enp3s0")),
+            ("0000:03:00.0", .route(to: "default", interface: "enp3s0")),
         ]
         machine.uses = uses.compactMap { name, kind in PCIAddress(name).map { DeviceUse(.pci($0), kind) } }
         return machine

@@ -3,6 +3,7 @@
 
 import EventLoop
 import Files
+import Glibc
 import Grouping
 import Host
 import Inventory
@@ -34,6 +35,11 @@ public final class Keeper {
     /// How many readings of the host were begun, and which of them was the last to be taken in.
     private var readings = 0
     private var lastReading = 0
+
+    /// What the host uses, as it was last looked up.
+    let useTable: UseTable
+    /// Whether that is kept current.
+    var followsUses = false
 
     /// What is kept for the administrator; nil before `keepReservations`.
     var reservations: Reservations?
@@ -67,7 +73,9 @@ public final class Keeper {
         self.registry = registry
         self.onReport = onReport
         takeover = Takeover(host, journal: journal, store: store, timing: timing, snapshot: registry.snapshot)
+        useTable = UseTable(of: host) { Int(time(nil)) }
         try takeover.recover(left, for: self)
+        setUpUseTable()
     }
 
     /// What is known now.
@@ -79,6 +87,7 @@ public final class Keeper {
     /// Ends all work for claims, and leaves them on record for the next daemon.
     public func stop() {
         reservations?.stop()
+        useTable.stop()
         takeover.stop()
     }
 
@@ -100,6 +109,7 @@ public final class Keeper {
     public func update(_ inventory: Inventory) {
         let before = snapshot
         publish(registry.update(inventory).map { .registry($0) }, since: before)
+        if snapshot.generation != before.generation { usesMayHaveChanged() }
         takeover.hostChanged()
         claimsMayHaveMoved()
     }
@@ -116,6 +126,13 @@ public final class Keeper {
         guard reading > lastReading else { return }
         lastReading = reading
         update(inventory)
+    }
+
+    /// The uses of groups are not as they were.
+    func tellOfUses(of groups: Set<GroupID>) {
+        guard !groups.isEmpty else { return }
+        let change = Change(events: [], groups: groups)
+        for observer in observers { observer(change) }
     }
 
     private func claimsMayHaveMoved() {
@@ -153,7 +170,10 @@ extension Keeper: RegistryKeeper {
 
     public func keepIdentities(of groups: [KnownGroup]) { registry.keepIdentities(of: groups) }
 
-    public func devicesWereAccepted() { saveAccepted() }
+    public func devicesWereAccepted() {
+        saveAccepted()
+        usesMayHaveChanged()
+    }
 
     public func unit(of process: ProcessIdentity) -> String? {
         process.controlGroups.flatMap { SystemUnit(cgroup: $0) }?.name

@@ -18,12 +18,16 @@ public final class LinuxHost: Host {
     public var timeAsleep: Duration { isLive ? MonotonicTime.asleep : .zero }
 
     /// Whether it is the running kernel's own tree, whose changes are announced.
-    private nonisolated var isLive: Bool { root == "/" }
+    nonisolated var isLive: Bool { root == "/" }
     /// Whether it can be changed: what a copy would answer about the use of its devices would be wrong, too.
     nonisolated let isWritable: Bool
     private var remembered: [PCIAddress: SysfsScan.Remembered] = [:]
     private var uevents: UeventSocket?
+    /// Follows what the host uses; nil before somebody asks.
+    var useChanges: UseChanges?
     nonisolated let lockedAttributes: LockedAttributeReader
+    /// The minors of NVIDIA's cards, read once a bind.
+    nonisolated let nvidiaMinors: NVIDIAMinors
     /// How long a node may take to appear, or to be the right one, once sysfs shows its device.
     var nodePatience: Duration = .seconds(5)
     /// The devices' cdevs by their numbers, as they were last seen.
@@ -32,6 +36,8 @@ public final class LinuxHost: Host {
     private var ownershipSymbol: Bool?
     /// Whether interrupts are remapped, which is so or not from boot on.
     private var interrupts: InterruptRemapping?
+    /// Asks the kernel about addresses and routes: messages of netlink, and what comes back. A copy of a host knows of none.
+    var routing: @LoopActor ([UInt8]) async -> RoutingReading = { _ in .failed(errno: EOPNOTSUPP) }
     /// The aliases of vfio's variant drivers, as the files were when they were last read.
     var variantAliases: VariantAliases?
 
@@ -42,8 +48,14 @@ public final class LinuxHost: Host {
         self.root = root
         isWritable = root == "/" || writable
         lockedAttributes = LockedAttributeReader(deadline: patience)
+        // A card that sleeps wakes for it, which takes a second or two.
+        nvidiaMinors = NVIDIAMinors(deadline: patience * 10)
         let kernel = isWritable ? try? Directory(path: Self.joined(root, "proc/sys/kernel/random")) : nil
         bootID = (try? kernel?.text("boot_id")) ?? root
+        if root == "/" {
+            let reader = RoutingReader(deadline: .seconds(2))
+            routing = { await reader.read($0) }
+        }
     }
 
     public func readInventory() async throws(HostError) -> Inventory {

@@ -55,9 +55,28 @@ struct OpenNodes: Equatable, Sendable {
     }
 
     var holders: [Holder] = []
+    /// A process that may not be looked into, or not at all of its files (of a security module, or for want of a
+    /// capability): it may have anything open.
+    struct Unseen: Equatable, Sendable {
+        var pid: Int32
+        var command: String
+        var errno: Int32
+    }
+
+    var unseen: [Unseen] = []
+
+    /// The processes that may not be looked into, in words; nil where there are none.
+    var unseenText: String? {
+        guard let first = unseen.first else { return nil }
+        let others = unseen.count > 1 ? ", nor of \(unseen.count - 1) more" : ""
+        return
+            "what process \(first.pid) (\(first.command)) has open cannot be seen\(others): \(errorText(first.errno))"
+    }
+
+    init() {}
 
     /// Looks at all processes but this one and its workers for nodes of `numbers`. A process that ends meanwhile is left
-    /// out, and so is one that may not be looked into.
+    /// out; one that may not be looked into is `unseen`.
     ///
     /// - Throws: `.system` when /proc cannot be listed, or descriptors or memory lack: who was not seen then may be there.
     @LoopActor
@@ -73,7 +92,7 @@ struct OpenNodes: Equatable, Sendable {
             guard let pid = decimal(name).flatMap({ Int32(exactly: $0) }), pid != own,
                 !LinuxWorker.running.contains(pid)
             else { continue }
-            if let holder = try await Self.look(at: pid, numbers, proc, &looks) { holders.append(holder) }
+            if let holder = try await Self.look(at: pid, numbers, proc, &looks, &unseen) { holders.append(holder) }
         }
     }
 
@@ -83,23 +102,32 @@ struct OpenNodes: Equatable, Sendable {
     @LoopActor
     static func has(_ numbers: Set<NodeNumber>, in pid: Int32, below root: String) async throws(HostError) -> Bool {
         var looks = 0
+        var unseen: [Unseen] = []
         let proc = root.hasSuffix("/") ? root + "proc" : root + "/proc"
-        return try await look(at: pid, numbers, proc, &looks)?.nodes.isEmpty == false
+        return try await look(at: pid, numbers, proc, &looks, &unseen)?.nodes.isEmpty == false
     }
 
     @LoopActor
     private static func look(
-        at pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int
+        at pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int, _ unseen: inout [Unseen]
     ) async throws(HostError) -> Holder? {
-        do throws(SystemError) { return try await holder(pid, numbers, proc, &looks) } catch {
-            if !error.isShortage { return nil }
+        do throws(SystemError) { return try await holder(pid, numbers, proc, &looks, &unseen) } catch {
+            if !error.isShortage {
+                if error.leavesUnknown { note(pid, error, proc, &unseen) }
+                return nil
+            }
             throw .system(call: "look at the files of process \(pid)", errno: error.errno)
         }
     }
 
+    private static func note(_ pid: Int32, _ error: SystemError, _ proc: String, _ unseen: inout [Unseen]) {
+        let command = (try? Directory(path: "\(proc)/\(pid)").text("comm")) ?? "?"
+        if unseen.last?.pid != pid { unseen.append(Unseen(pid: pid, command: command, errno: error.errno)) }
+    }
+
     @LoopActor
     private static func holder(
-        _ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int
+        _ pid: Int32, _ numbers: Set<NodeNumber>, _ proc: String, _ looks: inout Int, _ unseen: inout [Unseen]
     ) async throws(SystemError) -> Holder? {
         // A host has many processes, and one of them may have many files; clients wait meanwhile.
         looks += 10
@@ -113,7 +141,13 @@ struct OpenNodes: Equatable, Sendable {
                 looks = 0
                 await EventLoop.main.yield()
             }
-            guard let target = try? files.link(file) else { continue }
+            let target: String
+            do throws(SystemError) { target = try files.link(file) } catch {
+                if error.isShortage { throw error }
+                // It has ended, or closed the file.
+                if error.leavesUnknown { note(pid, error, proc, &unseen) }
+                continue
+            }
             if target == "anon_inode:[vfio-device]" {
                 if let path = try vfioDevice(file, folder) { devices.insert(path) }
                 continue

@@ -34,14 +34,23 @@ extension Blocker {
                 + "in use by the host"
             : "the host driver \(driver) has it and may do DMA"
     }
+}
 
-    /// What would move it, in words.
-    public var remedy: String {
-        if isBridge {
-            return "unbind it from \(driver), or bind it to pci-stub; a bridge cannot be bound to vfio-pci and does "
-                + "not need to be"
+extension GroupRecord {
+    /// What would move a blocker, in words. Whoever unbinds it by hand, or binds it to a vfio driver, has a group that nobody
+    /// claimed, whose devices nobody gives back.
+    public func remedy(for blocker: Blocker) -> String {
+        switch state {
+        case .unavailable: "nothing would help: the group can never be claimed here"
+        case .available where !blocker.isBridge && blocker.device.pci == nil:
+            "unbind it from \(blocker.driver), because devices of the bus \(blocker.device.bus) are not taken from their "
+                + "drivers; then vfiogroupctl claim \(id)"
+        case .available:
+            "vfiogroupctl claim \(blocker.device) takes the whole group from its drivers, and its release gives it back"
+        case .orphaned: "vfiogroupctl adopt \(id) makes a claim of the group, and takes it along"
+        case .quarantined: "vfiogroupctl unquarantine \(id) lets the group be claimed again"
+        case .claiming, .claimed, .degraded, .releasing, .restoring:
+            "vfiogroupctl claims\(claim.map { " \($0)" } ?? "") tells how its claim stands"
         }
-        let target = device.pci != nil ? "vfio-pci" : "the vfio driver of the bus \(device.bus)"
-        return "take it from \(driver): unbind it, or bind it to \(target)"
     }
 }

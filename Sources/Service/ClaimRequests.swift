@@ -62,8 +62,11 @@ extension ErrorReply {
             self.init(Claims.Failure.noSuchGroup(group: String(group.prefix(GroupID.longest))))
         case .noSuchDevice(let device, let reason):
             self.init(Claims.Failure.noSuchDevice(device: .init(device), reason: reason))
-        case .notEnoughGroups(let selector, let wanted, let found):
-            self.init(Claims.Failure.notEnoughGroups(selector: selector, wanted: wanted, found: found))
+        case .notEnoughGroups(let selector, let wanted, let found, let uses):
+            self.init(
+                Claims.Failure.notEnoughGroups(
+                    selector: selector, wanted: wanted, found: found,
+                    uses: uses.isEmpty ? nil : uses.map { .init($0) }))
         case .notClaimable(let group, let reason):
             self.init(Claims.Failure.notClaimable(group: group.text, reason: reason))
         case .groupBusy(let group, let state, let claim):
@@ -81,7 +84,7 @@ extension ErrorReply {
         case .inUse(let uses):
             self.init(
                 Claims.Failure.inUse(
-                    uses: uses.map { .init(address: .init($0.device), reason: $0.reason) },
+                    uses: uses.map { .init($0) },
                     remedy: "end the uses, or name each of these members in 'force' when the host can do without it"))
         case .failed(let failure, let unrestored):
             var name: String?

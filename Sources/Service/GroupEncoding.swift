@@ -4,6 +4,7 @@ import GroupAPI
 import Grouping
 import Inventory
 import JSON
+import Keeper
 import PCI
 import Registry
 import Takeover
@@ -11,8 +12,8 @@ import Takeover
 extension Groups.Group {
     /// A group as it is now, and what is going on with it.
     init(
-        _ record: GroupRecord, operation: GroupOperation? = nil, windows: [DMAWindow]? = nil,
-        sinceLastBoot: [String]? = nil
+        _ record: GroupRecord, operation: GroupOperation? = nil, uses: KnownUses.OfGroup? = nil,
+        windows: [DMAWindow]? = nil, sinceLastBoot: [String]? = nil
     ) {
         let group = record.group
         self.init(
@@ -20,7 +21,9 @@ extension Groups.Group {
             kernelGroups: group.kernelGroups, isolated: group.isolation.isIsolated,
             claimable: group.claimability.isClaimable, reason: group.claimability.reason,
             members: record.members.map(Groups.Member.init), complete: record.isComplete,
-            blockers: record.blockers.map(Groups.Blocker.init), state: .init(record.state),
+            blockers: record.blockers.map { Groups.Blocker($0, of: record) },
+            uses: uses.map { known in known.uses.map { Groups.Use($0, seen: known.seen) } },
+            usesSeen: (uses?.seen).map(timestamp), state: .init(record.state),
             stateReason: record.state.reason, claim: record.claim, operation: operation.map { .init($0) },
             windows: windows?.map { .init($0) }, sinceLastBoot: sinceLastBoot)
     }
@@ -76,10 +79,10 @@ extension Groups.Member {
 }
 
 extension Groups.Blocker {
-    init(_ blocker: Blocker) {
+    init(_ blocker: Blocker, of record: GroupRecord) {
         self.init(
             address: .init(blocker.device), classCode: blocker.classCode.map { Int($0.rawValue) },
-            driver: blocker.driver, reason: blocker.reason, remedy: blocker.remedy)
+            driver: blocker.driver, reason: blocker.reason, remedy: record.remedy(for: blocker))
     }
 }
 

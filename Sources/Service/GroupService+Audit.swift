@@ -9,6 +9,8 @@ import Varlink
 protocol AuditedMethod: VarlinkMethod {
     /// What kind of message its success is.
     static var kind: MessageKind { get }
+    /// Whether a call only asks: then there is nothing to put into the journal.
+    static func isQuestion(_ parameters: Parameters) -> Bool
     /// What is asked for, in words that follow "refused" and "granted".
     static func request(_ parameters: Parameters) -> String
     /// The claim that a reply is about.
@@ -18,6 +20,7 @@ protocol AuditedMethod: VarlinkMethod {
 }
 
 extension AuditedMethod {
+    static func isQuestion(_ parameters: Parameters) -> Bool { false }
     static func claim(of reply: Reply) -> Claims.ClaimStatus? { nil }
 }
 
@@ -28,6 +31,7 @@ extension GroupService {
         _ handler: @escaping @LoopActor (Call<Method>) async throws(ErrorReply) -> Method.Reply
     ) {
         server.handle(method) { [self] (call) async throws(ErrorReply) in
+            if Method.isQuestion(call.parameters) { return try await handler(call) }
             // Afterwards its process may have ended.
             let client = Client(call.caller)
             let request = Method.request(call.parameters)
@@ -100,6 +104,7 @@ extension [Claims.DeviceAddress]? {
 
 extension Claims.Claim: AuditedMethod {
     static var kind: MessageKind { .claimGranted }
+    static func isQuestion(_ parameters: Parameters) -> Bool { parameters.dryRun == true }
     static func request(_ parameters: Parameters) -> String {
         "a claim of \(parameters.selectors.auditText)\(parameters.force.forceText)"
     }

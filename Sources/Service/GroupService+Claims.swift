@@ -51,7 +51,8 @@ extension GroupService {
                     cause: "what its owner is to have of them could not be handed over")
                 throw error
             }
-            return .init(claim: try status(of: granted.claim.claim.id), handover: handover)
+            return .init(
+                claim: try status(of: granted.claim.claim.id), handover: handover, uses: granted.uses.map { .init($0) })
         }
         handle(Claims.Detach.self) { [self] (call) async throws(ErrorReply) in
             let name = try owned(call.parameters.claim, by: call.peer)
@@ -119,6 +120,7 @@ extension GroupService {
             leaveOut: try devices(parameters.leaveOut, "leaveOut"), user: try user(parameters.user, named: call.peer),
             force: try devices(parameters.force, "force"), wait: .seconds(parameters.waitSeconds ?? 0))
         request.consumerTimeout = try consumerTimeout(parameters.consumerTimeoutSeconds)
+        if parameters.dryRun == true { return try await plan(request, for: owner, guestMemory) }
         let stream = ProgressStream(call) { .init(progress: $0) }
         let granted: Takeover.Granted
         try requireRoomForClaim(of: owner.uid)
@@ -144,7 +146,18 @@ extension GroupService {
             call.onConnectionOver { [self] in takeover.ownerIsGone(id, cause: "its connection is closed") }
         }
         return .init(
-            claim: try status(of: id), handover: handover, needs: try needs(of: id, guestMemory))
+            claim: try status(of: id), handover: handover, needs: try needs(of: id, guestMemory),
+            uses: granted.uses.map { .init($0) })
+    }
+
+    /// What a claim would do; nothing is done.
+    private func plan(
+        _ request: ClaimRequest, for owner: Owner, _ guestMemory: UInt64?
+    ) async throws(ErrorReply) -> Claims.Claim.Reply {
+        try requireRoomForClaim(of: owner.uid)
+        let plan = try await asking { () async throws(TakeoverError) in try await takeover.plan(request, for: owner) }
+        let needs = ConsumerNeeds(of: plan.claim, guestMemory: guestMemory, in: takeover.snapshot)
+        return .init(needs: .init(needs), plan: .init(plan))
     }
 
     private func consumerTimeout(_ seconds: Int?) throws(ErrorReply) -> ConsumerTimeout? {

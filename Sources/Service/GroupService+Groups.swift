@@ -14,17 +14,23 @@ extension GroupService {
     func registerGroups() {
         server.add(Groups.interface)
         server.handleWriting(Groups.ListGroups.self) { [self] (call) throws(ErrorReply) in
+            await keeper.refreshUses()
             let operations = takeover.operations
             let sentences = keeper.lastBoot?.sentences ?? [:]
+            let uses = keeper.uses
             return try await list(snapshot.groups, as: "groups", call) { record in
-                Groups.Group(record, operation: operations[record.id], sinceLastBoot: sentences[record.id])
+                Groups.Group(
+                    record, operation: operations[record.id], uses: uses.uses(of: record),
+                    sinceLastBoot: sentences[record.id])
             }
         }
         server.handleWriting(Groups.ListDevices.self) { [self] (call) throws(ErrorReply) in
             let snapshot = snapshot
             return try await list(snapshot.inventory.devices, as: "devices", call) { Groups.Device($0, in: snapshot) }
         }
-        server.answer(Groups.GetGroup.self) { [self] (call) throws(ErrorReply) in
+        let hasUses: @LoopActor () -> Bool = { [self] in keeper.areUsesFresh }
+        server.answer(Groups.GetGroup.self, when: hasUses, after: { [self] in await keeper.refreshUses() }) {
+            [self] (call) throws(ErrorReply) in
             let bytes = try encodedGroup(call.parameters)
             return Answer(writing: { writer in
                 writer.object { writer in
@@ -58,29 +64,29 @@ extension GroupService {
     }
 
     private func encodedGroup(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> [UInt8] {
-        let generation = snapshot.generation
+        let uses = keeper.uses
+        let moment = ReplyCache.Moment(generation: snapshot.generation, uses: uses.version)
+        func encoding(of record: GroupRecord, _ operation: GroupOperation? = nil) -> Groups.Group {
+            Groups.Group(
+                record, operation: operation, uses: uses.uses(of: record), windows: keeper.windows(of: record),
+                sinceLastBoot: keeper.lastBoot?.sentences[record.id])
+        }
         // What is going on is different with every look.
         let operations = takeover.operations
         if !operations.isEmpty {
             let record = try group(parameters)
             if let operation = operations[record.id] {
                 var writer = JSONWriter()
-                Groups.Group(
-                    record, operation: operation, windows: keeper.windows(of: record),
-                    sinceLastBoot: keeper.lastBoot?.sentences[record.id]
-                ).write(to: &writer)
+                encoding(of: record, operation).write(to: &writer)
                 return writer.bytes
             }
         }
         if let id = parameters.id, parameters.device == nil, parameters.kernelGroup == nil,
-            let bytes = cache.bytes(of: id, generation: generation)
+            let bytes = cache.bytes(of: id, moment)
         {
             return bytes
         }
-        return cache.bytes(of: try group(parameters), generation: generation) { record in
-            Groups.Group(
-                record, windows: keeper.windows(of: record), sinceLastBoot: keeper.lastBoot?.sentences[record.id])
-        }
+        return cache.bytes(of: try group(parameters), moment) { encoding(of: $0) }
     }
 
     func group(_ parameters: Groups.GetGroup.Parameters) throws(ErrorReply) -> GroupRecord {

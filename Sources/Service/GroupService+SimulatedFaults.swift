@@ -83,7 +83,7 @@ extension DeviceUse {
         }
         if let interface = parameters.defaultRoute {
             guard (1..<16).contains(interface.utf8.count) else { throw .invalidParameter("defaultRoute") }
-            uses.append(DeviceUse(device, .defaultRoute(interface: interface)))
+            uses.append(DeviceUse(device, .route(to: "default", interface: interface)))
         }
         if parameters.bootDisplay == true { uses.append(DeviceUse(device, .bootDisplay)) }
         return uses

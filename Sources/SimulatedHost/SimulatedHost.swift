@@ -20,7 +20,14 @@ public final class SimulatedHost: Host {
     /// The serial numbers that came with a snapshot.
     private let serialNumbers: [DeviceAddress: String]
     /// What the machine is said to use its devices for.
-    public var uses: [DeviceUse] = []
+    public var uses: [DeviceUse] = [] {
+        didSet {
+            haveUsesChanged = true
+            useNews.signal()
+        }
+    }
+    private var haveUsesChanged = false
+    private let useNews = Condition()
     public var timeAsleep = Duration.zero
     /// The host's clock; nil for the real one.
     public var clock: ManualClock?
@@ -140,6 +147,11 @@ public final class SimulatedHost: Host {
     public func awaitChange() async throws(LoopError) {
         if !hasChanged { try await sleepUntilChange() }
         hasChanged = false
+    }
+
+    public func awaitUseChange() async throws(LoopError) {
+        try await useNews.wait { haveUsesChanged }
+        haveUsesChanged = false
     }
 
     private func sleepUntilChange() async throws(LoopError) {

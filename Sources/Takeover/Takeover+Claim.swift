@@ -14,33 +14,20 @@ extension Takeover {
         /// The groups that it is about.
         public var groups: [GroupID]
         public var handover: Handover?
+        /// What was known when these groups were chosen, and did not stop the claim: uses that only warn, and those of
+        /// members that were forced.
+        public var uses: [DeviceUse] = []
     }
 
     /// Claims groups for an owner. When it throws, or its task is cancelled, all is on its way back to what it was.
     public func claim(
         _ request: ClaimRequest, for owner: Owner, progress: (@LoopActor (ClaimProgress) -> Void)? = nil
     ) async throws(TakeoverError) -> Granted {
-        guard !request.selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
-        if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
-            throw .badRequest(parameter: "name")
-        }
-        try await check(
-            request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
-        let records = try await choose(
-            request.selectors, besides: [], force: request.force, wait: request.wait,
-            evenOrphaned: request.isReservation, progress)
-        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot.functionsLost(with: records))
-        guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
-        let claim = ActiveClaim(
-            Claim(
-                id: newID(), name: request.name, owner: owner, since: wallClock(), lifetime: request.lifetime,
-                access: request.access == .container ? .container : .hold,
-                groups: records.map(ClaimedGroup.init(taking:))),
-            of: self)
-        try checkStore(for: claim.record.storeDemand + request.leaveOut.count)
+        let (claim, choice) = try await prepareClaim(request, for: owner, progress)
+        guard choice.refusals.isEmpty else { throw .inUse(choice.refusals) }
         claims[claim.id] = claim
         changed()
-        let ids = records.map(\.id)
+        let ids = choice.records.map(\.id)
         try await take(ids, for: claim, progress, adopting: request.isReservation, forced: request.force)
         accept(request.force)
         claim.record.consumerTimeout = request.consumerTimeout
@@ -55,7 +42,45 @@ extension Takeover {
         }
         watchOwner(of: claim)
         publish(.added, claim, cause: "claimed by \(owner.text)")
-        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover, uses: choice.uses)
+    }
+
+    /// What was chosen for a claim.
+    struct Choice {
+        /// The groups.
+        var records: [GroupRecord]
+        /// What is used of them.
+        var uses: [DeviceUse]
+        /// What of that refuses the claim.
+        var refusals: [DeviceUse]
+        /// What is used of groups that were passed over for it.
+        var passedOver: [DeviceUse]
+    }
+
+    /// A claim that could be made of what is asked for, which nobody knows of yet: nothing is changed.
+    func prepareClaim(
+        _ request: ClaimRequest, for owner: Owner, _ progress: (@LoopActor (ClaimProgress) -> Void)?
+    ) async throws(TakeoverError) -> (ActiveClaim, Choice) {
+        guard !request.selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
+        if let name = request.name, name.isEmpty || name.utf8.count > 255 || claims[name] != nil {
+            throw .badRequest(parameter: "name")
+        }
+        try await check(
+            request.access, leaveOut: request.leaveOut, user: request.user, consumerTimeout: request.consumerTimeout)
+        let choice = try await choose(
+            request.selectors, besides: [], force: request.force, wait: request.wait,
+            evenOrphaned: request.isReservation, progress)
+        let records = choice.records
+        let members = Set(records.flatMap(\.group.members)).subtracting(snapshot.functionsLost(with: records))
+        guard request.leaveOut.allSatisfy(members.contains) else { throw .badRequest(parameter: "leaveOut") }
+        let claim = ActiveClaim(
+            Claim(
+                id: newID(), name: request.name, owner: owner, since: wallClock(), lifetime: request.lifetime,
+                access: request.access == .container ? .container : .hold,
+                groups: records.map(ClaimedGroup.init(taking:))),
+            of: self)
+        try checkStore(for: claim.record.storeDemand + request.leaveOut.count)
+        return (claim, choice)
     }
 
     /// Adds groups to a claim.
@@ -66,8 +91,11 @@ extension Takeover {
         let claim = try claim(named: name)
         guard !selectors.isEmpty else { throw .badRequest(parameter: "selectors") }
         try checkHeld(claim)
-        let records = try await choose(selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
+        let choice = try await choose(
+            selectors, besides: claim.record.groups.map(\.id), force: force, wait: .zero)
+        guard choice.refusals.isEmpty else { throw .inUse(choice.refusals) }
         try checkHeld(claim)
+        let records = choice.records
         let added = records.map(ClaimedGroup.init(taking:))
         try checkStore(for: added.storeDemand)
         let ids = records.map(\.id)
@@ -84,7 +112,7 @@ extension Takeover {
             }
         }
         publish(.changed, claim, cause: "groups were added: \(ids.map(\.text).joined(separator: ", "))")
-        return Granted(claim: ClaimView(claim), groups: ids, handover: handover)
+        return Granted(claim: ClaimView(claim), groups: ids, handover: handover, uses: choice.uses)
     }
 
     func checkHeld(_ claim: ActiveClaim) throws(TakeoverError) {
@@ -95,16 +123,23 @@ extension Takeover {
         }
     }
 
-    /// The groups, once they can be had and nothing of the host is in them.
+    /// The groups, once they can be had, and what the host uses of them.
     private func choose(
         _ selectors: [GroupSelector], besides own: [GroupID], force: [DeviceAddress], wait: Duration,
         evenOrphaned: Bool = false, _ progress: (@LoopActor (ClaimProgress) -> Void)? = nil
-    ) async throws(TakeoverError) -> [GroupRecord] {
+    ) async throws(TakeoverError) -> Choice {
         let began = host.now
         let deadline = began + wait
         var isFresh = false
         while true {
-            let records = try Selection.groups(selectors, in: snapshot)
+            // What is there for selectors by IDs to choose from depends on what the host uses.
+            let candidates = Selection.candidates(selectors, in: snapshot)
+            var known = Set(Preflight.devices(of: candidates, in: snapshot))
+            var found = known.isEmpty ? [] : await host.uses(of: known.sorted())
+            func refusals(_ record: GroupRecord) -> [DeviceUse] {
+                Preflight.refusals(uses([record], askedBy: selectors, found), force: force)
+            }
+            let records = try Selection.groups(selectors, in: snapshot, refusals: refusals).chosen
             if let obstacle = obstacle(records, besides: own, evenOrphaned) {
                 if case .notClaimable = obstacle, !isFresh {
                     // Nothing tells when a parameter of a module that forbade it is changed.
@@ -127,20 +162,42 @@ extension Takeover {
             }
             let lost = snapshot.functionsLost(with: records)
             try Selection.check(selectors, against: lost, in: snapshot)
-            let members = records.flatMap(\.group.members)
-            let uses = await host.uses(of: members + lost.filter { !members.contains($0) })
+            let unknown = Preflight.devices(of: records, in: snapshot).filter { known.insert($0).inserted }
+            if !unknown.isEmpty { found += await host.uses(of: unknown) }
             try await checkHolders(of: lost, lostWith: records)
-            let others = replacements(in: records)
-            let refusals = Preflight.refusals(records, uses: uses + others, force: force, in: snapshot)
-            guard refusals.isEmpty else { throw .inUse(refusals) }
+            found += await silentMembers(of: records)
             if isStopped { throw .stopped }
             // Others ran meanwhile: only who finds the groups still free has them.
-            if let now = try? Selection.groups(selectors, in: snapshot), now.map(\.id) == records.map(\.id),
-                obstacle(now, besides: own, evenOrphaned) == nil
+            if let now = try? Selection.groups(selectors, in: snapshot, refusals: refusals),
+                now.chosen.map(\.id) == records.map(\.id), obstacle(now.chosen, besides: own, evenOrphaned) == nil
             {
-                return now
+                let uses = uses(now.chosen, askedBy: selectors, found)
+                return Choice(
+                    records: now.chosen, uses: uses, refusals: Preflight.refusals(uses, force: force),
+                    passedOver: now.passedOver)
             }
         }
+    }
+
+    /// The members that answer nothing but ones, each as the use that speaks against taking it. A virtual function has
+    /// no vendor of its own in configuration space (SR-IOV 9.3.4.1.1), and a bridge is not taken.
+    private func silentMembers(of records: [GroupRecord]) async -> [DeviceUse] {
+        var silent: [DeviceUse] = []
+        for device in records.flatMap(\.members).map(\.device) {
+            guard let function = device.pci, !function.isBridge, function.virtualFunction == nil else { continue }
+            if await host.isAnswering(device.address) == false { silent.append(DeviceUse(device.address, .silent)) }
+        }
+        return silent
+    }
+
+    /// What is used of groups, out of what was found on the host.
+    func uses(
+        _ records: [GroupRecord], askedBy selectors: [GroupSelector]? = nil, _ found: [DeviceUse]
+    ) -> [DeviceUse] {
+        let devices = Preflight.devices(of: records, in: snapshot)
+        return Preflight.uses(
+            records, askedBy: selectors, found: found.filter { devices.contains($0.device) }, known: knownDevices,
+            in: snapshot)
     }
 
     private func obstacle(
@@ -183,7 +240,9 @@ extension Takeover {
     ) async throws(TakeoverError) {
         do throws(LoopError) {
             try await condition.wait(until: deadline, by: host) { [self] in
-                guard !isStopped, let records = try? Selection.groups(selectors, in: snapshot) else { return true }
+                guard !isStopped, let records = try? Selection.groups(selectors, in: snapshot).chosen else {
+                    return true
+                }
                 return obstacle(records, besides: own, evenOrphaned) == nil
             }
         } catch { throw .stopped }
@@ -201,7 +260,7 @@ extension Takeover {
                 for id in ids { try await recordMembers(of: id, in: claim, deadline, adopting) }
                 try claim.save(about: ids[0])
                 for id in ids {
-                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup, first: forced) ?? []
+                    let steps = claim[id]?.stepsToTake(kernelGroup: claim.kernelGroup, forced: forced) ?? []
                     try await claim.take(steps, of: id, deadline: deadline)
                 }
                 // What is read of the host from here on shows them taken: nobody is to find them lost.
@@ -233,6 +292,8 @@ extension Takeover {
             failure.cause = .reason("the claim was released before it was made")
             failure.remedy = "claim the group again when it is free"
         }
+        // Where all is as before, it is what it would have been a moment earlier.
+        if !failure.uses.isEmpty, unrestored.isEmpty { throw .inUse(failure.uses) }
         failure.remarks = claim.remarks(ids)
         throw .failed(failure, unrestored: unrestored)
     }

@@ -10,17 +10,16 @@ extension TakeoverError {
         switch self {
         case .noSuchGroup(let group): "there is no group \(group)"
         case .noSuchDevice(let device, let reason): "\(device): \(reason ?? "there is no such device")"
-        case .notEnoughGroups(_, let wanted, let found): "\(wanted) groups are asked for, and \(found) can be had"
+        case .notEnoughGroups(_, let wanted, let found, let uses):
+            "\(wanted) groups are asked for, and \(found) can be had"
+                + (uses.isEmpty ? "" : "; the host itself uses others: \(uses.sentence)")
         case .notClaimable(let group, let reason): "group \(group) can never be claimed here: \(reason)"
         case .groupBusy(let group, let state, let claim):
             "group \(group) is \(state)" + (claim.map { " by \($0.id) of \($0.owner.text)" } ?? "")
         case .relatedGroupBusy(let group, let state, let claim, let reason):
             "\(reason), and group \(group) is \(state) by \(claim.title) of "
                 + "\(claim.owner.text) since \(timestamp(claim.since))"
-        case .inUse(let uses):
-            "the host itself uses it: "
-                + uses.map { "\($0.device): \($0.reason)" }
-                .joined(separator: ", ")
+        case .inUse(let uses): "the host itself uses it: \(uses.sentence)"
         case .failed(let failure, _): "group \(failure.group): \(failure.reason)"
         case .accessNotAvailable(_, let reason): reason
         case .noSuchClaim(let claim): "there is no claim \(claim)"
@@ -45,4 +44,9 @@ extension TakeoverError {
         default: nil
         }
     }
+}
+
+extension [DeviceUse] {
+    /// All of them in words.
+    var sentence: String { map { "\($0.device): \($0.reason)" }.joined(separator: ", ") }
 }

@@ -32,6 +32,8 @@ public struct StepFailure: Error, Equatable, Sendable {
     public var remedy: String
     /// Members that are back, and in something not as they were for good.
     public var remarks: [Unrestored] = []
+    /// The host began to use members meanwhile; empty for every other failure.
+    public var uses: [DeviceUse] = []
     /// The kernel did what it was told, and the driver would not have the device: nothing tells when it would.
     public var isRefusal = false
 
@@ -88,7 +90,8 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case noSuchGroup(String)
     /// Also a device that is in no group; why, in words.
     case noSuchDevice(DeviceAddress, reason: String?)
-    case notEnoughGroups(selector: Int, wanted: Int, found: Int)
+    /// Also with what the host uses of groups that it could have otherwise.
+    case notEnoughGroups(selector: Int, wanted: Int, found: Int, inUse: [DeviceUse] = [])
     case notClaimable(GroupID, reason: String)
     case groupBusy(GroupID, state: String, claim: Claim?)
     /// Another claim has a group that a member depends on, or one that depends on a member; how, in words.

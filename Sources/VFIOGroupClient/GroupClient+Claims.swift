@@ -51,7 +51,8 @@ extension GroupClient {
             guard let last, let status = last.reply.claim else { throw withoutClaim(connection) }
             do throws(MissingDescriptor) {
                 return HeldClaim(
-                    status: status, needs: last.reply.needs, handover: last.reply.handover,
+                    status: status, needs: last.reply.needs, uses: last.reply.uses ?? [],
+                    handover: last.reply.handover,
                     descriptors: try [HandedDescriptor](last.reply.handover, of: last.descriptors), client: self,
                     connection: status.lifetime == .connection ? connection.client : nil)
             } catch {
@@ -59,6 +60,26 @@ extension GroupClient {
                 try? await connection.client.callOneway(Claims.Release.self, .init(claim: status.id))
                 throw missing(error, connection)
             }
+        }
+    }
+
+    /// Says what a claim would take and do, and whether the host's uses would refuse it. Nothing is changed.
+    ///
+    /// - Parameter parameters: what the claim would be called with; `dryRun` need not be set.
+    /// - Returns: what the claim would do, and what a consumer of it would need.
+    /// - Throws: `GroupClientError`, also for what else would refuse the claim, or `CancellationError`.
+    public func plan(
+        _ parameters: Claims.Claim.Parameters
+    ) async throws -> (plan: Claims.Plan, needs: Claims.Needs?) {
+        var question = parameters
+        question.dryRun = true
+        let asked = question
+        return try await longCall { connection in
+            let reply = try await connection.call(Claims.Claim.self, asked)
+            guard let plan = reply.plan else {
+                throw GroupClientError.unreadable(socket: connection.socket, reason: "the reply has no plan")
+            }
+            return (plan, reply.needs)
         }
     }
 
@@ -79,7 +100,7 @@ extension GroupClient {
                 Claims.Launch.self, .init(claim: claim, access: access, guestMemory: guestMemory))
             do throws(MissingDescriptor) {
                 return HeldClaim(
-                    status: reply.claim, needs: reply.needs, handover: reply.handover,
+                    status: reply.claim, needs: reply.needs, uses: [], handover: reply.handover,
                     descriptors: try [HandedDescriptor](reply.handover, of: received), client: self, connection: nil)
             } catch { throw missing(error, connection) }
         }
@@ -105,7 +126,7 @@ extension GroupClient {
             guard let last, let status = last.reply.claim else { throw withoutClaim(connection) }
             do throws(MissingDescriptor) {
                 return HeldClaim(
-                    status: status, needs: nil, handover: last.reply.handover,
+                    status: status, needs: nil, uses: last.reply.uses ?? [], handover: last.reply.handover,
                     descriptors: try [HandedDescriptor](last.reply.handover, of: last.descriptors), client: self,
                     connection: nil)
             } catch { throw missing(error, connection) }

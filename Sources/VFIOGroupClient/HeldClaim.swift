@@ -12,6 +12,9 @@ public struct HeldClaim: Sendable {
     public let status: Claims.ClaimStatus
     /// What a consumer of the groups needs beside what it is given; nil where the daemon does not say.
     public let needs: Claims.Needs?
+    /// What the host was seen to do with the groups and did not stop the claim: what only warns, and what was forced. Empty
+    /// where the daemon does not say.
+    public let uses: [Claims.Use]
     /// How the groups were handed over, with the nodes to open and the I/O address space; nil where nothing was. Its
     /// descriptors are indices of the reply: `descriptors` has what they stand for.
     public let handover: Claims.Handover?

@@ -27,6 +27,8 @@ struct AttachCommand: DaemonCommand {
             Claims.Attach.self,
             .init(claim: claim, selectors: try takeover.selectors(selectors), force: try takeover.forced),
             on: connection, selectors: selectors)
-        if !common.json { printLine(outcome.claim.text) }
+        if !common.json {
+            printLine([outcome.claim.text, usesText(outcome.uses)].compactMap { $0 }.joined(separator: "\n\n"))
+        }
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLoop
 import Glibc
 import GroupAPI
+import JSON
 import Varlink
 
 extension Claims.Lifetime: ExpressibleByArgument {}
@@ -137,6 +138,11 @@ struct ClaimCommand: DaemonCommand {
     @Option(help: ArgumentHelp("How long to wait for what another claim has.", valueName: "seconds"))
     var wait: Int?
 
+    @Flag(
+        name: .customLong("dry-run"),
+        help: "Say what the claim would take and do, and whether it would be refused; nothing is changed.")
+    var isDryRun = false
+
     /// What to claim.
     var selectors: [String] { Array(words.prefix { $0 != "--" }) }
 
@@ -149,8 +155,11 @@ struct ClaimCommand: DaemonCommand {
     func validate() throws {
         guard !selectors.isEmpty else { throw ValidationError("give at least one selector") }
         guard !command.isEmpty || words.last != "--" else { throw ValidationError("there is no command behind --") }
+        guard !isDryRun || command.isEmpty else {
+            throw ValidationError("--dry-run makes no claim, so that a command would have nothing to run with")
+        }
         guard wait.map({ $0 >= 0 }) ?? true else { throw ValidationError("--wait must be 0 or more") }
-        guard access == .hold || access == .path || effectiveLifetime != .manual || !command.isEmpty else {
+        guard isDryRun || access == .hold || access == .path || effectiveLifetime != .manual || !command.isEmpty else {
             throw ValidationError(
                 "what --access \(access.rawValue) hands over would be gone when this command ends: add --lifetime process "
                     + "(or connection) to stay, or a command after -- that inherits it")
@@ -170,12 +179,33 @@ struct ClaimCommand: DaemonCommand {
             leaveOut: try addresses(leaveOut), user: try user.map { (name) throws(Complaint) in try uid(of: name) },
             force: try takeover.forced, waitSeconds: wait,
             guestMemory: try guestMemory.map { (text) throws(Complaint) in try bytes(of: text) },
-            consumerTimeoutSeconds: try consumerTimeout.map { (text) throws(Complaint) in try seconds(of: text) })
+            consumerTimeoutSeconds: try consumerTimeout.map { (text) throws(Complaint) in try seconds(of: text) },
+            dryRun: isDryRun ? true : nil)
+        if isDryRun { return try await tellPlan(parameters, on: connection) }
         let outcome = try await follow(
             Claims.Claim.self, parameters, on: connection, receivesDescriptors: true, selectors: selectors)
         if !command.isEmpty { return try await runCommand(outcome) }
         if !common.json { printLine(outcome.text) }
         try await stay(with: outcome, on: connection)
+    }
+
+    /// Says what the claim would do; ends with 1 where it would be refused.
+    @LoopActor private func tellPlan(_ parameters: Claims.Claim.Parameters, on connection: Connection) async throws {
+        let reply: JSONObject
+        do throws(ClientError) { reply = try await connection.call(Claims.Claim.self, parameters) } catch {
+            guard let failure: Claims.Failure = error.failure() else { throw error }
+            throw Complaint(description: failure.sentence(selectors: selectors))
+        }
+        let read = try decode(reply, as: Claims.Claim.Reply.self)
+        guard let plan = read.plan else {
+            throw Complaint(description: "the daemon's reply has no plan; is it of another version?")
+        }
+        if common.json {
+            printJSON(reply)
+        } else {
+            printLine([plan.text, read.needs?.text].compactMap { $0 }.joined(separator: "\n\n"))
+        }
+        if plan.refused { throw ExitCode(1) }
     }
 
     private func runCommand(_ outcome: ClaimOutcome) async throws {

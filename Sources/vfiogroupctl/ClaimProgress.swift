@@ -48,6 +48,8 @@ struct ClaimOutcome {
     var handover: Claims.Handover?
     /// What a consumer needs, where the daemon says so.
     var needs: Claims.Needs?
+    /// What the host uses of it, and did not stop it.
+    var uses: [Claims.Use] = []
     /// Groups that are back with the host, where the daemon says so.
     var returned: [Claims.ClaimedGroup] = []
     /// The descriptors of the last reply, where they were asked for; closed when nobody holds this any more.
@@ -77,7 +79,7 @@ extension DaemonCommand {
             if let progress = read.progress { line.show(progress) }
             if let claim = read.claim {
                 outcome = ClaimOutcome(
-                    claim: claim, handover: read.handover, needs: read.needs,
+                    claim: claim, handover: read.handover, needs: read.needs, uses: read.uses ?? [],
                     returned: try decode(reply, as: Claims.Detach.Reply.self).returned ?? [],
                     descriptors: stream.descriptors)
             }

@@ -131,8 +131,10 @@ extension Claims.ClaimStatus {
 }
 
 extension ClaimOutcome {
-    /// The claim, the nodes of it that its user may open, and what a consumer needs.
-    var text: String { ([claim.text] + [nodesText, needs?.text].compactMap { $0 }).joined(separator: "\n\n") }
+    /// The claim, what the host uses of it, the nodes of it that its user may open, and what a consumer needs.
+    var text: String {
+        ([claim.text] + [usesText(uses), nodesText, needs?.text].compactMap { $0 }).joined(separator: "\n\n")
+    }
 
     private var nodesText: String? {
         guard let handover, !handover.nodes.isEmpty else { return nil }

@@ -87,8 +87,8 @@ extension Claims.Failure {
         case .noSuchDevice(let device, let reason):
             guard let reason else { return vfiogroupctl.noSuchDevice(device.bus, device.name) }
             return "\(device.text) is in no group: \(reason). Only groups can be claimed"
-        case .notEnoughGroups(let selector, let wanted, let found):
-            return notEnough("selector \(selector + 1)", wanted: wanted, found: found)
+        case .notEnoughGroups(let selector, let wanted, let found, let uses):
+            return notEnough("selector \(selector + 1)", wanted: wanted, found: found, uses ?? [])
         case .notClaimable(let group, let reason):
             return "group \(group) can never be claimed here: \(reason) (vfiogroupctl show \(group) tells more)"
         case .groupBusy(let group, let state, let claim, let name, let owner, let since, let reason):
@@ -118,7 +118,9 @@ extension Claims.Failure {
         case .tooManyClaims(let limit, let reason): return "there can be \(limit) claims: \(reason)"
         case .noSuchClaim(let claim): return "there is no claim \(claim); vfiogroupctl claims lists them all"
         case .wrongState(let subject, let state, let reason):
-            return "\(subject) is \(state): \(reason). vfiogroupctl monitor tells when that changes"
+            // What helps is said where somebody can do something about it.
+            return "\(subject) is \(state): \(reason)"
+                + (reason.contains("vfiogroupctl ") ? "" : ". vfiogroupctl monitor tells when that changes")
         case .notRecorded(let reason, let remedy):
             return "nothing was done, because it cannot be put on record: \(reason)\n\(remedy)"
         case .tooManyGroups(let limit, let reason):
@@ -129,14 +131,24 @@ extension Claims.Failure {
 
     /// The same for a command that knows how its selectors were typed.
     func sentence(selectors: [String]) -> String {
-        guard case .notEnoughGroups(let selector, let wanted, let found) = self, selectors.indices.contains(selector)
+        guard case .notEnoughGroups(let selector, let wanted, let found, let uses) = self,
+            selectors.indices.contains(selector)
         else { return sentence }
-        return notEnough(selectors[selector], wanted: wanted, found: found)
+        return notEnough(selectors[selector], wanted: wanted, found: found, uses ?? [])
     }
 
-    private func notEnough(_ selector: String, wanted: Int, found: Int) -> String {
+    private func notEnough(_ selector: String, wanted: Int, found: Int, _ uses: [Claims.Use]) -> String {
         "\(selector) asks for \(wanted) group\(wanted == 1 ? "" : "s"), and \(found) can be had now; "
-            + "vfiogroupctl list shows the state of each, and --wait SECONDS waits for what is claimed"
+            + "vfiogroupctl list shows the state of each"
+            + (uses.isEmpty ? "" : "\nPassed over, because the host itself uses them:\n" + lines(uses) + force(uses))
+    }
+
+    private func lines(_ uses: [Claims.Use]) -> String { uses.flatMap(\.lines).map { "  \($0)\n" }.joined() }
+
+    private func force(_ uses: [Claims.Use]) -> String {
+        var addresses: [String] = []
+        for use in uses where !addresses.contains(use.address.text) { addresses.append(use.address.text) }
+        return "To take it all the same, name each device: " + addresses.map { "--force \($0)" }.joined(separator: " ")
     }
 
     private func busy(
@@ -148,25 +160,10 @@ extension Claims.Failure {
                 + whose.map { " \($0)" }.joined() + ". vfiogroupctl claims \(claim) shows it, "
                 + "vfiogroupctl release \(claim) takes it back, --wait SECONDS waits for it"
         }
-        switch state {
-        case Groups.GroupState.orphaned.rawValue:
-            return
-                "group \(group) is on vfio drivers, and nobody claimed it. vfiogroupctl adopt \(group) makes a claim "
-                + "of it"
-        case Groups.GroupState.quarantined.rawValue:
-            return
-                "group \(group) is quarantined: a reset of it failed, and its devices may hold what their last owner "
-                + "left in them. vfiogroupctl unquarantine \(group) lets it be claimed again"
-        default: return "group \(group) is \(state). vfiogroupctl show \(group) tells more"
-        }
+        return "group \(group) is \(state). vfiogroupctl show \(group) tells more"
     }
 
     private func inUse(_ uses: [Claims.Use], _ remedy: String) -> String {
-        var addresses: [String] = []
-        for use in uses where !addresses.contains(use.address.text) { addresses.append(use.address.text) }
-        return "the host itself uses what would be taken:\n"
-            + uses.map { "  \($0.address.text): \($0.reason)" }.joined(separator: "\n") + "\n\(remedy)\n"
-            + "To take it all the same, name each device: "
-            + addresses.map { "--force \($0)" }.joined(separator: " ")
+        "the host itself uses what would be taken:\n" + lines(uses) + "\(remedy)\n" + force(uses)
     }
 }

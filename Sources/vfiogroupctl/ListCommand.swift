@@ -15,15 +15,15 @@ struct ListCommand: DaemonCommand {
         if common.json { return printJSON(reply) }
         let groups = try decode(reply, as: Groups.ListGroups.Reply.self).groups
         let names = DeviceNames()
-        var table = Table("GROUP", "STATE", "COMPLETE", "KERNEL", "DEVICE", "DRIVER", "WHAT")
+        var table = Table("GROUP", "STATE", "COMPLETE", "KERNEL", "DEVICE", "DRIVER", "USE", "WHAT")
         for group in groups {
             for (number, member) in group.members.enumerated() {
                 let first = number == 0
                 table.add(
-                    first ? group.id : "", first ? group.state.rawValue : "",
+                    first ? group.id : "", first ? group.stateText : "",
                     first ? (group.complete ? "yes" : "no") : "",
                     first ? group.kernelGroups.map(String.init).joined(separator: ",") : "", member.address.text,
-                    member.driver ?? "-", names.description(of: member))
+                    member.driver ?? "-", group.useWords(of: member.address), names.description(of: member))
             }
         }
         printLine(table.text)

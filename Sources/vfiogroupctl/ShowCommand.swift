@@ -60,7 +60,7 @@ struct ShowCommand: DaemonCommand {
     private func show(_ group: Groups.Group, claim: Claims.ClaimStatus?, resets: Groups.GetResets.Reply?) {
         let names = DeviceNames()
         printLine("group         \(group.id)")
-        printLine("state         \(group.state.rawValue)")
+        printLine("state         \(group.stateText)")
         if let reason = group.stateReason, reason != group.reason { printLine("because       \(reason)") }
         if let operation = group.operation { printLine("going on      \(Claims.Operation(operation).text)") }
         if let claim { printLine("claim         \(claim.title), of \(claim.owner.text) since \(claim.since)") }
@@ -85,6 +85,7 @@ struct ShowCommand: DaemonCommand {
         }
         printSection("Resets", resets.map(resetLines) ?? [])
         printSection("Since the last boot", group.sinceLastBoot ?? [])
+        printSection("Used by the host" + (group.usesSeen.map { ", seen \($0)" } ?? ""), group.useLines)
         guard !group.blockers.isEmpty else { return }
         printLine("\nIn the way:")
         for blocker in group.blockers {

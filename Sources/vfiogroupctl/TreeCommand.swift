@@ -13,6 +13,9 @@ struct TreeCommand: DaemonCommand {
 
     func run(on connection: Connection) async throws {
         guard let devices = try await devices(on: connection) else { return }
+        let reply = try await connection.list(Groups.ListGroups.self, .init(), "groups")
+        let groups = Dictionary(
+            try decode(reply, as: Groups.ListGroups.Reply.self).groups.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         let names = DeviceNames()
         var lines: [(tree: String, device: Groups.Device)] = []
         var children: [String: [Groups.Device]] = [:]
@@ -38,8 +41,11 @@ struct TreeCommand: DaemonCommand {
             printLine(root)
             var table = Table()
             for line in lines {
+                let group = line.device.group.flatMap { groups[$0] }
+                let isInUse = group?.stateText == "in use"
                 table.add(
-                    line.tree, line.device.group ?? "in no group", line.device.driver ?? "-",
+                    line.tree, (line.device.group ?? "in no group") + (isInUse ? " (in use)" : ""),
+                    line.device.driver ?? "-", group?.useWords(of: line.device.address) ?? "-",
                     names.description(
                         vendor: line.device.vendorId, device: line.device.deviceId, classCode: line.device.classCode))
             }

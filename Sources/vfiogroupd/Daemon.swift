@@ -67,7 +67,7 @@ struct Daemon {
             tell(.stopping, .status("stopping"))
             let stopping = manager.extendTimeout()
             defer { for task in [watchdog, stopping] { task?.cancel() } }
-            following.cancel()
+            for task in following { task.cancel() }
             // Claims outlast the daemon: the next one finds them on record.
             keeper.stop()
             service.endMonitors()
@@ -214,13 +214,16 @@ extension Daemon {
         }
     }
 
-    private func follow(_ keeper: Keeper) -> Task<Void, Never> {
-        EventLoop.main.spawn { [log] in
-            do throws(HostError) { try await keeper.followHost() } catch {
-                // What was read stays true until something changes, and stays served.
-                log.error("the host cannot be read any more: \(error)")
-            }
-        }
+    private func follow(_ keeper: Keeper) -> [Task<Void, Never>] {
+        [
+            EventLoop.main.spawn { [log] in
+                do throws(HostError) { try await keeper.followHost() } catch {
+                    // What was read stays true until something changes, and stays served.
+                    log.error("the host cannot be read any more: \(error)")
+                }
+            },
+            EventLoop.main.spawn { await keeper.followUses() },
+        ]
     }
 
     private func untilStopped(_ signals: Signals, _ service: GroupService) async {

@@ -4,9 +4,11 @@ import EventLoop
 import Files
 import Foundation
 import Grouping
+import Host
 import Inventory
 import Keeper
 import Registry
+import SimulatedHost
 import Testing
 import TestSupport
 
@@ -90,6 +92,38 @@ struct GroupTreeTests {
         fixture.keeper.update(machine(pciDevice("0000:00:05.0", group: 4)))
         await fixture.tree?.settle()
         #expect(names(path) == ["pci0000-00_05.0"])
+    }
+
+    @Test("says what the host uses, and of what a claim would refuse that it is in use")
+    @LoopActor func uses() async throws {
+        let folder = TemporaryFolder()
+        let machine = SimulatedHost(name: "a test", inventory: testMachine)
+        let card = try #require(testMachine.devices.last).address
+        let keeper = try await Keeper(testing: machine)
+        keeper.useTiming.pause = .zero
+        let tree = try GroupTree(of: keeper, at: folder.path + "/groups", sysfs: "/sys") { Issue.record("\($0)") }
+        let following = EventLoop.main.spawn { await keeper.followUses() }
+        let group = folder.path + "/groups/pci0000-00_01.0_00.0/"
+        func becomes(_ state: String, _ uses: String) async -> Bool {
+            let deadline = MonotonicTime.now + .seconds(60)
+            while .now < deadline {
+                await EventLoop.main.yield()
+                await tree.settle()
+                if text(group + "state") == state, text(group + "uses") == uses { return true }
+            }
+            return false
+        }
+        #expect(await becomes("available\n", ""))
+        machine.uses = [DeviceUse(card, .swap(via: "sda2"))]
+        #expect(await becomes("in use\n", "0000:01:00.1 swap refuses sda2 on it is swapped to\n"))
+        machine.uses = [DeviceUse(card, .linkUp(interface: "eth0"))]
+        #expect(
+            await becomes(
+                "available\n",
+                "0000:01:00.1 linkUp warns its interface eth0 is up, with no more than a link-local address\n"))
+        following.cancel()
+        keeper.stop()
+        await tree.remove()
     }
 
     @Test("what an earlier daemon left is brought up to date or removed")

@@ -1,6 +1,8 @@
 // What a host uses its devices for, on made-up machines: taking one of these would lose the host.
 
 import EventLoop
+import Files
+import Glibc
 import Host
 import Inventory
 import PCI
@@ -24,7 +26,7 @@ struct UseTests {
         sysfs.add("0000:02:00.0", below: "pci0000:00")
         sysfs.folder.write("proc/1/mountinfo", "20 1 0:20 / /proc rw - proc proc rw\n")
         sysfs.folder.link("proc/1/ns/mnt", to: "mnt:[1]")
-        sysfs.folder.write("proc/1/net/route", "Iface\tDestination\tGateway\n")
+        sysfs.folder.link("proc/1/ns/pid", to: "pid:[4026531836]")
     }
 
     @LoopActor private func uses(of devices: DeviceAddress...) async -> [DeviceUse] {
@@ -38,6 +40,17 @@ struct UseTests {
         for holder in holders { sysfs.folder.link("sys/\(path)/holders/\(holder)", to: "../x/" + holder) }
     }
 
+    @Test("what a limit or a rule keeps from being seen is unknown, and what is not there is nothing")
+    @LoopActor func reader() {
+        let reader = UseReader(below: sysfs.root)
+        #expect(reader.devices("class/nothing").isEmpty)
+        #expect(reader.text("nothing", in: ["class"]) == nil)
+        #expect(reader.names(["nothing"]) == [])
+        #expect(reader.failure == nil)
+        for errno in [EACCES, EPERM, EMFILE, ENFILE, ENOMEM] { #expect(SystemError(errno: errno).leavesUnknown) }
+        for errno in [ENOENT, ENODEV, EINVAL, EIO] { #expect(!SystemError(errno: errno).leavesUnknown) }
+    }
+
     private func addDisk(holders: String...) {
         let below = String(sysfs.path(of: "0000:01:00.0").dropFirst(4)) + "/nvme/nvme0"
         block("nvme0n1", below: below, number: "259:0")
@@ -49,12 +62,6 @@ struct UseTests {
     private func mount(pid: Int = 1, namespace: Int? = nil, _ lines: String...) {
         sysfs.folder.write("proc/\(pid)/mountinfo", lines.joined(separator: "\n") + "\n")
         if let namespace { sysfs.folder.link("proc/\(pid)/ns/mnt", to: "mnt:[\(namespace)]") }
-    }
-
-    private func interface(_ name: String, below path: String, lower: String...) {
-        sysfs.folder.makeFolder("sys/\(path)/net/\(name)")
-        sysfs.folder.link("sys/class/net/\(name)", to: "../../\(path)/net/\(name)")
-        for lower in lower { sysfs.folder.link("sys/\(path)/net/\(name)/lower_\(lower)", to: "../x/\(lower)") }
     }
 
     @Test("a machine that uses nothing is free")
@@ -152,16 +159,6 @@ struct UseTests {
         #expect(await uses(of: nvme) == [DeviceUse(nvme, .mounted(at: "/pool", via: "btrfs uuid"))])
     }
 
-    @Test("a pool of ZFS may be on any disk that is not known to be another's")
-    @LoopActor func zfs() async {
-        addDisk()
-        mount("30 1 0:50 / /tank rw - zfs tank rw")
-        #expect(
-            await uses(of: nvme, nic) == [
-                DeviceUse(nvme, .unknown(reason: "a ZFS pool is in use, and it is not known on which disks"))
-            ])
-    }
-
     @Test("a disk of NVMe with several paths is its controller's, though it lies elsewhere")
     @LoopActor func multipath() async {
         let folder = "devices/virtual/nvme-subsystem/nvme-subsys0"
@@ -183,33 +180,6 @@ struct UseTests {
         #expect(
             await uses(of: nic, nvme, disk) == [
                 DeviceUse(nic, .mounted(at: "/", via: "nvme5n1")), DeviceUse(disk, .mounted(at: "/", via: "nvme5n1")),
-            ])
-    }
-
-    @Test("the default route, through a VLAN on a bond of the interface")
-    @LoopActor func defaultRoute() async {
-        interface("eth0", below: String(sysfs.path(of: "0000:02:00.0").dropFirst(4)))
-        interface("bond0", below: "devices/virtual", lower: "eth0", "eth1")
-        interface("bond0.5", below: "devices/virtual", lower: "bond0")
-        #expect(await uses(of: nic) == [])
-        let heading = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
-        sysfs.folder.write(
-            "proc/1/net/route", heading + "eth0\t0000A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n")
-        #expect(await uses(of: nic) == [])
-        sysfs.folder.write(
-            "proc/1/net/route", heading + "bond0.5\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
-        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .defaultRoute(interface: "eth0"))])
-        sysfs.folder.write("proc/1/net/route", heading)
-        let zero = String(repeating: "0", count: 32)
-        sysfs.folder.write(
-            "proc/1/net/ipv6_route",
-            "\(zero) 00 \(zero) 00 fe80 00000400 00000001 00000000 00000003     eth0\n"
-                + "\(zero) 00 \(zero) 00 \(zero) ffffffff 00000001 00000000 00200200       lo\n")
-        #expect(await uses(of: nic) == [DeviceUse(nic, .defaultRoute(interface: "eth0"))])
-        sysfs.folder.remove("proc/1/net")
-        #expect(
-            await uses(of: nic, nvme) == [
-                DeviceUse(nic, .unknown(reason: "the routes cannot be read from /proc/net/route"))
             ])
     }
 
@@ -238,11 +208,110 @@ struct UseTests {
             sysfs.folder.write("proc/\(pid)/comm", "Xorg\n")
             sysfs.folder.link("proc/\(pid)/fd/5", to: target)
         }
-        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, .open(pid: 4_200_011, command: "Xorg"))])
+        let client = DeviceUse.Kind.graphicsClient(pid: 4_200_011, command: "Xorg", nodes: "card0")
+        #expect(await uses(of: nic, nvme) == [DeviceUse(nic, client)])
         let bridge = DeviceAddress.pci(try #require(PCIAddress("0000:00:01.0")))
         sysfs.folder.write(sysfs.path(of: "0000:01:00.0") + "/nvme/nvme0/dev", "1:3\n")
         #expect(await uses(of: bridge) == [])
         #expect(await uses(of: nvme) == [DeviceUse(nvme, .open(pid: 4_200_012, command: "Xorg"))])
+    }
+
+    @Test("in a container nothing is known, and that is said with what helps; on a kernel without namespaces all is")
+    @LoopActor func container() async throws {
+        addDisk()
+        mount("30 1 0:30 / / rw - overlay overlay rw")
+        sysfs.folder.remove("proc/1/ns/pid")
+        sysfs.folder.link("proc/1/ns/pid", to: "pid:[4026532201]")
+        let found = await uses(of: nvme, nic)
+        #expect(found.map(\.device) == [nvme, nic])
+        for use in found {
+            #expect(use.rule.severity == .unknown)
+            #expect(use.reason.contains("--pid=host"), "\(use.reason)")
+        }
+        sysfs.folder.remove("proc/1/ns/pid")
+        #expect(await uses(of: nvme, nic) == [])
+        // A file where a link should be cannot be read as one by anybody.
+        sysfs.folder.write("proc/1/ns/pid", "")
+        #expect(await uses(of: nic).map(\.rule.severity) == [.unknown])
+        sysfs.folder.remove("proc/1")
+        #expect(await uses(of: nic).first?.reason.contains("process 1") == true)
+        sysfs.folder.remove("proc")
+        #expect(await uses(of: nic).map(\.rule.severity) == [.unknown])
+    }
+
+    @Test("a namespace that cannot be read is named by its process, and says nothing of a drive without a medium")
+    @LoopActor func unreadableNamespace() async {
+        addDisk()
+        sysfs.folder.makeFolder("proc/60/mountinfo")
+        sysfs.folder.write("proc/60/comm", "runc\n")
+        sysfs.folder.link("proc/60/ns/mnt", to: "mnt:[60]")
+        let found = await uses(of: nvme, nic)
+        #expect(found.map(\.device) == [nvme])
+        #expect(found.first?.reason.contains("the mounts of process 60 (runc) cannot be read") == true)
+        let disk = sysfs.path(of: "0000:01:00.0") + "/nvme/nvme0/nvme0n1"
+        for path in [disk, disk + "/nvme0n1p1"] { sysfs.folder.write(path + "/size", "0\n") }
+        #expect(await uses(of: nvme) == [])
+        for path in [disk, disk + "/nvme0n1p1"] { sysfs.folder.write(path + "/size", "4096\n") }
+        // Another process of the namespace tells the same.
+        mount(pid: 61, namespace: 60, "30 1 0:30 / / rw - overlay overlay rw")
+        #expect(await uses(of: nvme) == [])
+    }
+
+    @Test("many processes that cannot be looked into are counted, not listed")
+    @LoopActor func manyUnreadable() async {
+        addDisk()
+        for pid in 70..<80 {
+            sysfs.folder.makeFolder("proc/\(pid)/mountinfo")
+            sysfs.folder.link("proc/\(pid)/ns/mnt", to: "mnt:[\(pid)]")
+        }
+        let found = await uses(of: nvme)
+        #expect(found.count == 4)
+        #expect(found.last?.reason.contains("7 more processes") == true)
+    }
+
+    @Test("a table of 100,000 mounts is read as a stream, and what is mounted on the disk is found at its end")
+    @LoopActor func manyMounts() async throws {
+        addDisk()
+        var text = "20 1 0:20 / /proc rw - proc proc rw\n"
+        for index in 0..<50_000 {
+            text += "\(index) 1 0:\(index) / /tmp/\(index) rw - tmpfs /dev/nvme0n1p1 rw\n"
+            text += "\(index) 1 8:1 / /bind/\(index) rw - ext4 /dev/sda1 rw\n"
+        }
+        text += "7 1 259:1 / /late rw - ext4 /dev/nvme0n1p1 rw"
+        sysfs.folder.write("proc/1/mountinfo", text)
+        let facts = await MountFacts(below: sysfs.root)
+        #expect(facts.mounts.count == 9)
+        #expect(facts.unknown == [])
+        #expect(await uses(of: nvme) == [DeviceUse(nvme, .mounted(at: "/late", via: "nvme0n1p1"))])
+    }
+
+    @Test("however a table is cut into pieces, the same is kept; a line without an end does not fill memory")
+    func pieces() {
+        let lines = (0..<40).map { "\($0) 1 259:\($0 % 3) / /m/\($0) rw shared:1 - xfs /dev/x\($0 % 3) rw" }
+        let bytes = Array(lines.joined(separator: "\n").utf8)
+        var whole = MountStream(files: ["/m/39/swap"])
+        whole.add(bytes)
+        whole.endTable()
+        #expect(whole.mounts.count == 25)
+        #expect(whole.mounts.contains { $0.point == "/m/39" })
+        for size in [1, 2, 3, 7, 64, 1000] {
+            var stream = MountStream(files: ["/m/39/swap"])
+            for start in stride(from: 0, to: bytes.count, by: size) { stream.add(bytes[start...].prefix(size)) }
+            stream.endTable()
+            #expect(stream.mounts == whole.mounts)
+        }
+        var endless = MountStream()
+        for _ in 0..<40 { endless.add([UInt8](repeating: 0x20, count: 1 << 16)) }
+        #expect(endless.isIncomplete)
+        #expect(endless.mounts == [])
+    }
+
+    @Test("a process that may not be looked into leaves unknown who has nodes open, of devices that have nodes")
+    func unseen() {
+        var open = OpenNodes()
+        #expect(open.unseenText == nil)
+        open.unseen = [.init(pid: 7, command: "qemu", errno: EACCES), .init(pid: 8, command: "x", errno: EACCES)]
+        #expect(open.unseenText == "what process 7 (qemu) has open cannot be seen, nor of 1 more: Permission denied")
     }
 
     @Test("lines that make no sense are left out")
@@ -253,7 +322,5 @@ struct UseTests {
                 Mount(number: "3:4", point: "/x", type: "ext4", source: "/dev/x\\")
             ])
         #expect(SwapArea.table("Filename\n/x\n".utf8) == [])
-        #expect(RouteTable.defaultInterfaces(ofIPv4: "Iface\neth0 0 0\n".utf8) == [])
-        #expect(RouteTable.defaultInterfaces(ofIPv6: "0 0\n".utf8) == [])
     }
 }

@@ -68,10 +68,27 @@ struct RegistryTests {
         let record = try #require(registry().snapshot.group(kernelGroup: 2))
         #expect(!record.isComplete)
         #expect(record.blockers.map(\.driver) == ["nouveau", "snd_hda_intel"])
-        #expect(record.blockers.allSatisfy { !$0.reason.isEmpty && !$0.remedy.isEmpty })
+        #expect(record.blockers.allSatisfy { !$0.reason.isEmpty && !record.remedy(for: $0).isEmpty })
         let bridges = try #require(registry().snapshot.group(kernelGroup: 1))
         #expect(bridges.isComplete)
         #expect(bridges.state.name == "unavailable")
+    }
+
+    @Test("what is in the way is moved by a command, and never by hand: nobody would give the group back")
+    func remedies() throws {
+        var registry = registry()
+        let record = try #require(registry.snapshot.group(kernelGroup: 2))
+        #expect(record.remedy(for: record.blockers[0]).hasPrefix("vfiogroupctl claim 0000:01:00.0 "))
+        _ = registry.hold([record.id: Holding(claim: nil, state: .quarantined(reason: "its reset failed"))])
+        let quarantined = try #require(registry.snapshot.group(kernelGroup: 2))
+        #expect(quarantined.remedy(for: record.blockers[0]).hasPrefix("vfiogroupctl unquarantine \(record.id) "))
+        let mixed = machine(
+            pciDevice("0000:00:01.0", group: 1, driver: "vfio-pci"), pciDevice("0000:00:01.1", group: 1, driver: "nvme")
+        )
+        let orphaned = try #require(Registry(mixed, policy: .auto).snapshot.groups.first)
+        #expect(orphaned.remedy(for: orphaned.blockers[0]).hasPrefix("vfiogroupctl adopt \(orphaned.id) "))
+        let text = [record, quarantined, orphaned].map { $0.remedy(for: record.blockers[0]) }.joined()
+        #expect(!text.contains("unbind") && !text.contains("vfio-pci"))
     }
 
     @Test("a bridge in the way is not told to be bound to vfio-pci")
@@ -81,8 +98,7 @@ struct RegistryTests {
             pciDevice("0000:01:00.0", parent: "0000:00:01.0", group: 1))
         let record = try #require(Registry(inventory, policy: .auto).snapshot.groups.first)
         #expect(record.blockers.map(\.driver) == ["shpchp"])
-        #expect(record.blockers[0].remedy.contains("pci-stub"))
-        #expect(record.blockers[0].remedy.contains("cannot be bound to vfio-pci"))
+        #expect(record.remedy(for: record.blockers[0]).hasPrefix("vfiogroupctl claim 0000:00:01.0 "))
     }
 
     @Test("members on vfio drivers without a claim are orphans")

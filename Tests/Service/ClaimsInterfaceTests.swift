@@ -6,6 +6,7 @@ import Glibc
 import GroupAPI
 import Grouping
 import HostSnapshot
+import Host
 import Inventory
 import JSON
 import Keeper
@@ -200,6 +201,84 @@ struct ClaimsInterfaceTests {
             Claims.Claim.self,
             .init(selectors: [disk], lifetime: .manual, force: [.init(bus: "pci", name: "0000:02:00.0")]))
         #expect(forced.claim?.state == .claimed)
+        #expect(forced.uses?.map(\.kind) == ["mounted", "swap"], "what was forced is told, too")
+        await fixture.stop()
+    }
+
+    @Test("what only warns comes with the claim, and with what is added to one")
+    @LoopActor func warnings() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let card = try #require(DeviceAddress(bus: "pci", name: "0000:01:00.0"))
+        let controller = try #require(DeviceAddress(bus: "pci", name: "0000:00:14.0"))
+        fixture.machine.uses = [card, controller].map { DeviceUse($0, .linkUp(interface: "eth0")) }
+        let claimed = try await client.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:01:00.0")], name: "vm", lifetime: .manual))
+        let warning = try #require(claimed.uses?.first)
+        #expect(claimed.uses?.count == 1 && warning.address.name == "0000:01:00.0" && warning.kind == "linkUp")
+        #expect(warning.severity == .warns && warning.remedy?.isEmpty == false)
+        let added = try await client.call(
+            Claims.Attach.self, .init(claim: "vm", selectors: [selector("0000:00:14.0")]))
+        // The other is a memory controller of the chipset, which comes along.
+        #expect(added.uses?.map(\.address.name) == ["0000:00:14.0", "0000:00:14.2"])
+        #expect(added.uses?.map(\.kind) == ["linkUp", "chipsetAlong"])
+        await fixture.stop()
+    }
+
+    @Test("a dry run answers what the claim would do, with what a consumer needs, and makes none")
+    @LoopActor func dryRun() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let mib = 1 << 20
+        let reply = try await client.call(
+            Claims.Claim.self,
+            .init(
+                selectors: [.init(classCode: 0x020000)], name: "vm", lifetime: .manual, guestMemory: 64 * mib,
+                dryRun: true
+            ))
+        let plan = try #require(reply.plan)
+        #expect(!plan.refused && reply.claim == nil)
+        #expect(plan.groups.count == 1)
+        #expect(plan.groups[0].members.filter(\.selected).map(\.address.name) == ["0000:05:00.0"])
+        #expect(plan.groups[0].steps.first?.driver == "vfio-pci", "the module that is loaded first")
+        #expect(plan.groups[0].members.allSatisfy { $0.address.name != "0000:03:00.0" }, "the default route stays")
+        #expect(plan.passedOver.contains { $0.address.name == "0000:03:00.0" && $0.kind == "route" })
+        #expect(plan.groups[0].steps.last?.action == "prove")
+        #expect(reply.needs?.memlock == 65 * mib)
+        let disk = try await client.call(
+            Claims.Claim.self, .init(selectors: [selector("0000:02:00.0")], lifetime: .manual, dryRun: true))
+        #expect(disk.plan?.refused == true)
+        #expect(disk.plan?.uses.map(\.kind) == ["mounted", "swap"])
+        #expect(try await client.call(Claims.ListClaims.self, .init()).claims.isEmpty)
+        #expect(fixture.state("0000:02:00.0") == "available")
+        #expect(
+            try await failure({
+                _ = try await client.call(
+                    Claims.Claim.self, .init(selectors: [.init(group: "nobody's")], lifetime: .manual, dryRun: true))
+            }) == .noSuchGroup(group: "nobody's"))
+        await fixture.stop()
+    }
+
+    @Test("a claim by class passes over the NIC of the default route, and says so when too few are left")
+    @LoopActor func passesOver() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let claim = try #require(
+            try await client.call(
+                Claims.Claim.self, .init(selectors: [.init(classCode: 0x020000)], lifetime: .manual)
+            ).claim)
+        #expect(!claim.groups.flatMap(\.members).contains { $0.address.name == "0000:03:00.0" })
+        guard
+            case .notEnoughGroups(_, 256, _, let uses?)? = try await failure({
+                _ = try await client.call(
+                    Claims.Claim.self,
+                    .init(selectors: [.init(classCode: 0x020000, count: 256)], lifetime: .manual))
+            })
+        else {
+            Issue.record("there were 256 NICs, or nothing was said of those in use")
+            return
+        }
+        #expect(uses.contains { $0.address.name == "0000:03:00.0" && $0.reason.contains("default route") })
         await fixture.stop()
     }
 

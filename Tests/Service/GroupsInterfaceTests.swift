@@ -3,11 +3,13 @@
 import EventLoop
 import GroupAPI
 import Grouping
+import Host
 import Inventory
 import JSON
 import Keeper
 import PCI
 import Registry
+import SimulatedHost
 import Testing
 import TestSupport
 import Varlink
@@ -261,5 +263,39 @@ struct ManagerInterfaceTests {
         #expect(snapshot.version == 1)
         #expect(snapshot.devices.map(\.address.name) == testMachine.devices.map(\.address.name))
         await fixture.stop()
+    }
+
+    @Test("a group has what the host uses of it, looked up again when the host tells of a change")
+    @LoopActor func uses() async throws {
+        try EventLoop.main.runInBackground()
+        let demo = try await DemoService()
+        // However long the test takes, it is one answer.
+        demo.keeper.useTiming.age = .seconds(3600)
+        func uses(_ name: String) async throws -> Groups.Group {
+            try await demo.call(Groups.GetGroup.self, .init(device: .init(bus: "pci", name: name))).group
+        }
+        let disk = try await uses("0000:02:00.0")
+        #expect(disk.uses?.map(\.kind) == ["mounted", "swap"])
+        let root = try #require(disk.uses?.first)
+        #expect(root.address.name == "0000:02:00.0" && root.detail == "nvme0n1p2 on it is mounted at /")
+        #expect(root.severity == .refuses && root.remedy == "unmount it")
+        #expect(root.seen == disk.usesSeen && root.seen.hasSuffix("Z"))
+        #expect(try await uses("0000:01:00.0").uses == [])
+        // A physical function goes nowhere while it has virtual functions.
+        #expect(try await uses("0000:83:00.0").uses?.map(\.kind) == ["virtualFunctions"])
+        let listed = try await demo.call(Groups.ListGroups.self, .init()).groups
+        #expect(listed.first { $0.id == disk.id }?.uses == disk.uses)
+
+        let following = EventLoop.main.spawn { await demo.keeper.followUses() }
+        defer { following.cancel() }
+        let card = try #require(DeviceAddress(bus: "pci", name: "0000:01:00.0"))
+        demo.keeper.useTiming.pause = .zero
+        demo.machine.uses.append(DeviceUse(card, .bootDisplay))
+        #expect(
+            await demo.eventually {
+                demo.keeper.snapshot.group(of: card).flatMap { demo.keeper.uses.uses(of: $0) }?.refuseClaim == true
+            })
+        #expect(try await uses("0000:01:00.0").uses?.map(\.kind) == ["bootDisplay"])
+        await demo.stop()
     }
 }

@@ -255,7 +255,7 @@ struct SimulationInterfaceTests {
             Simulation.SetUses.self, .init(device: card, mountPoint: "/", defaultRoute: "eth0", bootDisplay: true))
         #expect(
             await fixture.machine.uses(of: [address]).map(\.kind)
-                == [.mounted(at: "/", via: "sda1"), .defaultRoute(interface: "eth0"), .bootDisplay])
+                == [.mounted(at: "/", via: "sda1"), .route(to: "default", interface: "eth0"), .bootDisplay])
         _ = try await client.call(Simulation.SetUses.self, .init(device: card))
         #expect(await fixture.machine.uses(of: [address]).isEmpty)
         await #expect(throws: ClientError.self) {

@@ -176,7 +176,7 @@ struct DependencyTests {
     @LoopActor func open() async throws {
         let machine = try TestMachine(sharedGroup: false)
         let daemon = try await machine.start()
-        machine.host.uses = [DeviceUse(virtual[2], .defaultRoute(interface: "eth3"))]
+        machine.host.uses = [DeviceUse(virtual[2], .route(to: "default", interface: "eth3"))]
         guard case .failure(.inUse(let uses)) = await machine.claim(daemon, physical, force: [physical]) else {
             Issue.record("the default route was taken")
             return
@@ -340,7 +340,8 @@ struct DependencyTests {
                 member("0000:00:01.0", bridge: true), member("0000:01:00.0"), member("0000:01:00.1", vfs: 4),
                 member("0000:01:00.2"),
             ])
-        let order = group.stepsToTake(kernelGroup: { _ in 1 }, first: [device("0000:01:00.0"), device("0000:00:01.0")])
+        let forced = ["0000:01:00.0", "0000:00:01.0"].map(device)
+        let order = group.stepsToTake(kernelGroup: { _ in 1 }, forced: forced)
             .compactMap { if case .unbind(let member) = $0 { member.name } else { nil } }
         #expect(order == ["0000:01:00.1", "0000:01:00.0", "0000:01:00.2", "0000:00:01.0"])
     }

@@ -101,6 +101,7 @@ final class MortalHost: Host {
     func readInventory() async throws(HostError) -> Inventory { try await machine.readInventory() }
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
+    func awaitUseChange() async throws(LoopError) { try await machine.awaitUseChange() }
     func driverLink(of device: DeviceAddress) -> DriverLink? { life.isOver ? nil : machine.driverLink(of: device) }
     func holders(of devices: [DeviceAddress]) async throws(HostError) -> [DeviceHolder] {
         try find(.holders)

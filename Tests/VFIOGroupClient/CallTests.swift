@@ -75,6 +75,11 @@ struct CallTests {
             return
         }
         #expect(uses.contains { $0.reason.contains("mounted at /") })
+        let (plan, needs) = try await daemon.client.plan(
+            .init(selectors: [.device(.pci("0000:02:00.0"))], guestMemory: 0))
+        #expect(plan.refused && plan.uses == uses && needs?.memlock == 1 << 20)
+        #expect(plan.groups.map(\.id) == ["pci0000-00_06.0_00.0"])
+        #expect(try await daemon.client.claims().isEmpty)
         await #expect(throws: GroupClientError.claims(.noSuchClaim(claim: "nobody's"))) {
             try await daemon.client.release("nobody's")
         }

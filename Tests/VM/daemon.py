@@ -35,7 +35,8 @@ class Daemon:
 
     def groups(self) -> list[JSON]:
         groups: list[JSON] = self.call("list")["groups"]
-        return groups
+        # What the host uses is as old as its lookup, which every daemon makes for itself: `group_of` has it.
+        return [{key: value for key, value in group.items() if key not in ("uses", "usesSeen")} for group in groups]
 
     def devices(self) -> dict[str, JSON]:
         """All devices, by name."""

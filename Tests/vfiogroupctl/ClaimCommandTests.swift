@@ -88,6 +88,31 @@ struct ClaimCommandTests {
         await daemon.stop()
     }
 
+    @Test("prints what the host uses and did not stop the claim")
+    @LoopActor func uses() async throws {
+        let daemon = try ScriptedDaemon()
+        daemon.on(Claims.Claim.self) { (_) async in
+            .init(
+                claim: .ofCard(),
+                uses: [
+                    .init(
+                        address: card, reason: "its interface eth0 is up", kind: "linkUp", severity: .warns,
+                        remedy: "set it down")
+                ])
+        }
+        let outcome = try await daemon.control("claim", "01:00.0")
+        #expect(
+            outcome.output.hasSuffix(
+                """
+
+                The host uses, all the same:
+                  0000:01:00.0: its interface eth0 is up (refuses no claim)
+                    set it down
+
+                """), "\(outcome.output)")
+        await daemon.stop()
+    }
+
     @Test("says which nodes may be opened and by whom, and what a consumer needs")
     @LoopActor func nodesAndNeeds() async throws {
         let daemon = try ScriptedDaemon()

@@ -30,9 +30,20 @@ struct ExplanationTests {
         let failure = Claims.Failure.notEnoughGroups(selector: 1, wanted: 2, found: 1)
         #expect(
             failure.sentence(selectors: ["g", "vendor=10de"])
-                == "vendor=10de asks for 2 groups, and 1 can be had now; vfiogroupctl list shows the state of each, "
-                + "and --wait SECONDS waits for what is claimed")
+                == "vendor=10de asks for 2 groups, and 1 can be had now; vfiogroupctl list shows the state of each")
         #expect(failure.sentence(selectors: []).hasPrefix("selector 2 asks for 2 groups"))
+        let uses = [Claims.Use(address: card, reason: "/ is on it", remedy: "unmount it")]
+        #expect(
+            Claims.Failure.notEnoughGroups(selector: 0, wanted: 1, found: 0, uses: uses).sentence(selectors: [
+                "class=0200"
+            ])
+                == """
+                class=0200 asks for 1 group, and 0 can be had now; vfiogroupctl list shows the state of each
+                Passed over, because the host itself uses them:
+                  0000:01:00.0: / is on it
+                    unmount it
+                To take it all the same, name each device: --force 0000:01:00.0
+                """)
     }
 
     @Test("of a busy group names the claim, its owner, since when, and what can be done")
@@ -47,8 +58,9 @@ struct ExplanationTests {
         #expect(
             sentence(.groupBusy(group: "g", state: "claimed", claim: "c1", reason: "b goes when a leaves its driver"))
                 .hasPrefix("b goes when a leaves its driver, and group g is claimed by claim c1"))
-        #expect(sentence(.groupBusy(group: "g", state: "orphaned")).contains("vfiogroupctl adopt g"))
-        #expect(sentence(.groupBusy(group: "g", state: "quarantined")).contains("vfiogroupctl unquarantine g"))
+        // Who is told a command is not told to wait.
+        let orphaned = Claims.Failure.wrongState(subject: "g", state: "orphaned", reason: "vfiogroupctl adopt g")
+        #expect(sentence(orphaned) == "g is orphaned: vfiogroupctl adopt g")
         #expect(
             sentence(.groupBusy(group: "g", state: "odd")) == "group g is odd. vfiogroupctl show g tells more")
     }

@@ -304,12 +304,78 @@ public enum Claims {
           operation: Operation
         )
 
+        # What a use of the host means for a claim.
+        type UseSeverity (
+          # The host, or somebody on it, would lose what it works with: refused, unless the device is forced.
+          refuses,
+          # Worth knowing, and no reason to refuse.
+          warns,
+          # It could not be found out whether the host uses the device, which refuses as well.
+          unknown
+        )
+
         # A use that the host itself has for a device.
         type Use (
           # The device.
           address: DeviceAddress,
           # What it is used for, in words.
-          reason: string
+          reason: string,
+          # What kind of use it is, in a word: "mounted", "swap", "route", ... There may be more words than a client knows.
+          kind: ?string,
+          # What it means for a claim.
+          severity: ?UseSeverity,
+          # What would end it, in words.
+          remedy: ?string
+        )
+
+        # A member of a group that would be claimed.
+        type PlannedMember (
+          # The device.
+          address: DeviceAddress,
+          # Whether a selector asks for it; the others come along, because nothing isolates them from it.
+          selected: bool,
+          # The driver that it has, is taken from, and goes back to; absent when it has none.
+          driver: ?string,
+          # The vfio driver that it would get; absent for what gets none, such as a bridge.
+          vfioDriver: ?string
+        )
+
+        # A step that a claim would take.
+        type PlannedStep (
+          # What is done: "unbind", "own", ...
+          action: string,
+          # The member that it is about.
+          member: ?DeviceAddress,
+          # The driver that is loaded.
+          driver: ?string,
+          # The kernel's group that host drivers are kept from.
+          kernelGroup: ?int
+        )
+
+        # A group that would be claimed.
+        type PlannedGroup (
+          # Its identity.
+          id: string,
+          # The kernel's groups in it.
+          kernelGroups: []int,
+          # Its members.
+          members: []PlannedMember,
+          # Functions that would go with the driver of a member, such as virtual functions.
+          lost: []DeviceAddress,
+          # The steps, in their order.
+          steps: []PlannedStep
+        )
+
+        # What a claim would do now.
+        type Plan (
+          # Whether it would be refused, because of 'uses' of devices that are not forced.
+          refused: bool,
+          # The groups that it would take, in their order.
+          groups: []PlannedGroup,
+          # What the host uses of them, and what only warns.
+          uses: []Use,
+          # Uses of groups that a selector of IDs passed over.
+          passedOver: []Use
         )
 
         # A member that is not as it was before.
@@ -352,7 +418,10 @@ public enum Claims {
           guestMemory: ?int,
           # For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
           # ConsumerTimeoutSec= of the configuration unless told otherwise.
-          consumerTimeoutSeconds: ?int
+          consumerTimeoutSeconds: ?int,
+          # Answer with 'plan' what the claim would do, and change nothing: no claim is made, and 'waitSeconds' is not waited.
+          # What would refuse the claim is the error of this call as well, but for uses of the host, which are in the plan.
+          dryRun: ?bool
         ) -> (
           # How far it is.
           progress: ?Progress,
@@ -360,8 +429,13 @@ public enum Claims {
           claim: ?ClaimStatus,
           # What was handed over.
           handover: ?Handover,
-          # What a consumer of the claim needs; with the claim.
-          needs: ?Needs
+          # What a consumer of the claim needs; with the claim, or with the plan.
+          needs: ?Needs,
+          # What the host was seen to do with the members and did not stop the claim: what only warns, and uses of devices that
+          # were forced. With the claim.
+          uses: ?[]Use,
+          # For 'dryRun': what the claim would do.
+          plan: ?Plan
         )
 
         # Hands a claim's groups over, or over again when nobody has them any more.
@@ -403,7 +477,9 @@ public enum Claims {
           # The claim.
           claim: ?ClaimStatus,
           # What was handed over of the new groups, in the way of the claim.
-          handover: ?Handover
+          handover: ?Handover,
+          # What the host was seen to do with the new members and did not stop it, as in the reply of 'Claim'.
+          uses: ?[]Use
         )
 
         # Gives some groups of a claim back to the host, once the owner has let go of them.
@@ -501,7 +577,9 @@ public enum Claims {
           # How many groups it asks for.
           wanted: int,
           # How many there are that can be had now.
-          found: int
+          found: int,
+          # What the host uses of the others: groups that it could have but for these.
+          uses: ?[]Use
         )
 
         # The group can never be claimed here.
@@ -1364,22 +1442,44 @@ public enum Claims {
         }
     }
 
+    /// What a use of the host means for a claim.
+    public enum UseSeverity: String, VarlinkValue, CaseIterable {
+        /// The host, or somebody on it, would lose what it works with: refused, unless the device is forced.
+        case refuses
+        /// Worth knowing, and no reason to refuse.
+        case warns
+        /// It could not be found out whether the host uses the device, which refuses as well.
+        case unknown
+    }
+
     /// A use that the host itself has for a device.
     public struct Use: VarlinkValue {
         /// The device.
         public var address: Claims.DeviceAddress
         /// What it is used for, in words.
         public var reason: String
+        /// What kind of use it is, in a word: "mounted", "swap", "route", ... There may be more words than a client knows.
+        public var kind: String?
+        /// What it means for a claim.
+        public var severity: Claims.UseSeverity?
+        /// What would end it, in words.
+        public var remedy: String?
 
-        public init(address: Claims.DeviceAddress, reason: String) {
+        public init(address: Claims.DeviceAddress, reason: String, kind: String? = nil, severity: Claims.UseSeverity? = nil, remedy: String? = nil) {
             self.address = address
             self.reason = reason
+            self.kind = kind
+            self.severity = severity
+            self.remedy = remedy
         }
 
         public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
             var fields = try FieldReader(value, mode)
             self.address = try fields.required("address")
             self.reason = try fields.required("reason")
+            self.kind = try fields.optional("kind")
+            self.severity = try fields.optional("severity")
+            self.remedy = try fields.optional("remedy")
             try fields.finish()
         }
 
@@ -1387,6 +1487,162 @@ public enum Claims {
             writer.object { writer in
                 writer.field("address", self.address)
                 writer.field("reason", self.reason)
+                writer.field("kind", self.kind)
+                writer.field("severity", self.severity)
+                writer.field("remedy", self.remedy)
+            }
+        }
+    }
+
+    /// A member of a group that would be claimed.
+    public struct PlannedMember: VarlinkValue {
+        /// The device.
+        public var address: Claims.DeviceAddress
+        /// Whether a selector asks for it; the others come along, because nothing isolates them from it.
+        public var selected: Bool
+        /// The driver that it has, is taken from, and goes back to; absent when it has none.
+        public var driver: String?
+        /// The vfio driver that it would get; absent for what gets none, such as a bridge.
+        public var vfioDriver: String?
+
+        public init(address: Claims.DeviceAddress, selected: Bool, driver: String? = nil, vfioDriver: String? = nil) {
+            self.address = address
+            self.selected = selected
+            self.driver = driver
+            self.vfioDriver = vfioDriver
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.address = try fields.required("address")
+            self.selected = try fields.required("selected")
+            self.driver = try fields.optional("driver")
+            self.vfioDriver = try fields.optional("vfioDriver")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("address", self.address)
+                writer.field("selected", self.selected)
+                writer.field("driver", self.driver)
+                writer.field("vfioDriver", self.vfioDriver)
+            }
+        }
+    }
+
+    /// A step that a claim would take.
+    public struct PlannedStep: VarlinkValue {
+        /// What is done: "unbind", "own", ...
+        public var action: String
+        /// The member that it is about.
+        public var member: Claims.DeviceAddress?
+        /// The driver that is loaded.
+        public var driver: String?
+        /// The kernel's group that host drivers are kept from.
+        public var kernelGroup: Int?
+
+        public init(action: String, member: Claims.DeviceAddress? = nil, driver: String? = nil, kernelGroup: Int? = nil) {
+            self.action = action
+            self.member = member
+            self.driver = driver
+            self.kernelGroup = kernelGroup
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.action = try fields.required("action")
+            self.member = try fields.optional("member")
+            self.driver = try fields.optional("driver")
+            self.kernelGroup = try fields.optional("kernelGroup")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("action", self.action)
+                writer.field("member", self.member)
+                writer.field("driver", self.driver)
+                writer.field("kernelGroup", self.kernelGroup)
+            }
+        }
+    }
+
+    /// A group that would be claimed.
+    public struct PlannedGroup: VarlinkValue {
+        /// Its identity.
+        public var id: String
+        /// The kernel's groups in it.
+        public var kernelGroups: [Int]
+        /// Its members.
+        public var members: [Claims.PlannedMember]
+        /// Functions that would go with the driver of a member, such as virtual functions.
+        public var lost: [Claims.DeviceAddress]
+        /// The steps, in their order.
+        public var steps: [Claims.PlannedStep]
+
+        public init(id: String, kernelGroups: [Int], members: [Claims.PlannedMember], lost: [Claims.DeviceAddress], steps: [Claims.PlannedStep]) {
+            self.id = id
+            self.kernelGroups = kernelGroups
+            self.members = members
+            self.lost = lost
+            self.steps = steps
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.id = try fields.required("id")
+            self.kernelGroups = try fields.required("kernelGroups")
+            self.members = try fields.required("members")
+            self.lost = try fields.required("lost")
+            self.steps = try fields.required("steps")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("id", self.id)
+                writer.field("kernelGroups", self.kernelGroups)
+                writer.field("members", self.members)
+                writer.field("lost", self.lost)
+                writer.field("steps", self.steps)
+            }
+        }
+    }
+
+    /// What a claim would do now.
+    public struct Plan: VarlinkValue {
+        /// Whether it would be refused, because of 'uses' of devices that are not forced.
+        public var refused: Bool
+        /// The groups that it would take, in their order.
+        public var groups: [Claims.PlannedGroup]
+        /// What the host uses of them, and what only warns.
+        public var uses: [Claims.Use]
+        /// Uses of groups that a selector of IDs passed over.
+        public var passedOver: [Claims.Use]
+
+        public init(refused: Bool, groups: [Claims.PlannedGroup], uses: [Claims.Use], passedOver: [Claims.Use]) {
+            self.refused = refused
+            self.groups = groups
+            self.uses = uses
+            self.passedOver = passedOver
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.refused = try fields.required("refused")
+            self.groups = try fields.required("groups")
+            self.uses = try fields.required("uses")
+            self.passedOver = try fields.required("passedOver")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("refused", self.refused)
+                writer.field("groups", self.groups)
+                writer.field("uses", self.uses)
+                writer.field("passedOver", self.passedOver)
             }
         }
     }
@@ -1465,8 +1721,11 @@ public enum Claims {
             /// For 'path': for how many seconds it is waited for who is to open the nodes; 0 for as long as the owner lives.
             /// ConsumerTimeoutSec= of the configuration unless told otherwise.
             public var consumerTimeoutSeconds: Int?
+            /// Answer with 'plan' what the claim would do, and change nothing: no claim is made, and 'waitSeconds' is not waited.
+            /// What would refuse the claim is the error of this call as well, but for uses of the host, which are in the plan.
+            public var dryRun: Bool?
 
-            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil) {
+            public init(selectors: [Claims.Selector], name: String? = nil, lifetime: Claims.Lifetime? = nil, access: Claims.Access? = nil, leaveOut: [Claims.DeviceAddress]? = nil, user: Int? = nil, force: [Claims.DeviceAddress]? = nil, waitSeconds: Int? = nil, guestMemory: Int? = nil, consumerTimeoutSeconds: Int? = nil, dryRun: Bool? = nil) {
                 self.selectors = selectors
                 self.name = name
                 self.lifetime = lifetime
@@ -1477,6 +1736,7 @@ public enum Claims {
                 self.waitSeconds = waitSeconds
                 self.guestMemory = guestMemory
                 self.consumerTimeoutSeconds = consumerTimeoutSeconds
+                self.dryRun = dryRun
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1491,6 +1751,7 @@ public enum Claims {
                 self.waitSeconds = try fields.optional("waitSeconds")
                 self.guestMemory = try fields.optional("guestMemory")
                 self.consumerTimeoutSeconds = try fields.optional("consumerTimeoutSeconds")
+                self.dryRun = try fields.optional("dryRun")
                 try fields.finish()
             }
 
@@ -1506,6 +1767,7 @@ public enum Claims {
                     writer.field("waitSeconds", self.waitSeconds)
                     writer.field("guestMemory", self.guestMemory)
                     writer.field("consumerTimeoutSeconds", self.consumerTimeoutSeconds)
+                    writer.field("dryRun", self.dryRun)
                 }
             }
         }
@@ -1518,14 +1780,21 @@ public enum Claims {
             public var claim: Claims.ClaimStatus?
             /// What was handed over.
             public var handover: Claims.Handover?
-            /// What a consumer of the claim needs; with the claim.
+            /// What a consumer of the claim needs; with the claim, or with the plan.
             public var needs: Claims.Needs?
+            /// What the host was seen to do with the members and did not stop the claim: what only warns, and uses of devices that
+            /// were forced. With the claim.
+            public var uses: [Claims.Use]?
+            /// For 'dryRun': what the claim would do.
+            public var plan: Claims.Plan?
 
-            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil, needs: Claims.Needs? = nil) {
+            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil, needs: Claims.Needs? = nil, uses: [Claims.Use]? = nil, plan: Claims.Plan? = nil) {
                 self.progress = progress
                 self.claim = claim
                 self.handover = handover
                 self.needs = needs
+                self.uses = uses
+                self.plan = plan
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1534,6 +1803,8 @@ public enum Claims {
                 self.claim = try fields.optional("claim")
                 self.handover = try fields.optional("handover")
                 self.needs = try fields.optional("needs")
+                self.uses = try fields.optional("uses")
+                self.plan = try fields.optional("plan")
                 try fields.finish()
             }
 
@@ -1543,6 +1814,8 @@ public enum Claims {
                     writer.field("claim", self.claim)
                     writer.field("handover", self.handover)
                     writer.field("needs", self.needs)
+                    writer.field("uses", self.uses)
+                    writer.field("plan", self.plan)
                 }
             }
         }
@@ -1680,11 +1953,14 @@ public enum Claims {
             public var claim: Claims.ClaimStatus?
             /// What was handed over of the new groups, in the way of the claim.
             public var handover: Claims.Handover?
+            /// What the host was seen to do with the new members and did not stop it, as in the reply of 'Claim'.
+            public var uses: [Claims.Use]?
 
-            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil) {
+            public init(progress: Claims.Progress? = nil, claim: Claims.ClaimStatus? = nil, handover: Claims.Handover? = nil, uses: [Claims.Use]? = nil) {
                 self.progress = progress
                 self.claim = claim
                 self.handover = handover
+                self.uses = uses
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -1692,6 +1968,7 @@ public enum Claims {
                 self.progress = try fields.optional("progress")
                 self.claim = try fields.optional("claim")
                 self.handover = try fields.optional("handover")
+                self.uses = try fields.optional("uses")
                 try fields.finish()
             }
 
@@ -1700,6 +1977,7 @@ public enum Claims {
                     writer.field("progress", self.progress)
                     writer.field("claim", self.claim)
                     writer.field("handover", self.handover)
+                    writer.field("uses", self.uses)
                 }
             }
         }
@@ -2079,7 +2357,7 @@ public enum Claims {
         /// There is no such device, or it is in no group.
         case noSuchDevice(device: Claims.DeviceAddress, reason: String? = nil)
         /// A selector leads to fewer groups than it asks for.
-        case notEnoughGroups(selector: Int, wanted: Int, found: Int)
+        case notEnoughGroups(selector: Int, wanted: Int, found: Int, uses: [Claims.Use]? = nil)
         /// The group can never be claimed here.
         case notClaimable(group: String, reason: String)
         /// Somebody else has the group.
@@ -2133,11 +2411,12 @@ public enum Claims {
                     writer.field("device", value0)
                     writer.field("reason", value1)
                 }
-            case .notEnoughGroups(let value0, let value1, let value2):
+            case .notEnoughGroups(let value0, let value1, let value2, let value3):
                 writer.object { writer in
                     writer.field("selector", value0)
                     writer.field("wanted", value1)
                     writer.field("found", value2)
+                    writer.field("uses", value3)
                 }
             case .notClaimable(let value0, let value1):
                 writer.object { writer in
@@ -2212,7 +2491,7 @@ public enum Claims {
             switch name {
             case "io.vfiogroupd.Claims.NoSuchGroup": self = .noSuchGroup(group: try fields.required("group"))
             case "io.vfiogroupd.Claims.NoSuchDevice": self = .noSuchDevice(device: try fields.required("device"), reason: try fields.optional("reason"))
-            case "io.vfiogroupd.Claims.NotEnoughGroups": self = .notEnoughGroups(selector: try fields.required("selector"), wanted: try fields.required("wanted"), found: try fields.required("found"))
+            case "io.vfiogroupd.Claims.NotEnoughGroups": self = .notEnoughGroups(selector: try fields.required("selector"), wanted: try fields.required("wanted"), found: try fields.required("found"), uses: try fields.optional("uses"))
             case "io.vfiogroupd.Claims.NotClaimable": self = .notClaimable(group: try fields.required("group"), reason: try fields.required("reason"))
             case "io.vfiogroupd.Claims.GroupBusy": self = .groupBusy(group: try fields.required("group"), state: try fields.required("state"), claim: try fields.optional("claim"), name: try fields.optional("name"), owner: try fields.optional("owner"), since: try fields.optional("since"), reason: try fields.optional("reason"))
             case "io.vfiogroupd.Claims.InUse": self = .inUse(uses: try fields.required("uses"), remedy: try fields.required("remedy"))

@@ -123,6 +123,32 @@ public enum Groups {
           remedy: string
         )
 
+        # What a use of the host means for a claim.
+        type UseSeverity (
+          # The host, or somebody on it, would lose what it works with: a claim that does not force the member is refused.
+          refuses,
+          # Worth knowing, and no reason to refuse.
+          warns,
+          # It could not be found out whether the host uses the device, which refuses as well.
+          unknown
+        )
+
+        # What the host itself does with a device.
+        type Use (
+          # The device: a member, or a function that goes when a member leaves its driver.
+          address: DeviceAddress,
+          # What kind of use it is, in a word: "mounted", "swap", "route", ... There may be more words than a client knows.
+          kind: string,
+          # What it is used for, in words: "nvme0n1p2 on it is mounted at /".
+          detail: string,
+          # What it means for a claim.
+          severity: UseSeverity,
+          # What would end it, in words.
+          remedy: string,
+          # When it was seen, UTC: how old the answer is.
+          seen: string
+        )
+
         # A step of a claim or a release that is being taken.
         type Operation (
           # What is done: "unbind", "own", ...
@@ -211,6 +237,12 @@ public enum Groups {
           complete: bool,
           # The members that keep it from being complete.
           blockers: []Blocker,
+          # What the host itself uses of it. A claim of an available group is refused where one of them refuses or is unknown and
+          # its device is not forced; a claim looks itself, and anew. Absent while that has not been looked up of every member.
+          uses: ?[]Use,
+          # When the host was last asked for them, UTC; absent as 'uses' is. Mounts and network interfaces are followed, and for
+          # everything else this is at most some seconds before the call, unless the host takes long to answer.
+          usesSeen: ?string,
           # What can be done with it now.
           state: GroupState,
           # Why it is in that state.
@@ -888,6 +920,63 @@ public enum Groups {
         }
     }
 
+    /// What a use of the host means for a claim.
+    public enum UseSeverity: String, VarlinkValue, CaseIterable {
+        /// The host, or somebody on it, would lose what it works with: a claim that does not force the member is refused.
+        case refuses
+        /// Worth knowing, and no reason to refuse.
+        case warns
+        /// It could not be found out whether the host uses the device, which refuses as well.
+        case unknown
+    }
+
+    /// What the host itself does with a device.
+    public struct Use: VarlinkValue {
+        /// The device: a member, or a function that goes when a member leaves its driver.
+        public var address: Groups.DeviceAddress
+        /// What kind of use it is, in a word: "mounted", "swap", "route", ... There may be more words than a client knows.
+        public var kind: String
+        /// What it is used for, in words: "nvme0n1p2 on it is mounted at /".
+        public var detail: String
+        /// What it means for a claim.
+        public var severity: Groups.UseSeverity
+        /// What would end it, in words.
+        public var remedy: String
+        /// When it was seen, UTC: how old the answer is.
+        public var seen: String
+
+        public init(address: Groups.DeviceAddress, kind: String, detail: String, severity: Groups.UseSeverity, remedy: String, seen: String) {
+            self.address = address
+            self.kind = kind
+            self.detail = detail
+            self.severity = severity
+            self.remedy = remedy
+            self.seen = seen
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.address = try fields.required("address")
+            self.kind = try fields.required("kind")
+            self.detail = try fields.required("detail")
+            self.severity = try fields.required("severity")
+            self.remedy = try fields.required("remedy")
+            self.seen = try fields.required("seen")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("address", self.address)
+                writer.field("kind", self.kind)
+                writer.field("detail", self.detail)
+                writer.field("severity", self.severity)
+                writer.field("remedy", self.remedy)
+                writer.field("seen", self.seen)
+            }
+        }
+    }
+
     /// A step of a claim or a release that is being taken.
     public struct Operation: VarlinkValue {
         /// What is done: "unbind", "own", ...
@@ -1047,6 +1136,12 @@ public enum Groups {
         public var complete: Bool
         /// The members that keep it from being complete.
         public var blockers: [Groups.Blocker]
+        /// What the host itself uses of it. A claim of an available group is refused where one of them refuses or is unknown and
+        /// its device is not forced; a claim looks itself, and anew. Absent while that has not been looked up of every member.
+        public var uses: [Groups.Use]?
+        /// When the host was last asked for them, UTC; absent as 'uses' is. Mounts and network interfaces are followed, and for
+        /// everything else this is at most some seconds before the call, unless the host takes long to answer.
+        public var usesSeen: String?
         /// What can be done with it now.
         public var state: Groups.GroupState
         /// Why it is in that state.
@@ -1061,7 +1156,7 @@ public enum Groups {
         /// What is different from the last boot, in sentences; absent where nothing is, or no earlier boot is remembered.
         public var sinceLastBoot: [String]?
 
-        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil, operation: Groups.Operation? = nil, windows: [Groups.Window]? = nil, sinceLastBoot: [String]? = nil) {
+        public init(id: String, backend: Groups.Backend, hostBridges: [String], kernelGroups: [Int], isolated: Bool, claimable: Bool, reason: String? = nil, members: [Groups.Member], complete: Bool, blockers: [Groups.Blocker], uses: [Groups.Use]? = nil, usesSeen: String? = nil, state: Groups.GroupState, stateReason: String? = nil, claim: String? = nil, operation: Groups.Operation? = nil, windows: [Groups.Window]? = nil, sinceLastBoot: [String]? = nil) {
             self.id = id
             self.backend = backend
             self.hostBridges = hostBridges
@@ -1072,6 +1167,8 @@ public enum Groups {
             self.members = members
             self.complete = complete
             self.blockers = blockers
+            self.uses = uses
+            self.usesSeen = usesSeen
             self.state = state
             self.stateReason = stateReason
             self.claim = claim
@@ -1092,6 +1189,8 @@ public enum Groups {
             self.members = try fields.required("members")
             self.complete = try fields.required("complete")
             self.blockers = try fields.required("blockers")
+            self.uses = try fields.optional("uses")
+            self.usesSeen = try fields.optional("usesSeen")
             self.state = try fields.required("state")
             self.stateReason = try fields.optional("stateReason")
             self.claim = try fields.optional("claim")
@@ -1113,6 +1212,8 @@ public enum Groups {
                 writer.field("members", self.members)
                 writer.field("complete", self.complete)
                 writer.field("blockers", self.blockers)
+                writer.field("uses", self.uses)
+                writer.field("usesSeen", self.usesSeen)
                 writer.field("state", self.state)
                 writer.field("stateReason", self.stateReason)
                 writer.field("claim", self.claim)

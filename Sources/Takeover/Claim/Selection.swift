@@ -1,6 +1,7 @@
 // From selectors to groups: which are meant, and whether they can be had.
 
 import Grouping
+import Host
 import Inventory
 import PCI
 import Registry
@@ -12,10 +13,15 @@ enum Selection {
     /// - Parameters:
     ///   - selectors: what is asked for.
     ///   - snapshot: the groups that there are.
-    /// - Returns: whole groups.
+    ///   - refusals: what would refuse a claim of a group. Selectors by IDs pass over groups where something does; one that
+    ///     is named is taken for what it is.
+    /// - Returns: whole groups, and what passed over others.
     /// - Throws: which selector matches nothing, or what stands against a group.
-    static func groups(_ selectors: [GroupSelector], in snapshot: Snapshot) throws(TakeoverError) -> [GroupRecord] {
+    static func groups(
+        _ selectors: [GroupSelector], in snapshot: Snapshot, refusals: (GroupRecord) -> [DeviceUse] = { _ in [] }
+    ) throws(TakeoverError) -> (chosen: [GroupRecord], passedOver: [DeviceUse]) {
         var chosen: [GroupRecord] = []
+        var passedOver: [DeviceUse] = []
         func choose(_ record: GroupRecord) {
             if !chosen.contains(where: { $0.id == record.id }) { chosen.append(record) }
         }
@@ -31,22 +37,45 @@ enum Selection {
                 }
                 choose(record)
             case .endpoint(let pattern, let count):
-                let free = snapshot.groups.filter { record in
-                    guard record.state == .available, !chosen.contains(where: { $0.id == record.id }) else {
-                        return false
+                var found = 0
+                var used: [DeviceUse] = []
+                for record in candidates(pattern, in: snapshot) where found < count {
+                    guard !chosen.contains(where: { $0.id == record.id }) else { continue }
+                    let refusals = refusals(record)
+                    if refusals.isEmpty {
+                        choose(record)
+                        found += 1
+                    } else {
+                        used += refusals
                     }
-                    let lost = snapshot.functionsLost(with: [record])
-                    return record.members.contains {
-                        pattern.matches($0.device) && !lost.contains($0.device.address)
-                    } && !isTiedToClaim(record, in: snapshot)
                 }
-                guard free.count >= count else {
-                    throw .notEnoughGroups(selector: index, wanted: count, found: free.count)
+                guard found == count else {
+                    throw .notEnoughGroups(selector: index, wanted: count, found: found, inUse: used)
                 }
-                for record in free.prefix(count) { choose(record) }
+                for use in used where !passedOver.contains(use) { passedOver.append(use) }
             }
         }
-        return chosen
+        return (chosen, passedOver)
+    }
+
+    /// The groups that selectors by IDs may lead to.
+    static func candidates(_ selectors: [GroupSelector], in snapshot: Snapshot) -> [GroupRecord] {
+        var candidates: [GroupRecord] = []
+        for case .endpoint(let pattern, _) in selectors { candidates += self.candidates(pattern, in: snapshot) }
+        return candidates
+    }
+
+    /// The groups that can be had and have an endpoint of a pattern, but for what the host uses.
+    private static func candidates(_ pattern: EndpointPattern, in snapshot: Snapshot) -> [GroupRecord] {
+        snapshot.groups.filter { record in
+            guard record.state == .available, record.members.contains(where: { pattern.matches($0.device) }) else {
+                return false
+            }
+            let lost = snapshot.functionsLost(with: [record])
+            return record.members.contains {
+                pattern.matches($0.device) && !lost.contains($0.device.address)
+            } && !isTiedToClaim(record, in: snapshot)
+        }
     }
 
     /// Whoever asks for a device is not to get its group without it.
@@ -85,12 +114,15 @@ enum Selection {
         case .orphaned:
             return .wrongState(
                 subject: record.id.text, state: record.state.name,
-                reason: "it is on vfio drivers already and nobody here knows why: adopt it, or unbind its members first"
+                reason:
+                    "it is on vfio drivers already, and nobody claimed it: vfiogroupctl adopt \(record.id) makes a claim of it"
             )
         case .quarantined(let reason):
             return .wrongState(
                 subject: record.id.text, state: record.state.name,
-                reason: "\(reason); when its devices are known to be sound, unquarantine it")
+                reason:
+                    "\(reason); its devices may hold what their last owner left in them. vfiogroupctl unquarantine "
+                    + "\(record.id) lets it be claimed again")
         case .claiming, .claimed, .degraded, .releasing, .restoring:
             return .groupBusy(record.id, state: record.state.name, claim: record.claim.flatMap(claims))
         }

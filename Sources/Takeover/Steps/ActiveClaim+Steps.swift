@@ -34,6 +34,7 @@ extension ActiveClaim {
             guard try await present(member, context).d3coldAllowed == true else { return }
             try await call(.setD3coldAllowed(member, false), about: member, context)
         case .pin(let member): try await pin(member, context)
+        case .look(let forced): try await lookForUses(forced: forced, context)
         case .unbind(let member): try await unbind(member, context)
         case .bind(let member): try await bind(member, context)
         case .own(let number): try await own(kernelGroup: number, context)
@@ -80,6 +81,20 @@ extension ActiveClaim {
     func pin(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {
         guard let pin = try recorded(member, context).pin else { return }
         try await override(member, with: pin, context)
+    }
+
+    /// What the host began to use since the claim was asked for refuses it as late as now, when nothing was taken from the
+    /// host yet.
+    private func lookForUses(forced: [DeviceAddress], _ context: StepContext) async throws(StepFailure) {
+        guard let record = takeover.snapshot.group(context.group) else { return }
+        let found = await host.uses(of: Preflight.devices(of: [record], in: takeover.snapshot))
+        let refusals = Preflight.refusals(takeover.uses([record], found), force: forced)
+        guard let first = refusals.first else { return }
+        var failure = context.failure(
+            .reason("the host began to use it: \(refusals.sentence)"), member: first.device,
+            remedy: "\(first.rule.remedy), and claim it again")
+        failure.uses = refusals
+        throw failure
     }
 
     private func unbind(_ member: DeviceAddress, _ context: StepContext) async throws(StepFailure) {

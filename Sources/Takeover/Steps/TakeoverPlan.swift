@@ -11,6 +11,9 @@ enum TakeoverStep: Equatable, Sendable {
     case keepFromD3cold(DeviceAddress)
     /// Set the override that keeps others off it.
     case pin(DeviceAddress)
+    /// Look once more what the host uses of the group: what began since the claim was asked for refuses it, too, unless it is
+    /// a use of these.
+    case look(forced: [DeviceAddress])
     /// Take it from its driver.
     case unbind(DeviceAddress)
     /// Bind it to its vfio driver.
@@ -42,6 +45,7 @@ enum TakeoverStep: Equatable, Sendable {
         case .load: "load"
         case .keepFromD3cold: "keep from D3cold"
         case .pin: "pin"
+        case .look: "look for uses"
         case .unbind: Self.unbindAction
         case .bind: "bind"
         case .own: "own"
@@ -65,7 +69,7 @@ enum TakeoverStep: Equatable, Sendable {
             .restore(let member):
             member
         case .awaitWorker(_, let member): member
-        case .load, .own, .prove, .takeBackNodes, .awaitOwner, .disown: nil
+        case .load, .look, .own, .prove, .takeBackNodes, .awaitOwner, .disown: nil
         }
     }
 }
@@ -79,11 +83,11 @@ extension ClaimedGroup {
     ///
     /// - Parameters:
     ///   - kernelGroup: tells a member's kernel group.
-    ///   - first: members that are unbound first, beside those with virtual functions: what most likely does not let go
-    ///     of its device goes while nothing else has been taken from the host.
+    ///   - forced: members that are taken though the host uses them. They are unbound first, beside those with virtual
+    ///     functions: what most likely does not let go of its device goes while nothing else has been taken from the host.
     /// - Returns: the steps, in their order.
     func stepsToTake(
-        kernelGroup: (DeviceAddress) -> Int?, first: [DeviceAddress] = []
+        kernelGroup: (DeviceAddress) -> Int?, forced: [DeviceAddress] = []
     ) -> [TakeoverStep] {
         let touched = members.filter(\.isTouched)
         let bound = touched.filter { $0.vfioDriver != nil }
@@ -95,10 +99,11 @@ extension ClaimedGroup {
         }
         steps += touched.map { .pin($0.address) }
         func isFirst(_ member: ClaimedMember) -> Bool {
-            !member.isBridge && (first.contains(member.address) || member.before.virtualFunctions ?? 0 > 0)
+            !member.isBridge && (forced.contains(member.address) || member.before.virtualFunctions ?? 0 > 0)
         }
         // What sits behind a bridge goes before it.
         let unbound = touched.reversed()
+        if touched.contains(where: \.leavesDriver) { steps.append(.look(forced: forced)) }
         steps += (unbound.filter(isFirst) + unbound.filter { !isFirst($0) }).map { .unbind($0.address) }
         var owned: Set<Int> = []
         for member in bound {
@@ -124,4 +129,9 @@ extension ClaimedGroup {
         // Bridges before what sits behind them: members are in that order.
         return steps + [.disown] + pending.map { .restore($0.address) }
     }
+}
+
+extension ClaimedMember {
+    /// Whether a driver loses it that is not the one that it is taken to.
+    fileprivate var leavesDriver: Bool { before.driver != .none && before.driver.name != vfioDriver }
 }

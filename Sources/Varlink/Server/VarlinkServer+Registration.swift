@@ -15,6 +15,19 @@ extension VarlinkServer {
         case suspending(Suspending)
     }
 
+    /// What answers instead of a handler that is not ready.
+    @usableFromInline
+    struct Preparation {
+        var isReady: @LoopActor () -> Bool
+        var handler: Handler.Suspending
+
+        @usableFromInline
+        init(isReady: @escaping @LoopActor () -> Bool, handler: @escaping Handler.Suspending) {
+            self.isReady = isReady
+            self.handler = handler
+        }
+    }
+
     /// Adds an interface. Its methods reply MethodNotImplemented until they are handled.
     public func add(_ interface: VarlinkInterface) { interfaces[interface.name] = interface }
 
@@ -53,7 +66,23 @@ extension VarlinkServer {
         }
     }
 
+    /// The same for a handler that now and then has to be prepared: it answers at once while `isReady`, and otherwise when
+    /// `prepare` has returned, whatever that came to.
+    @inlinable
+    public func answer<Method: VarlinkMethod>(
+        _ method: Method.Type, when isReady: @escaping @LoopActor () -> Bool,
+        after prepare: @escaping @LoopActor () async -> Void,
+        _ handler: @escaping @LoopActor (Call<Method>) throws(ErrorReply) -> Answer<Method>
+    ) {
+        answer(method, handler)
+        preparations[Method.name] = Preparation(isReady: isReady) { (message, connection) async throws(ErrorReply) in
+            await prepare()
+            return try handler(try Call(message, on: connection)).write
+        }
+    }
+
     func handler(of name: String) throws(ErrorReply) -> Handler {
+        if let preparation = preparations[name], !preparation.isReady() { return .suspending(preparation.handler) }
         if let handler = methods[name] { return handler }
         let dot = name.lastIndex(of: ".") ?? name.startIndex
         let interface = String(name[..<dot])

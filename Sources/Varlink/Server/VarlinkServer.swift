@@ -41,6 +41,8 @@ public final class VarlinkServer {
     public var onIncident: (@LoopActor (Incident) -> Void)?
 
     @usableFromInline var methods: [String: Handler] = [:]
+    /// What some of these have to be prepared by.
+    @usableFromInline var preparations: [String: Preparation] = [:]
     var interfaces: [String: VarlinkInterface] = [:]
     var listeners: [Listener] = []
     var connections: [ObjectIdentifier: Connection] = [:]

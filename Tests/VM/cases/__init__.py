@@ -8,6 +8,7 @@ from cases import (  # noqa: F401
     claims,
     consumers,
     crashes,
+    disks,
     drivers,
     groups,
     launchers,

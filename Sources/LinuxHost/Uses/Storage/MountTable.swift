@@ -11,19 +11,34 @@ struct Mount: Hashable, Sendable {
     var type: String
     /// What was mounted: a node, or any other word.
     var source: String
+    /// The options of the file system: of one from the network, where its server is; of XFS, its other devices. Of others
+    /// they are left out.
+    var options: String = ""
+
+    /// The file systems whose options are kept.
+    private static let typesWithOptions: Set<String> = ["nfs", "nfs4", "cifs", "smb3", "xfs"]
 
     /// The mounts that a process sees.
     static func table(_ bytes: some Collection<UInt8>) -> [Mount] {
-        bytes.split(separator: 0x0a).compactMap { line in
-            let fields = line.split(separator: 0x20)
-            // Optional fields come before the dash, as many as there are.
-            guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
-                fields.count > dash + 2
-            else { return nil }
-            return Mount(
-                number: String(decoding: fields[2], as: UTF8.self), point: unescaped(fields[4]),
-                type: unescaped(fields[dash + 1]), source: unescaped(fields[dash + 2]))
-        }
+        bytes.split(separator: 0x0a).compactMap { Mount(line: $0) }
+    }
+
+    /// What a line says; nil for one that makes no sense.
+    init?(line: some Collection<UInt8>) {
+        let fields = line.split(separator: 0x20)
+        // Optional fields come before the dash, as many as there are.
+        guard fields.count > 6, let dash = fields[6...].firstIndex(where: { $0.elementsEqual("-".utf8) }),
+            fields.count > dash + 2
+        else { return nil }
+        number = String(decoding: fields[2], as: UTF8.self)
+        point = unescaped(fields[4])
+        type = unescaped(fields[dash + 1])
+        source = unescaped(fields[dash + 2])
+        if Self.typesWithOptions.contains(type), fields.count > dash + 3 { options = unescaped(fields[dash + 3]) }
+    }
+
+    init(number: String, point: String, type: String, source: String, options: String = "") {
+        (self.number, self.point, self.type, self.source, self.options) = (number, point, type, source, options)
     }
 }
 
