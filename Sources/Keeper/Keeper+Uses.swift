@@ -56,8 +56,8 @@ extension Keeper {
         set { useTable.timing = newValue }
     }
 
-    /// Whether what is known of it is of these seconds.
-    public var areUsesFresh: Bool { useTable.isFresh }
+    /// Whether nobody has to wait for what is known of it.
+    public var areUsesReady: Bool { useTable.isReady }
 
     /// Has the host asked again where what is known is old, and suspends until it has answered, or for a moment.
     public func refreshUses() async { await useTable.refresh() }

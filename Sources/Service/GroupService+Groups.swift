@@ -28,7 +28,7 @@ extension GroupService {
             let snapshot = snapshot
             return try await list(snapshot.inventory.devices, as: "devices", call) { Groups.Device($0, in: snapshot) }
         }
-        let hasUses: @LoopActor () -> Bool = { [self] in keeper.areUsesFresh }
+        let hasUses: @LoopActor () -> Bool = { [self] in keeper.areUsesReady }
         server.answer(Groups.GetGroup.self, when: hasUses, after: { [self] in await keeper.refreshUses() }) {
             [self] (call) throws(ErrorReply) in
             let bytes = try encodedGroup(call.parameters)
