@@ -11,6 +11,13 @@ extension SimulatedHost {
         case unbind, reset
     }
 
+    /// Notes when a touch meets another device than the one that the daemon took: what it takes it pins first, what it adopts
+    /// it opens, and both go with the device.
+    func watchIdentity(of device: DeviceAddress, _ touch: Touch) {
+        guard let state = kernel.devices[device], !state.wasTaken else { return }
+        breakPromise("\(touch.rawValue) of \(device), which is another device than the one that was taken")
+    }
+
     /// Notes when a touch meets a device that somebody else has open, or a reset one that a host driver has.
     func watch(_ device: DeviceAddress, _ touch: Touch) {
         let kernel = kernel

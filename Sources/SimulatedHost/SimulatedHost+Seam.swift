@@ -134,8 +134,11 @@ extension SimulatedHost {
         do throws(Refusal) {
             switch call {
             case .loadModule(let driver): return load(driver)
-            case .setDriverOverride(let device, let name): return write(.driverOverride(device, (name ?? "") + "\n"))
+            case .setDriverOverride(let device, let name):
+                if name != nil { perform { $0.noteTaken([device]) } }
+                return write(.driverOverride(device, (name ?? "") + "\n"))
             case .unbind(let clearance, let driver):
+                watchIdentity(of: clearance.device, .unbind)
                 for device in [clearance.device] + kernel.functionsMade(by: clearance.device) {
                     watch(device, .unbind)
                 }
@@ -147,6 +150,7 @@ extension SimulatedHost {
                     kernel.settle()
                 }
             case .reset(let clearance):
+                watchIdentity(of: clearance.device, .reset)
                 watch(clearance.device, .reset)
                 return write(.reset(clearance.device))
             case .setVirtualFunctions(let clearance, let count):
@@ -154,7 +158,17 @@ extension SimulatedHost {
                 return write(.numVFs(address, count))
             case .setPowerControl(let device, let control): return write(.powerControl(device, control))
             case .setD3coldAllowed(let device, let isAllowed): return write(.d3coldAllowed(device, isAllowed))
-            case .open(let node): return .done(.file(try open(node)))
+            case .open(let node):
+                let file = try open(node)
+                // Whoever has one device of a group has them all.
+                let group: Int? =
+                    switch node {
+                    case .cdev(let device): kernel.devices[device]?.device.kernelGroup
+                    case .group(let number): number
+                    default: nil
+                    }
+                if let group { perform { $0.noteTaken($0.members(ofGroup: group)) } }
+                return .done(.file(file))
             case .setPermissions(let node, let permissions):
                 try perform { (kernel) throws(Refusal) in
                     guard let place = kernel.place(of: node) else { throw .failed(.enoent) }

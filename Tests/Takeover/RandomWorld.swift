@@ -227,6 +227,14 @@ final class RandomWorld {
         } else {
             history.append("unplug")
             _ = host.perform { $0.unplug(Self.slot) }
+            host.perform { $0.settle() }
+            // Before the daemon can hear of it another one sits there, which vfio-pci was told to take (ids=).
+            if chance(2), host.kernel[Self.slot] == nil, let group = host.kernel[Self.card[0]]?.kernelGroup {
+                history.append("plug another")
+                meddled(with: Self.slot)
+                let other = pciDevice("0000:02:00.2", parent: "0000:00:02.0", driver: "vfio-pci", id: 0x4711)
+                try? host.perform { (kernel) throws(KernelErrno) in try kernel.plug(other, into: .group(group)) }
+            }
         }
         host.perform { $0.settle() }
     }

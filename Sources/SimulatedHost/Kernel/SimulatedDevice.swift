@@ -26,6 +26,9 @@ struct SimulatedDevice: Sendable {
     var reset: SimulatedKernel.Reset
     /// A reset of it has returned without an error.
     var wasReset = false
+    /// The daemon has pinned it since it came, as it does with all that it takes, or has opened it, as what it adopts; or it
+    /// came pinned with a snapshot.
+    var wasTaken: Bool
     var powerControl = PowerControl.on
     var allowsD3cold = true
     /// How often vfio asked its holders to let go.
@@ -37,6 +40,7 @@ struct SimulatedDevice: Sendable {
 
     init(_ device: Device) {
         self.device = device
+        wasTaken = device.driverOverride.value != nil
         reset = device.pci != nil && !device.isBridge ? .works : .absent
     }
 

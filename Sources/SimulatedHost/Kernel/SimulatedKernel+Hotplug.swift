@@ -110,6 +110,7 @@ extension SimulatedKernel {
             if members(ofGroup: number).isEmpty { groups[number] = nil }
         }
         state.device.driverOverride = .absent
+        state.wasTaken = false
         state.powerControl = .on
         state.allowsD3cold = true
         return state

@@ -30,6 +30,11 @@ extension SimulatedKernel {
             module: state.driverLink.flatMap { moduleName(of: $0) })
     }
 
+    /// The daemon pins these devices, or opens them.
+    mutating func noteTaken(_ addresses: some Sequence<DeviceAddress>) {
+        for address in addresses { devices[address]?.wasTaken = true }
+    }
+
     /// `enable`: a host driver enables its device when it takes it, and vfio when the device is opened: by BIND or from
     /// its group, once for all who have it (simulation.md).
     func enableCount(of address: DeviceAddress) -> Int? {

@@ -123,7 +123,9 @@ struct MatrixWorld {
         if event == .replacement {
             // Where the kernel waits for somebody to close the first, the second cannot be seen.
             guard let group, host.kernel[member] == nil, let parent else { return gone }
-            let other = pciDevice(member.name, parent: "\(parent)", driver: "another", id: 0x4711)
+            // One that a host driver takes, or one that vfio-pci was told to take (ids=).
+            let driver = choice % 2 == 0 ? "another" : "vfio-pci"
+            let other = pciDevice(member.name, parent: "\(parent)", driver: driver, id: 0x4711)
             try? host.perform { (kernel) throws(KernelErrno) in try kernel.plug(other, into: .group(group)) }
             host.perform { $0.settle() }
         }
