@@ -2,7 +2,7 @@
 
     python3 Tests/Mutations            all of them: an hour or more
     python3 Tests/Mutations --check    whether the sources still have what is to be changed: a moment
-    python3 Tests/Mutations WORDS      the faults with these words in their names
+    python3 Tests/Mutations WORDS      the faults with these words in their names; several are separated by commas
 
 A fault is found by a seed when the random world with as many operations as in CI, or CI's sample of the matrix of effects
 and events, fails with it. The sources are changed in a copy.
@@ -33,7 +33,9 @@ def unfit(fault: Fault, root: pathlib.Path) -> str | None:
 
 
 def build(copy: pathlib.Path) -> None:
-    subprocess.run(["swift", "build", "--build-tests", "--quiet"], cwd=copy, check=True, stdout=subprocess.DEVNULL)
+    result = subprocess.run(["swift", "build", "--build-tests"], cwd=copy, capture_output=True, text=True)
+    if result.returncode != 0:
+        raise SystemExit(f"mutations: the copy cannot be built:\n{result.stdout[-3000:]}{result.stderr[-3000:]}")
 
 
 def fails(copy: pathlib.Path, suite: str, seed: int, operations: int = OPERATIONS) -> bool:
@@ -86,7 +88,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--copy", type=pathlib.Path, default=ROOT / ".build" / "mutations")
     options = parser.parse_args()
-    faults = [fault for fault in FAULTS if " ".join(options.words) in fault.name]
+    # Several are separated by commas.
+    wanted = [words.strip() for words in " ".join(options.words).split(",")]
+    faults = [fault for fault in FAULTS if any(words in fault.name for words in wanted)]
     unfits = [(fault, reason) for fault in faults if (reason := unfit(fault, ROOT))]
     for fault, reason in unfits:
         print(f"✘ {fault.name}: {reason}")

@@ -23,8 +23,10 @@ SYSTEM = ("systemd-sysv", "udev", "kmod", "libstdc++6", "usr-is-merged")
 LAUNCHERS = (
     *(f"{name}/bookworm-backports" for name in ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"]),
     "dpdk-dev", "librte-net-e1000-23", "librte-mempool-ring23", "librte-bus-pci23")
+# What a host does with its cards and disks.
+TOOLS = ("btrfs-progs", "cryptsetup-bin", "iproute2", "lvm2", "mdadm", "wireguard-tools", "xfsprogs")
 # What they depend on, no test needs, and would make the disk several times as big: a package of ours provides it.
-ABSENT = ("ipxe-qemu", "libdpdk-dev", "python3")
+ABSENT = ("ipxe-qemu", "libdpdk-dev", "libicu72", "python3")
 # usr-is-merged, made true by the hook, instead of usrmerge, which would bring all of Perl.
 HOOKS = "/usr/share/mmdebstrap/hooks/merged-usr"
 # Sparse: what is not used takes no place.
@@ -49,7 +51,7 @@ class Debian:
 
 # By the userspace of a place.
 DEBIANS = {
-    "systemd": Debian("bookworm", (*LAUNCHERS, "initramfs-tools"), ABSENT, further=("bookworm-backports",)),
+    "systemd": Debian("bookworm", (*LAUNCHERS, *TOOLS, "initramfs-tools"), ABSENT, further=("bookworm-backports",)),
     "trixie": Debian("trixie"),
 }
 

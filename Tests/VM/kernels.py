@@ -17,7 +17,10 @@ LOADED = ["e1000e", "e1000", "nvme", "xhci-pci", "virtio-pci", "virtio_net", "vi
 # Loaded instead where the userspace is on a disk: the others are left to its udev.
 DISK = ["virtio-blk", "virtio-pci", "ext4"]
 # There for a `modprobe`, by a test or by the daemon.
-AT_HAND = [*DISK, "vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub", "nvmet"]
+AT_HAND = [*DISK, "vfio", "vfio_iommu_type1", "vfio-pci", "iommufd", "pci-stub", "nvmet",
+           # What a host does with its cards and disks, and the ciphers of its encrypted ones.
+           "bonding", "bridge", "8021q", "vrf", "wireguard", "xfs", "btrfs", "raid1", "dm-mod", "dm-crypt", "xts",
+           "ecb", "aes_generic", "sha256_generic", "algif_skcipher"]
 # kmod's modprobe loads type1 after vfio, and crc32c before ext4 (MODULE_SOFTDEP); busybox knows no such thing. Without
 # type1 no container works, and without crc32c no mount.
 SOFT = {"vfio_pci": ["vfio_iommu_type1"], "ext4": ["crc32c_generic"]}

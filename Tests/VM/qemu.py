@@ -3,6 +3,7 @@ kernel's console and the second leads to the agent in the guest."""
 
 import json
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,9 @@ KERNEL_ARGUMENTS = ("console=ttyS0 panic=-1 oops=panic quiet no_timer_check "
 
 # For Debian's initramfs; the tests' own knows its disk.
 ROOT_ARGUMENTS = "root=/dev/vda rootfstype=ext4 rw"
+
+# mkfs.xfs makes none smaller than 300 MB.
+SCRATCH_SIZE = 512 << 20
 
 # One processor: with two, QEMU 7.2 without KVM now and then lets one of them run into the int3 by which Linux patches its
 # own code on the other ("Oops: int3" at boot, on a loaded host).
@@ -62,7 +66,7 @@ class QEMU:
             "-serial", "chardev:agent",
             "-qmp", f"unix:{self._sockets / 'qmp'},server=on,wait=off",
             "-drive", f"if=none,id=disk,format=raw,readonly=on,file={small}",
-            *topologies.devices(place.topology, place.iommu), *root(disk),
+            *scratch_disks(place.topology, self._sockets), *topologies.devices(place.topology, place.iommu), *root(disk),
             "-kernel", str(place.kernel.image), "-initrd", str(initramfs),
             "-append", " ".join([
                 KERNEL_ARGUMENTS, ROOT_ARGUMENTS if disk else "", f"userspace={place.userspace}",
@@ -159,6 +163,17 @@ class QEMU:
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+def scratch_disks(topology: str, folder: pathlib.Path) -> list[str]:
+    """The words for the disks that a topology's devices call `scratchN`: empty ones, of which only what is written takes
+    place."""
+    names = re.findall(r"drive=(scratch\d)", " ".join(topologies.TOPOLOGIES[topology]))
+    for name in names:
+        with open(folder / name, "wb") as image:
+            image.truncate(SCRATCH_SIZE)
+    return [word for name in names
+            for word in ("-drive", f"if=none,id={name},format=raw,cache=unsafe,file={folder / name}")]
 
 
 def root(disk: pathlib.Path | None) -> list[str]:

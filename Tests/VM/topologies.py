@@ -122,9 +122,27 @@ pcie-root-port,id=rp6,chassis=1,slot=6,addr=09.0
 e1000e,bus=rp6,romfile=
 """
 
+# Two cards that are connected with each other, and three disks that can be written to (their writes are gone with the
+# machine), each a group of its own.
+HOST = """
+hubport,id=net1,hubid=0
+hubport,id=net2,hubid=0
+pcie-root-port,id=rp1,chassis=1,slot=1,addr=04.0
+e1000e,bus=rp1,netdev=net1,romfile=
+pcie-root-port,id=rp2,chassis=1,slot=2,addr=05.0
+e1000e,bus=rp2,netdev=net2,romfile=
+pcie-root-port,id=rp3,chassis=1,slot=3,addr=06.0
+nvme,serial=s1,bus=rp3,drive=scratch1
+pcie-root-port,id=rp4,chassis=1,slot=4,addr=07.0
+nvme,serial=s2,bus=rp4,drive=scratch2
+pcie-root-port,id=rp5,chassis=1,slot=5,addr=08.0
+nvme,serial=s3,bus=rp5,drive=scratch3
+"""
+
 TOPOLOGIES: dict[str, list[str]] = {
     name: text.split() for name, text in [
-        ("rich", RICH), ("small", SMALL), ("sriov", SRIOV), ("hotplug", HOTPLUG), ("shrunk", SHRUNK), ("grown", GROWN)]
+        ("rich", RICH), ("small", SMALL), ("sriov", SRIOV), ("hotplug", HOTPLUG), ("shrunk", SHRUNK), ("grown", GROWN),
+        ("host", HOST)]
 }
 
 

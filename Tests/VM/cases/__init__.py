@@ -11,6 +11,8 @@ from cases import (  # noqa: F401
     disks,
     drivers,
     groups,
+    host_network,
+    host_storage,
     launchers,
     own_socket,
     ownership,
