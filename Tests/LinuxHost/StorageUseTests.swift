@@ -193,6 +193,34 @@ struct StorageUseTests {
         await expect(.stacked(holder: "dm-0 (the logical volume vg/home)"))
     }
 
+    @Test("a physical volume whose group LVM has recorded in its hints, since a command made it after the disk had appeared")
+    @LoopActor func hintedVolumeGroup() async {
+        folder.write(
+            "run/lvm/hints",
+            "# Created by pvs\nglobal_filter:-\nscan:/dev/nvme0n1p1 pvid:abc devn:259:1 vg:vg\n"
+                + "scan:/dev/nvme1n1p1 pvid:def devn:259:11 vg:-\n")
+        folder.write("run/udev/data/b259:1", "E:ID_FS_TYPE=LVM2_member\n")
+        machine.mapped("dm-0", "other-home", "LVM-abc", number: "253:0")
+        await expect()
+        machine.mapped("dm-1", "vg-home", "LVM-def", number: "253:1")
+        await expect(.volumeGroup("vg", via: "nvme0n1p1"))
+    }
+
+    @Test("a physical volume of a group that is not on record, while some group is active, is unknown")
+    @LoopActor func unrecordedVolumeGroup() async {
+        folder.write("run/udev/data/b259:1", "E:ID_FS_TYPE=LVM2_member\n")
+        folder.write("run/udev/data/b259:11", "E:ID_FS_TYPE=ext4\n")
+        await expect()
+        machine.mapped("dm-0", "vg-home", "LVM-abc", number: "253:0")
+        await expect(
+            .unknown(
+                reason: "nvme0n1p1 on it is a physical volume of LVM, and LVM has not recorded of which group: "
+                    + "`pvscan --cache /dev/nvme0n1p1` records it"))
+        // Once it is recorded, what is not active is free.
+        folder.write("run/lvm/pvs_online/abc", "259:1\nvg:another\ndev:/dev/nvme0n1p1\n")
+        await expect()
+    }
+
     @Test("a disk that bcache has registered, with nothing on it yet")
     @LoopActor func bcache() async {
         folder.write("sys/\(machine.path(ofPart: 1))/bcache/priority_stats", "x")
