@@ -104,6 +104,9 @@ extension Host {
     public func stillHolds(_ clearance: Clearance) -> Bool {
         let before = clearance.binding
         if let now = driverLink(of: clearance.device), now != DriverLink(to: before.driver) { return false }
+        if let was = before.identification, let now = identification(of: clearance.device), !now.agrees(with: was) {
+            return false
+        }
         if let count = before.enableCount, let now = enableCount(of: clearance.device), now > count { return false }
         return true
     }

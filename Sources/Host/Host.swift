@@ -31,6 +31,9 @@ public protocol Host: AnyObject, Sendable {
     /// Whether the kernel has a driver for the bus of a device; nil where that cannot be seen. This never blocks.
     func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool?
 
+    /// What a PCI function is now, from what the kernel read of it once; nil where that cannot be read. This never blocks.
+    func identification(of device: DeviceAddress) -> PCIFunction.Identification?
+
     /// How often a device is enabled now (`enable`), as `DeviceBinding.enableCount`. This never blocks.
     func enableCount(of device: DeviceAddress) -> Int?
 
@@ -134,6 +137,8 @@ extension Host {
     public func driverLink(of device: DeviceAddress) -> DriverLink? { nil }
 
     public func hasDriver(_ name: String, onBusOf device: DeviceAddress) -> Bool? { nil }
+
+    public func identification(of device: DeviceAddress) -> PCIFunction.Identification? { nil }
 
     public func enableCount(of device: DeviceAddress) -> Int? { nil }
 

@@ -53,6 +53,11 @@ extension LinuxHost {
             virtualFunctionCount: texts.count > 3 ? texts[3].flatMap { decimal($0) } : nil, module: module)
     }
 
+    public func identification(of device: DeviceAddress) -> PCIFunction.Identification? {
+        guard device.pci != nil else { return nil }
+        return try? Directory(path: folder(of: device)).identification()
+    }
+
     public func enableCount(of device: DeviceAddress) -> Int? {
         guard device.pci != nil else { return nil }
         return (try? Directory(path: folder(of: device)))?.enableCount()

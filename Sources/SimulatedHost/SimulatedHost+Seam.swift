@@ -29,6 +29,10 @@ extension SimulatedHost {
         }
     }
 
+    public func identification(of device: DeviceAddress) -> PCIFunction.Identification? {
+        kernel[device]?.pci?.identification
+    }
+
     public func enableCount(of device: DeviceAddress) -> Int? { kernel.enableCount(of: device) }
 
     public func isAnswering(_ device: DeviceAddress) async -> Bool? {

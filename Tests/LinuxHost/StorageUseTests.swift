@@ -193,7 +193,7 @@ struct StorageUseTests {
         await expect(.stacked(holder: "dm-0 (the logical volume vg/home)"))
     }
 
-    @Test("a physical volume whose group LVM has recorded in its hints, since a command made it after the disk had appeared")
+    @Test("a physical volume whose group LVM has recorded in its hints, since it was made after the disk had appeared")
     @LoopActor func hintedVolumeGroup() async {
         folder.write(
             "run/lvm/hints",

@@ -35,7 +35,8 @@ FAULTS = [
         "if let now = driverLink(of: clearance.device), now != DriverLink(to: before.driver) { return false }", ""),
     Fault(
         "a restart forgets what was handed over", f"{TAKEOVER}/Takeover+Recovery.swift",
-        "let wasHandedOver = claim.record.access != .hold && !claim.hasAll", "let wasHandedOver = false"),
+        "let wasHandedOver = claim.record.access != .hold && !claim.hasAll",
+        "let wasHandedOver = claim.record.access != .hold && claim.id.isEmpty"),
     Fault(
         "an owner whose end cannot be found out has ended", f"{TAKEOVER}/Takeover+Recovery.swift",
         "(try? host.hasEnded(claim.record.owner.process)) ?? false",

@@ -98,7 +98,14 @@ final class MortalHost: Host {
     /// A process that is killed has nothing open any more.
     func closeFiles() { for weak in files { weak.file?.letGo() } }
 
-    func readInventory() async throws(HostError) -> Inventory { try await machine.readInventory() }
+    /// How many turns of the loop a scan takes: what changes meanwhile is not in it.
+    var scanTurns = 0
+
+    func readInventory() async throws(HostError) -> Inventory {
+        let inventory = try await machine.readInventory()
+        for _ in 0..<scanTurns { await EventLoop.main.yield() }
+        return inventory
+    }
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }
     func uses(of devices: [DeviceAddress]) async -> [DeviceUse] { await machine.uses(of: devices) }
     func awaitUseChange() async throws(LoopError) { try await machine.awaitUseChange() }
@@ -111,6 +118,9 @@ final class MortalHost: Host {
         life.isOver ? nil : machine.hasDriver(name, onBusOf: device)
     }
     func variantDriver(of device: DeviceAddress) async -> String? { await machine.variantDriver(of: device) }
+    func identification(of device: DeviceAddress) -> PCIFunction.Identification? {
+        life.isOver ? nil : machine.identification(of: device)
+    }
     func enableCount(of device: DeviceAddress) -> Int? { life.isOver ? nil : machine.enableCount(of: device) }
     func resetMethods(of device: DeviceAddress) -> [String]? { machine.resetMethods(of: device) }
     func isAnswering(_ device: DeviceAddress) async -> Bool? { await machine.isAnswering(device) }

@@ -28,6 +28,8 @@ final class RandomWorld {
     let host: SimulatedHost
     let clock = ManualClock()
     let folder = TemporaryFolder(inMemory: true)
+    private let seed: UInt64
+    private var exchanges: UInt16 = 0
     private var generator: Generator
     var daemon: MortalDaemon
     private var clients: [ProcessIdentity] = []
@@ -48,6 +50,7 @@ final class RandomWorld {
     var promisesSeen = 0
 
     init(seed: UInt64) async throws {
+        self.seed = seed
         generator = Generator(state: seed)
         var physical = pciDevice("0000:05:00.0", parent: "0000:00:07.0", group: 9, driver: "ice")
         physical.makePhysical(count: 2)
@@ -78,6 +81,7 @@ final class RandomWorld {
         // Half of the worlds: nothing in /proc shows who has a device open.
         host.hidesHolders = seed % 4 >= 2
         daemon = try await MortalDaemon(host, journal: folder.path + "/claims", store: store)
+        disturb()
         for _ in 0..<3 { clients.append(host.startProcess()) }
         for device in host.kernel.inventory.devices {
             expected[device.address] = try await host.readBinding(of: device.address)
@@ -227,16 +231,51 @@ final class RandomWorld {
         } else {
             history.append("unplug")
             _ = host.perform { $0.unplug(Self.slot) }
-            host.perform { $0.settle() }
-            // Before the daemon can hear of it another one sits there, which vfio-pci was told to take (ids=).
-            if chance(2), host.kernel[Self.slot] == nil, let group = host.kernel[Self.card[0]]?.kernelGroup {
-                history.append("plug another")
-                meddled(with: Self.slot)
-                let other = pciDevice("0000:02:00.2", parent: "0000:00:02.0", driver: "vfio-pci", id: 0x4711)
-                try? host.perform { (kernel) throws(KernelErrno) in try kernel.plug(other, into: .group(group)) }
-            }
         }
         host.perform { $0.settle() }
+    }
+
+    /// Half of the worlds: others change devices at any moment, between a look and the call that rests on it as well. Half of
+    /// them: the daemon hears of changes late.
+    private func disturb() {
+        daemon.host.scanTurns = seed % 4 < 2 ? 0 : 30
+        guard seed % 2 == 0 else { return }
+        daemon.life.after = { [weak self] _, _ in
+            guard let self, chance(40) else { return }
+            if chance(2) { exchange() } else { giveToHost() }
+        }
+    }
+
+    /// Somebody gives a device back to its host driver.
+    private func giveToHost() {
+        guard let device = pick(endpoints.filter(isClaimed)) else { return }
+        history.append("\(device) is given to a host driver")
+        for device in device == Self.physical ? [device] + Self.virtual : [device] {
+            meddled(with: device)
+        }
+        host.perform { kernel in
+            _ = kernel.write(.driverOverride(device, "\n"))
+            if let driver = kernel[device]?.driver { _ = kernel.write(.unbind(device, from: driver)) }
+            _ = kernel.write(.driversProbe(device))
+            kernel.settle()
+        }
+    }
+
+    /// Before the daemon can hear of it another device sits in the slot, which vfio-pci was told to take (ids=).
+    private func exchange() {
+        guard isClaimed(Self.slot), host.kernel[Self.slot] != nil, host.kernel.files(of: Self.slot).isEmpty,
+            let group = host.kernel[Self.card[0]]?.kernelGroup
+        else { return }
+        exchanges += 1
+        history.append("another device in the slot")
+        meddled(with: Self.slot)
+        let other = pciDevice("0000:02:00.2", parent: "0000:00:02.0", driver: "vfio-pci", id: 0x4711 + exchanges)
+        host.perform { kernel in
+            _ = kernel.unplug(Self.slot)
+            kernel.settle()
+            if kernel[Self.slot] == nil { try? kernel.plug(other, into: .group(group)) }
+            kernel.settle()
+        }
     }
 
     /// Another program, or an administrator, writes to the same files.
@@ -308,6 +347,7 @@ final class RandomWorld {
             return fail("a daemon does not start")
         }
         daemon = next
+        disturb()
         daemon.takeover.randomBits = { [unowned self] in generator.next() }
         if let effects {
             claim()

@@ -72,7 +72,9 @@ extension NetworkUses {
         for (_, path) in reader.devices("class/iscsi_connection") {
             // .../host5/session1/connection1:0/iscsi_connection/connection1:0
             guard let index = path.lastIndex(where: { $0.hasPrefix("session") }),
-                let address = reader.text("persistent_address", in: path)
+                // What it was told to connect to may be a name; what it is connected to is none.
+                let address = ["persistent_address", "address"].compactMap({ reader.text($0, in: path) })
+                    .first(where: { InternetAddress($0) != nil })
             else { continue }
             let session = path[index]
             let target = reader.text("targetname", in: path[...index] + ["iscsi_session", session])
