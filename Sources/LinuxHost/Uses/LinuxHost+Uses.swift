@@ -1,5 +1,6 @@
 // What the host itself uses of its devices, looked up when somebody asks for them.
 
+import EventLoop
 import Files
 import Glibc
 import Host
@@ -13,29 +14,39 @@ extension LinuxHost {
         do throws(SystemError) {
             if let reason = Viewpoint.doubt(try Directory(path: joined("proc"))) { return unknown(reason) }
         } catch { return unknown("/proc cannot be opened: \(errorText(error.errno))") }
+        let sys: Directory
+        do throws(SystemError) { sys = try Directory(path: joined("sys")) } catch {
+            return unknown("/sys cannot be opened: \(errorText(error.errno))")
+        }
         var subjects: [UseSubject] = []
-        do throws(SystemError) {
-            let sys = try Directory(path: joined("sys"))
-            for device in devices {
+        var unseen: [DeviceUse] = []
+        for (number, device) in devices.enumerated() {
+            // A host may have thousands, with a hundred folders each; clients wait meanwhile.
+            if number % 16 == 15 { await EventLoop.main.yield() }
+            do throws(SystemError) {
                 // What is not there is not used.
                 guard let path = try sysfsPath(of: device)?.components else { continue }
                 subjects.append(try UseSubject(device, at: path, sys))
+            } catch {
+                let reason = "what it has in /sys cannot be read: \(errorText(error.errno))"
+                unseen.append(DeviceUse(device, .unknown(reason: reason)))
             }
-        } catch { return unknown("what the devices have in /sys cannot be read: \(errorText(error.errno))") }
+        }
         let question = UseQuestion(host: self, subjects: subjects, mounts: await MountFacts(below: root))
         var sources: [any UseSource] = []
         for source in UseSources.all { sources.append(await source.read(question)) }
         do throws(HostError) { try await findOpeners(of: &subjects, sources) } catch {
             return unknown("who has its nodes open cannot be found out: \(error)")
         }
-        return subjects.flatMap { subject in
-            var uses: [DeviceUse] = []
-            for kind in sources.flatMap({ $0.kinds(of: subject) }) + subject.doubts
-            where !uses.contains(where: { $0.kind == kind }) {
-                uses.append(DeviceUse(subject.device, kind))
+        return unseen
+            + subjects.flatMap { subject in
+                var uses: [DeviceUse] = []
+                for kind in sources.flatMap({ $0.kinds(of: subject) }) + subject.doubts
+                where !uses.contains(where: { $0.kind == kind }) {
+                    uses.append(DeviceUse(subject.device, kind))
+                }
+                return uses
             }
-            return uses
-        }
     }
 
     /// Finds out who has open the nodes of devices, those in sysfs and those that sources name.

@@ -1,5 +1,5 @@
-// Reading sysfs, or another file system of the kernel's, for a source of uses. What is not there is nothing; what was denied or could not be read for want of
-// descriptors or memory may be anything, and is kept so that no source takes it for nothing.
+// Reading sysfs, or another file system of the kernel's, for a source of uses. What is not there is nothing; what was denied
+// or could not be read for want of descriptors or memory may be anything, and is kept so that no source takes it for nothing.
 
 import EventLoop
 import Files
