@@ -86,6 +86,17 @@ extension DeviceUse {
             uses.append(DeviceUse(device, .route(to: "default", interface: interface)))
         }
         if parameters.bootDisplay == true { uses.append(DeviceUse(device, .bootDisplay)) }
+        for other in parameters.others ?? [] {
+            guard other.name.map({ (1...256).contains($0.utf8.count) }) ?? true else {
+                throw .invalidParameter("others")
+            }
+            guard let kind = Kind(simulated: other.kind, name: other.name) else {
+                throw ErrorReply(
+                    Simulation.Failure.noSuchUse(
+                        kind: other.kind.utf8.count <= 64 ? other.kind : "", available: Kind.simulatedWords))
+            }
+            uses.append(DeviceUse(device, kind))
+        }
         return uses
     }
 }

@@ -70,6 +70,8 @@ extension Simulation.Failure {
         case .noPlace(let device, let reason): "nothing can be plugged in at \(device.name): \(reason)"
         case .noSuchModule(let driver):
             "the simulated machine has no driver \(driver), and no module of that name"
+        case .noSuchUse(let kind, let available):
+            "there is no use \(kind) that can be said of a machine: there are \(available.joined(separator: ", "))"
         case .noSuchErrno(let name, let available):
             "the simulated kernel knows no error number \(name); it has \(available.joined(separator: ", "))"
         case .cannotBlock(let step):

@@ -89,6 +89,8 @@ struct SimulateUse: SimulationCommand {
         case mounted(String)
         case defaultRoute(String)
         case bootDisplay
+        /// Of any kind, by its word, with a name.
+        case other(String, name: String?)
         case none
 
         init?(argument: String) {
@@ -98,7 +100,8 @@ struct SimulateUse: SimulationCommand {
             case ("default-route", let interface?) where !interface.isEmpty: self = .defaultRoute(interface)
             case ("boot-display", nil): self = .bootDisplay
             case ("none", nil): self = .none
-            default: return nil
+            case ("mounted", _), ("default-route", _), ("boot-display", _), ("none", _), ("", _), (_, ""): return nil
+            case (let kind, let name): self = .other(kind, name: name)
             }
         }
     }
@@ -110,7 +113,12 @@ struct SimulateUse: SimulationCommand {
     @ParentCommand var above: SimulateCommand
     @OptionGroup var own: CommonOptions
     @Argument var device: String
-    @Argument(help: "mounted:PATH, default-route:INTERFACE, boot-display, or none.") var uses: [Use]
+    @Argument(
+        help: """
+            mounted:PATH, default-route:INTERFACE, boot-display, none, or KIND[:NAME], with a kind as a group's uses have \
+            it (stacked, address, linkUp, ...).
+            """)
+    var uses: [Use]
 
     func run(on connection: Connection) async throws {
         var parameters = Simulation.SetUses.Parameters(device: try .init(typed: device))
@@ -119,6 +127,8 @@ struct SimulateUse: SimulationCommand {
             case .mounted(let path): parameters.mountPoint = path
             case .defaultRoute(let interface): parameters.defaultRoute = interface
             case .bootDisplay: parameters.bootDisplay = true
+            case .other(let kind, let name):
+                parameters.others = (parameters.others ?? []) + [.init(kind: kind, name: name)]
             case .none: break
             }
         }

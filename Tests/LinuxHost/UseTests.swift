@@ -40,6 +40,17 @@ struct UseTests {
         for holder in holders { sysfs.folder.link("sys/\(path)/holders/\(holder)", to: "../x/" + holder) }
     }
 
+    @Test("where one sequence stands in another")
+    func runs() {
+        func found(_ text: String, _ part: String) -> [Int] {
+            text.runs(of: part).map { text.distance(from: text.startIndex, to: $0.lowerBound) }
+        }
+        #expect(found("a on b on c", " on ") == [1, 6])
+        #expect(found("aaa", "aa") == [0])
+        #expect(found("ab", "b") == [1])
+        #expect(found("ab", "bc") == [] && found("", "a") == [] && found("ab", "") == [])
+    }
+
     @Test("what a limit or a rule keeps from being seen is unknown, and what is not there is nothing")
     @LoopActor func reader() {
         let reader = UseReader(below: sysfs.root)

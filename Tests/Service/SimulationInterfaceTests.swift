@@ -264,6 +264,26 @@ struct SimulationInterfaceTests {
         await fixture.stop()
     }
 
+    @Test("every kind of use that does not follow from the machine can be said of it, with a name or a made-up one")
+    @LoopActor func kindsOfUses() async throws {
+        let fixture = try await Fixture()
+        let client = try await fixture.client()
+        let address = try #require(DeviceAddress(bus: card.bus, name: card.name))
+        _ = try await client.call(
+            Simulation.SetUses.self,
+            .init(device: card, others: DeviceUse.Kind.simulatedWords.map { .init(kind: $0) }))
+        #expect(await fixture.machine.uses(of: [address]).map(\.rule.word) == DeviceUse.Kind.simulatedWords)
+        _ = try await client.call(
+            Simulation.SetUses.self, .init(device: card, others: [.init(kind: "stacked", name: "dm-3 (home)")]))
+        #expect(await fixture.machine.uses(of: [address]).map(\.kind) == [.stacked(holder: "dm-3 (home)")])
+        for kind in ["chipset", "nonsense", ""] {
+            #expect(
+                try await failure(fixture, Simulation.SetUses.self, .init(device: card, others: [.init(kind: kind)]))
+                    == .noSuchUse(kind: kind, available: DeviceUse.Kind.simulatedWords))
+        }
+        await fixture.stop()
+    }
+
     @Test("a module is loaded where there is one, and what was bound to vfio-pci has its node in /dev")
     @LoopActor func modules() async throws {
         let fixture = try await Fixture()

@@ -123,8 +123,10 @@ struct UseTests {
         #expect(SimulateUse.Use(argument: "mounted:/a:b") == .mounted("/a:b"))
         #expect(SimulateUse.Use(argument: "default-route:eth0") == .defaultRoute("eth0"))
         #expect(SimulateUse.Use(argument: "boot-display") == .bootDisplay)
+        #expect(SimulateUse.Use(argument: "linkUp") == .other("linkUp", name: nil))
+        #expect(SimulateUse.Use(argument: "stacked:dm-3 (home)") == .other("stacked", name: "dm-3 (home)"))
         #expect(SimulateUse.Use(argument: "none") == SimulateUse.Use.none)
-        for wrong in ["", "mounted", "mounted:", "default-route:", "none:x", "swap"] {
+        for wrong in ["", "mounted", "mounted:", "default-route:", "none:x", "linkUp:", ":eth0"] {
             #expect(SimulateUse.Use(argument: wrong) == nil, "\(wrong)")
         }
     }

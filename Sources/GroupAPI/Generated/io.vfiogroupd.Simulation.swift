@@ -21,6 +21,15 @@ public enum Simulation {
           name: string
         )
 
+        # A use that a machine is said to have for a device.
+        type SimulatedUse (
+          # The kind, as the uses of a group have it: "stacked", "address", ... Kinds that follow from the machine itself (virtual
+          # functions, the chipset, a device that does not answer) are not said of it.
+          kind: string,
+          # What of it has a name: an interface, a holder, a process; a made-up one unless told.
+          name: ?string
+        )
+
         # A call into the kernel that a fault can meet. Those that concern a kernel group meet the faults of all its members.
         type FaultStep (
           # Reading 'driver_override'.
@@ -189,7 +198,9 @@ public enum Simulation {
           # The network interface of it that the default route leads through.
           defaultRoute: ?string,
           # Whether it shows the firmware's messages or the console.
-          bootDisplay: ?bool
+          bootDisplay: ?bool,
+          # Uses of any kind.
+          others: ?[]SimulatedUse
         ) -> ()
 
         # Loads the module of a driver, which then takes what it is for.
@@ -247,6 +258,14 @@ public enum Simulation {
           step: FaultStep
         )
 
+        # There is no such kind of use, or none that can be said of a machine.
+        error NoSuchUse (
+          # What was asked for.
+          kind: string,
+          # Those that there are.
+          available: []string
+        )
+
         """#,
         methods: ["Bind", "Unbind", "Remove", "Rescan", "SetVirtualFunctions", "Plug", "Unplug", "InjectFault", "ClearFaults", "ReleaseBlocked", "SetReset", "SetUses", "LoadModule"]
     )
@@ -273,6 +292,34 @@ public enum Simulation {
         public func write(to writer: inout JSONWriter) {
             writer.object { writer in
                 writer.field("bus", self.bus)
+                writer.field("name", self.name)
+            }
+        }
+    }
+
+    /// A use that a machine is said to have for a device.
+    public struct SimulatedUse: VarlinkValue {
+        /// The kind, as the uses of a group have it: "stacked", "address", ... Kinds that follow from the machine itself (virtual
+        /// functions, the chipset, a device that does not answer) are not said of it.
+        public var kind: String
+        /// What of it has a name: an interface, a holder, a process; a made-up one unless told.
+        public var name: String?
+
+        public init(kind: String, name: String? = nil) {
+            self.kind = kind
+            self.name = name
+        }
+
+        public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
+            var fields = try FieldReader(value, mode)
+            self.kind = try fields.required("kind")
+            self.name = try fields.optional("name")
+            try fields.finish()
+        }
+
+        public func write(to writer: inout JSONWriter) {
+            writer.object { writer in
+                writer.field("kind", self.kind)
                 writer.field("name", self.name)
             }
         }
@@ -882,12 +929,15 @@ public enum Simulation {
             public var defaultRoute: String?
             /// Whether it shows the firmware's messages or the console.
             public var bootDisplay: Bool?
+            /// Uses of any kind.
+            public var others: [Simulation.SimulatedUse]?
 
-            public init(device: Simulation.DeviceAddress, mountPoint: String? = nil, defaultRoute: String? = nil, bootDisplay: Bool? = nil) {
+            public init(device: Simulation.DeviceAddress, mountPoint: String? = nil, defaultRoute: String? = nil, bootDisplay: Bool? = nil, others: [Simulation.SimulatedUse]? = nil) {
                 self.device = device
                 self.mountPoint = mountPoint
                 self.defaultRoute = defaultRoute
                 self.bootDisplay = bootDisplay
+                self.others = others
             }
 
             public init(reading value: JSONValue, _ mode: ReadingMode) throws(InvalidParameter) {
@@ -896,6 +946,7 @@ public enum Simulation {
                 self.mountPoint = try fields.optional("mountPoint")
                 self.defaultRoute = try fields.optional("defaultRoute")
                 self.bootDisplay = try fields.optional("bootDisplay")
+                self.others = try fields.optional("others")
                 try fields.finish()
             }
 
@@ -905,6 +956,7 @@ public enum Simulation {
                     writer.field("mountPoint", self.mountPoint)
                     writer.field("defaultRoute", self.defaultRoute)
                     writer.field("bootDisplay", self.bootDisplay)
+                    writer.field("others", self.others)
                 }
             }
         }
@@ -982,6 +1034,8 @@ public enum Simulation {
         case noSuchErrno(errnoName: String, available: [String])
         /// The probe of a driver can fail, and not stay away.
         case cannotBlock(step: Simulation.FaultStep)
+        /// There is no such kind of use, or none that can be said of a machine.
+        case noSuchUse(kind: String, available: [String])
 
         public var name: String {
             switch self {
@@ -993,6 +1047,7 @@ public enum Simulation {
             case .noSuchModule: "io.vfiogroupd.Simulation.NoSuchModule"
             case .noSuchErrno: "io.vfiogroupd.Simulation.NoSuchErrno"
             case .cannotBlock: "io.vfiogroupd.Simulation.CannotBlock"
+            case .noSuchUse: "io.vfiogroupd.Simulation.NoSuchUse"
             }
         }
 
@@ -1029,6 +1084,11 @@ public enum Simulation {
                 writer.object { writer in
                     writer.field("step", value0)
                 }
+            case .noSuchUse(let value0, let value1):
+                writer.object { writer in
+                    writer.field("kind", value0)
+                    writer.field("available", value1)
+                }
             }
         }
 
@@ -1043,6 +1103,7 @@ public enum Simulation {
             case "io.vfiogroupd.Simulation.NoSuchModule": self = .noSuchModule(driver: try fields.required("driver"))
             case "io.vfiogroupd.Simulation.NoSuchErrno": self = .noSuchErrno(errnoName: try fields.required("errnoName"), available: try fields.required("available"))
             case "io.vfiogroupd.Simulation.CannotBlock": self = .cannotBlock(step: try fields.required("step"))
+            case "io.vfiogroupd.Simulation.NoSuchUse": self = .noSuchUse(kind: try fields.required("kind"), available: try fields.required("available"))
             default: return nil
             }
         }

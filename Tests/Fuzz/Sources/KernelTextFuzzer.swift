@@ -1,4 +1,5 @@
-// What the kernel prints and announces: uevents, mounts, swap areas, routes, the command line, and names of devices.
+// What the kernel and its tools print and announce: uevents, mounts, swap areas, answers about routes, the command line, what
+// uses devices, and names of devices.
 
 import Grouping
 import Host
@@ -11,9 +12,13 @@ func fuzzKernelText(_ input: UnsafeRawBufferPointer) {
     _ = Uevent(input)?.concernsGroups
     _ = Mount.table(input)
     _ = SwapArea.table(input)
-    _ = RouteTable.defaultInterfaces(ofIPv4: input)
-    _ = RouteTable.defaultInterfaces(ofIPv6: input)
+    let questions = RoutingQuestion.all(interfaces: [1, 2], servers: [])
+    _ = RoutingAnswer(questions, NetlinkMessage.all(in: Array(input)))
     let text = String(decoding: input, as: UTF8.self)
+    let lines = text.split(separator: "\n").map { String($0) }
+    _ = (PhysicalVolume(lines), PhysicalVolume(hint: text), LogicalVolume(mapperName: text))
+    _ = (FirmwareDisplay(iomem: text), ConsoleUses.consoles(text), NVIDIAMinors.minor(in: text))
+    _ = (Keyboard.isKeyboard(text), InternetAddress(text))
     let line = KernelCommandLine(reading: text)
     _ = (line.changesAccessControl, line.accessControlOverride)
     _ = KernelRelease(text)

@@ -1,6 +1,7 @@
 """What the host itself uses is refused, and taken only when it is named."""
 
 from cases.claims import unchanged
+from daemon import last_reply, names
 from machine import Machine
 from suite import test
 from waiting import until
@@ -28,3 +29,20 @@ def a_disk_that_is_mounted_is_refused_and_taken_by_force(vm: Machine) -> None:
         vm.guest.check("umount /mnt")
         vm.daemon.release("disk")
         until(lambda: vm.guest.run(f"ls /sys/bus/pci/devices/{disk}/nvme").status == 0, "the disk to be back")
+
+
+@test({"rich": ("intel", "amd"), "small": ("intel",), "sriov": ("intel",), "hotplug": ("intel",)},
+      {"rich": ("virtio",), "small": ("amd",), "sriov": ("amd",), "hotplug": ("amd",)})
+def what_nobody_uses_would_be_taken(vm: Machine) -> None:
+    """Refusals that are wrong are counted: nothing in these machines is in use, but functions of the chipset."""
+    asked, refused = 0, {}
+    for group in vm.daemon.groups():
+        if not group["claimable"]:
+            continue
+        asked += 1
+        printed = vm.guest.run(f"vfiogroupctl --json claim {group['id']} --dry-run").output
+        for use in last_reply(printed)["plan"]["uses"]:
+            if use["severity"] != "warns":
+                refused[", ".join(names(group))] = (use["kind"], use["reason"])
+    assert asked > 2, asked
+    assert all(kind == "chipset" for kind, _ in refused.values()), refused

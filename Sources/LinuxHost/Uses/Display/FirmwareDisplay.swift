@@ -20,7 +20,7 @@ struct FirmwareDisplay: Equatable, Sendable {
     /// What /proc/iomem says: lines `  START-END : NAME`. Whoever may not see addresses is shown zeros.
     init(iomem text: String = "") {
         for line in text.split(separator: "\n") {
-            guard let colon = line.firstRange(of: " : "), Self.names.contains(line[colon.upperBound...]) else {
+            guard let colon = line.runs(of: " : ").first, Self.names.contains(line[colon.upperBound...]) else {
                 continue
             }
             let ends = line[..<colon.lowerBound].drop { $0 == " " }.split(separator: "-").map { hexadecimalNumber($0) }

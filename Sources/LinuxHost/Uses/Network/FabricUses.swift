@@ -42,7 +42,7 @@ struct FabricUses: UseSource {
         }
         uses.targets = reader.devices("class/fc_remote_ports").filter { _, path in
             reader.text("port_state", in: path) == "Online"
-                && reader.text("roles", in: path)?.contains("Target") == true
+                && reader.text("roles", in: path)?.split(whereSeparator: { !$0.isLetter }).contains("Target") == true
         }.map { Part(name: $0.name, path: $0.path) }
         if !uses.ports.isEmpty {
             uses.storage = reader.devices("class/nvme").compactMap { name, path in

@@ -53,5 +53,8 @@ struct LogicalVolume: Equatable, Sendable {
     /// Its name below /dev/mapper.
     init(group: String, name: String) { (self.group, self.name) = (group, name) }
 
-    var mapperName: String { [group, name].map { $0.replacing("-", with: "--") }.joined(separator: "-") }
+    var mapperName: String {
+        [group, name].map { $0.split(separator: "-", omittingEmptySubsequences: false).joined(separator: "--") }
+            .joined(separator: "-")
+    }
 }

@@ -28,7 +28,7 @@ struct Export: Equatable, Sendable {
         let words = info.joined(separator: " ").split(separator: " ")
         func value(_ name: String) -> String? {
             let name = name.split(separator: " ")
-            guard let range = words.firstRange(of: name), range.upperBound < words.endIndex else { return nil }
+            guard let range = words.runs(of: name).first, range.upperBound < words.endIndex else { return nil }
             return String(words[range.upperBound])
         }
         func number(_ name: String) -> String? { value(name).flatMap { $0.allSatisfy(\.isNumber) ? $0 : nil } }

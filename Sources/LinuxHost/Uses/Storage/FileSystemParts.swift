@@ -50,7 +50,7 @@ extension BlockUses {
         for name in facts.proc.names(["fs", "f2fs"]) {
             let whole = facts.fileSystem("F2FS", on: name)
             for line in facts.proc.lines("disk_map", in: ["fs", "f2fs", name]) where line.hasPrefix("Disk:") {
-                guard let path = line.ranges(of: " on ").last.map({ String(line[$0.upperBound...]) }) else { continue }
+                guard let path = line.runs(of: " on ").last.map({ String(line[$0.upperBound...]) }) else { continue }
                 add(at: path, facts.nodes, what: "a disk of \(whole)") { .part(role: "disk", of: whole, via: $0) }
             }
         }
