@@ -293,7 +293,8 @@ struct SimulateCommandTests {
     func others() async throws {
         let daemon = try await RunningDaemon()
         for arguments in [
-            ["reset", "01:00.0", "fails"], ["use", "01:00.0", "mounted:/", "boot-display"], ["use", "01:00.0", "none"],
+            ["reset", "01:00.0", "fails"], ["use", "01:00.0", "mounted:/", "boot-display"],
+            ["use", "01:00.0", "linkUp:eth0", "stacked"], ["use", "01:00.0", "none"],
             ["load", "pci-stub"],
         ] {
             let outcome = try await Program.run("vfiogroupctl", ["--socket", daemon.socket, "simulate"] + arguments)
@@ -303,7 +304,10 @@ struct SimulateCommandTests {
         #expect(
             try await daemon.control("simulate", "load", "nonsense").errors
                 == "the simulated machine has no driver nonsense, and no module of that name\n")
-        #expect(try await daemon.control("simulate", "use", "01:00.0", "nonsense").code == 64)
+        #expect(
+            try await daemon.control("simulate", "use", "01:00.0", "nonsense").errors
+                .hasPrefix("there is no use nonsense that can be said of a machine: there are mounted, "))
+        #expect(try await daemon.control("simulate", "use", "01:00.0", "mounted").code == 64)
         try await daemon.stop()
     }
 
