@@ -103,7 +103,7 @@ final class MortalHost: Host {
 
     func readInventory() async throws(HostError) -> Inventory {
         let inventory = try await machine.readInventory()
-        for _ in 0..<scanTurns { await EventLoop.main.yield() }
+        for _ in 0..<scanTurns where !life.isOver { await EventLoop.main.yield() }
         return inventory
     }
     func awaitChange() async throws(LoopError) { try await machine.awaitChange() }

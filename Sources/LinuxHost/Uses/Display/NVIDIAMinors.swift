@@ -56,7 +56,7 @@ final class NVIDIAMinors {
     }
 
     /// "Device Minor: \t 0"
-    static func minor(in information: String) -> UInt32? {
+    nonisolated static func minor(in information: String) -> UInt32? {
         let name = "Device Minor:"
         guard let line = information.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }
         return decimal(String(line.dropFirst(name.count).filter { $0 != " " && $0 != "\t" }))
